@@ -1,0 +1,65 @@
+/* A recipe: for each view of a sample, the list of steps that make it. Steps are declared in augments.def, one file each.
+ *
+ * Each step has `draw` (all randomness, before the file is opened) and `apply` (pure). The meaning of every step is torchvision's and
+ * Pillow's, bit for bit where they compute in integers. */
+#ifndef FOV_AUGMENT_RECIPE_H
+#define FOV_AUGMENT_RECIPE_H
+
+#include "augment/image.h"
+#include "base/rng.h"
+#include "base/text.h"
+
+#define FOV_MAX_VIEWS 16
+#define FOV_MAX_STEPS 12
+#define FOV_MAX_STEP_PARAMS 6
+
+typedef enum fov_interpolation { FOV_BILINEAR, FOV_BICUBIC } fov_interpolation;
+
+typedef struct fov_augment fov_augment; /* descriptor, see augment/augment.h */
+
+typedef struct fov_augment_step {
+    const fov_augment *augment;
+    double param[FOV_MAX_STEP_PARAMS]; /* meaning and names declared by the descriptor */
+} fov_augment_step;
+
+typedef struct fov_view_recipe {
+    size_t image_size; /* of the result, square */
+    size_t step_count;
+    fov_augment_step step[FOV_MAX_STEPS];
+} fov_view_recipe;
+
+typedef struct fov_recipe {
+    size_t view_count;
+    fov_view_recipe view[FOV_MAX_VIEWS];
+} fov_recipe;
+
+/* Text form, one view per "|": "crop(64,0.08,1,bicubic) flip(0.5) jitter(0.8,0.4,0.4,0.2,0.1) gray(0.2) blur(0.5,0.1,2) | ...".
+ * Reading refuses unknown steps with the nearest name, wrong counts and values out of range. Writing gives back what was read. */
+FOV_MUST_USE fov_status fov_recipe_parse(const char *text, fov_recipe *recipe);
+void fov_recipe_text(const fov_recipe *recipe, fov_text *text);
+
+/* Scratch of one thread. */
+typedef struct fov_augmenter fov_augmenter;
+FOV_MUST_USE fov_status fov_augmenter_new(fov_augmenter **augmenter);
+void fov_augmenter_free(fov_augmenter *augmenter); /* takes NULL */
+
+/* Makes all views of one decoded sample. outputs[v] gets image_size * image_size * 3 bytes. The result depends on (seed, epoch,
+ * sample) and the pixels alone. */
+FOV_MUST_USE fov_status fov_augment_views(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint64_t seed,
+                                          uint64_t epoch, uint64_t sample, uint8_t *const *outputs);
+
+/* Evaluation: resize the shorter side to `resize` (the other by truncation), centre-crop image_size. Stored with weights. */
+typedef struct fov_preprocess {
+    size_t image_size, resize;
+    fov_interpolation interpolation;
+    double mean[3], std[3]; /* applied by the graph, on x / 255 */
+} fov_preprocess;
+/* ImageNet mean and std, resize = image_size * 256 / 224, bilinear. Below 96 px: resize = image_size. */
+void fov_preprocess_default(size_t image_size, fov_preprocess *preprocess);
+FOV_MUST_USE fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_image *image,
+                                             uint8_t *output);
+/* Pillow's antialiased resize, whole image. */
+FOV_MUST_USE fov_status fov_image_resize(fov_augmenter *augmenter, const fov_image *image, size_t width, size_t height,
+                                         fov_interpolation interpolation, uint8_t *output);
+
+#endif

@@ -1,0 +1,17 @@
+# Third-party libraries, all Debian packages; docs/DEPENDENCIES.md says why each. packages.txt lists what the scripts install.
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(BLAS REQUIRED IMPORTED_TARGET openblas)
+find_path(LBFGS_INCLUDE lbfgs.h REQUIRED)
+find_library(LBFGS_LIBRARY lbfgs REQUIRED)
+add_library(fovea_lbfgs INTERFACE)
+target_include_directories(fovea_lbfgs SYSTEM INTERFACE ${LBFGS_INCLUDE})
+target_link_libraries(fovea_lbfgs INTERFACE ${LBFGS_LIBRARY})
+set(FOVEA_LIBRARIES PkgConfig::JPEG PkgConfig::PNG PkgConfig::CJSON PkgConfig::INIH PkgConfig::XXHASH PkgConfig::BLAS
+    fovea_lbfgs Threads::Threads m)

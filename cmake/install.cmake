@@ -1,0 +1,11 @@
+# Installing: headers, libraries, a pkg-config file and a CMake package.
+include(CMakePackageConfigHelpers)
+install(DIRECTORY include/fovea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS fovea_shared EXPORT fovea LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS fovea_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+set_target_properties(fovea_shared PROPERTIES EXPORT_NAME fovea)
+install(EXPORT fovea NAMESPACE fovea:: FILE fovea-config.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/fovea-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/fovea-config-version.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
+configure_file(cmake/fovea.pc.in ${CMAKE_BINARY_DIR}/fovea.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/fovea.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,33 @@
+# Registries: a .def file lists one entry a line, "NAME" or "NAME FILE" (without .c; default: NAME), '#' starts a comment.
+#
+#   fovea_registry(FAMILY DEF_FILE PREFIX)
+#
+# sets FAMILY_SOURCES in the caller and writes registry/FAMILY.inc into the build tree, a line FOV_ENTRY(NAME) each, which the family's
+# registry source includes. Adding an entry is one new file and one new line.
+function(fovea_registry family def)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${def}")
+  get_filename_component(dir "${CMAKE_CURRENT_SOURCE_DIR}/${def}" DIRECTORY)
+  file(STRINGS "${def}" lines)
+  set(sources "")
+  set(text "")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "#.*" "" line "${line}")
+    string(STRIP "${line}" line)
+    if(line STREQUAL "")
+      continue()
+    endif()
+    string(REGEX REPLACE "[ \t]+" ";" words "${line}")
+    list(GET words 0 name)
+    list(LENGTH words count)
+    if(count GREATER 1)
+      list(GET words 1 file)
+    else()
+      set(file "${name}")
+    endif()
+    list(APPEND sources "${dir}/${file}.c")
+    string(APPEND text "FOV_ENTRY(${name})\n")
+  endforeach()
+  list(REMOVE_DUPLICATES sources)
+  file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/registry/${family}.inc" CONTENT "${text}" @ONLY)
+  set(${family}_SOURCES "${sources}" PARENT_SCOPE)
+endfunction()

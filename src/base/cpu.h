@@ -1,0 +1,20 @@
+/* What this processor can do, and which of our instruction-set builds to use. */
+#ifndef FOV_BASE_CPU_H
+#define FOV_BASE_CPU_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+typedef enum fov_isa { FOV_ISA_C, FOV_ISA_AVX2, FOV_ISA_AVX512, FOV_ISA_COUNT } fov_isa;
+
+/* Best set that both this processor and this build have; the environment variable FOVEA_ISA (c, avx2, avx512) lowers it. An
+ * unknown or unavailable value of FOVEA_ISA is an error from fov_cpu_check, and ignored here. */
+fov_isa fov_cpu_isa(void);
+fov_isa fov_cpu_best(void); /* without the environment */
+FOV_MUST_USE fov_status fov_cpu_check(void);
+const char *fov_isa_name(fov_isa isa);
+/* One line: model name, instruction set in use, processors. */
+void fov_cpu_describe(char *text, size_t size);
+
+#endif

@@ -1,0 +1,79 @@
+/* The one layer through which the library touches files. Faults can be injected at every call (see fov_io_fail_at).
+ *
+ * Messages name the path, the operation and the reason; when space runs out they say how much was needed and how much is free. */
+#ifndef FOV_BASE_IO_H
+#define FOV_BASE_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/memory.h"
+
+/* ---- reading ---- */
+
+typedef struct fov_blob {
+    unsigned char *data; /* `size` bytes, followed by `padding` readable zero bytes */
+    size_t size, padding;
+} fov_blob;
+
+/* Reads a whole regular file. Opens without blocking and refuses folders, FIFOs, sockets and devices; refuses files over `max_bytes`
+ * with FOV_E_LIMIT. The caller frees with fov_blob_clear. */
+FOV_MUST_USE fov_status fov_io_read(const char *path, size_t max_bytes, size_t padding, fov_blob *blob);
+/* The same into a buffer that is reused: grows blob->data as needed (blob must be initialised with {0}). */
+FOV_MUST_USE fov_status fov_io_read_into(const char *path, size_t max_bytes, size_t padding, fov_blob *blob, size_t *capacity);
+void fov_blob_clear(fov_blob *blob);
+
+typedef struct fov_map {
+    const unsigned char *data;
+    size_t size;
+} fov_map;
+FOV_MUST_USE fov_status fov_io_map(const char *path, fov_map *map); /* read-only, shared */
+void fov_io_unmap(fov_map *map);
+
+/* ---- writing: temporary file in the same folder, fsync, rename, fsync of the folder ---- */
+
+typedef struct fov_writer fov_writer;
+/* Opens PATH.tmp-PID-N exclusively. Nothing is visible under `path` until fov_writer_commit returned FOV_OK. */
+FOV_MUST_USE fov_status fov_writer_open(fov_writer **writer, const char *path);
+FOV_MUST_USE fov_status fov_writer_write(fov_writer *writer, const void *bytes, size_t count); /* buffered */
+uint64_t fov_writer_offset(const fov_writer *writer);                                          /* bytes written so far */
+/* Flush, fsync, rename over `path`, fsync the folder. Frees the writer in every case; on failure the temporary file is removed and
+ * whatever stood at `path` is untouched. */
+FOV_MUST_USE fov_status fov_writer_commit(fov_writer *writer);
+void fov_writer_abort(fov_writer *writer); /* removes the temporary file, frees; takes NULL */
+/* All of that in one call. */
+FOV_MUST_USE fov_status fov_io_write_atomic(const char *path, const void *bytes, size_t count);
+
+/* Append-only files (metrics.jsonl, log.txt): whole lines, one write() each. */
+typedef struct fov_appender fov_appender;
+FOV_MUST_USE fov_status fov_appender_open(fov_appender **appender, const char *path, bool truncate);
+FOV_MUST_USE fov_status fov_appender_write(fov_appender *appender, const void *bytes, size_t count);
+FOV_MUST_USE fov_status fov_appender_close(fov_appender *appender); /* fsync; takes NULL */
+
+/* ---- names and folders ---- */
+
+typedef enum fov_path_kind { FOV_PATH_NONE, FOV_PATH_FILE, FOV_PATH_DIR, FOV_PATH_OTHER } fov_path_kind;
+fov_path_kind fov_io_kind(const char *path); /* follows links */
+FOV_MUST_USE fov_status fov_io_mkdir(const char *path, bool parents); /* fine if it is there already */
+FOV_MUST_USE fov_status fov_io_remove(const char *path);              /* a file; fine if it is not there */
+FOV_MUST_USE fov_status fov_io_rename(const char *from, const char *to);
+FOV_MUST_USE fov_status fov_io_sync_dir(const char *path);
+FOV_MUST_USE fov_status fov_io_free_bytes(const char *path, uint64_t *bytes);
+/* FOV_OK if a file can be made in this folder; otherwise a message that says why not. */
+FOV_MUST_USE fov_status fov_io_check_writable(const char *dir);
+char *fov_path_join(const char *dir, const char *name); /* caller frees; NULL when out of memory */
+const char *fov_path_base(const char *path);            /* points into path */
+
+/* ---- listing ---- */
+/* Calls `fn` for each entry but "." and "..", in the order of readdir. `kind` is -1 unknown, else 'f', 'd', 'l' or 'o'. */
+typedef fov_status (*fov_dir_fn)(void *context, const char *name, int kind);
+FOV_MUST_USE fov_status fov_io_list(const char *path, fov_dir_fn fn, void *context);
+
+/* ---- fault injection for tests ----
+ * The n-th call from now of an operation fails with `error` (an errno; 0 for a short write of half the bytes): operations are named
+ * "open", "read", "write", "fsync", "close", "rename", "mkdir", "any". n = 0 turns it off. Also from the environment:
+ * FOVEA_FAIL_IO=write:3:ENOSPC, with a + after the number for "from then on". */
+void fov_io_fail_at(const char *operation, uint64_t n, bool forever, int error);
+uint64_t fov_io_calls(void); /* calls made so far that injection could have hit */
+
+#endif

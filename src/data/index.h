@@ -1,0 +1,65 @@
+/* The index: which pictures there are. Made by scanning folders and files; the same set of files gives the same index on any
+ * machine, whatever order the file system lists them in. */
+#ifndef FOV_DATA_INDEX_H
+#define FOV_DATA_INDEX_H
+
+#include "augment/image.h"
+#include "base/pool.h"
+#include "base/text.h"
+
+typedef enum fov_bad_reason {
+    FOV_BAD_EMPTY,       /* zero bytes */
+    FOV_BAD_UNREADABLE,  /* permission, I/O error */
+    FOV_BAD_NOT_IMAGE,   /* content is neither JPEG nor PNG, though the name says picture */
+    FOV_BAD_CORRUPT,     /* malformed or truncated */
+    FOV_BAD_UNSUPPORTED, /* 12-bit, lossless ... */
+    FOV_BAD_TOO_LARGE,   /* over the caps */
+    FOV_BAD_SPECIAL,     /* FIFO, socket, device */
+    FOV_BAD_LINK,        /* dangling or looping symbolic link */
+    FOV_BAD_REASON_COUNT
+} fov_bad_reason;
+const char *fov_bad_reason_name(fov_bad_reason reason); /* "empty", ... */
+
+typedef struct fov_scan_options {
+    fov_decode_options decode;
+    bool verify;          /* decode every picture to find broken ones now; false: headers only */
+    bool follow_links;    /* symbolic links to folders; links to files always count */
+    double max_bad;       /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
+    void (*progress)(void *context, size_t done, size_t total);
+    void *context;
+} fov_scan_options;
+
+typedef struct fov_index fov_index;
+
+/* Scans folders (recursively) and files. Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
+ * are both not of a picture (README, labels.csv) are passed over and only counted. Fails, each with its own message, when a root does not
+ * exist, when a folder is empty, when it holds no picture, and when too many are bad. */
+FOV_MUST_USE fov_status fov_index_scan(fov_index **index, const char *const *roots, size_t root_count, const fov_scan_options *options,
+                                       fov_pool *pool);
+/* A labelled folder: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
+ * or a class has fewer than `min_per_class` pictures (the message names it). */
+FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t min_per_class,
+                                                const fov_scan_options *options, fov_pool *pool);
+void fov_index_free(fov_index *index); /* takes NULL */
+
+size_t fov_index_count(const fov_index *index);
+const char *fov_index_path(const fov_index *index, size_t i);
+void fov_index_size(const fov_index *index, size_t i, size_t *width, size_t *height); /* pixels, after orientation */
+int fov_index_label(const fov_index *index, size_t i);             /* -1 without labels */
+size_t fov_index_classes(const fov_index *index);
+const char *fov_index_class_name(const fov_index *index, size_t c);
+uint64_t fov_index_hash(const fov_index *index); /* of paths relative to their roots, and sizes of files in bytes */
+
+typedef struct fov_bad_file {
+    const char *path, *message;
+    fov_bad_reason reason;
+    uint64_t bytes;
+} fov_bad_file;
+size_t fov_index_bad_count(const fov_index *index);
+const fov_bad_file *fov_index_bad(const fov_index *index, size_t i);
+size_t fov_index_ignored(const fov_index *index);   /* not pictures by name and content */
+size_t fov_index_duplicates(const fov_index *index);
+/* Writes bad.tsv: path (escaped), reason, bytes, message. */
+FOV_MUST_USE fov_status fov_index_write_bad(const fov_index *index, const char *path);
+
+#endif

@@ -1,0 +1,59 @@
+/* The loader: threads that read, decode and augment, and a ring of batches with back-pressure. What a batch holds depends on the
+ * seed and its number alone, never on threads or depth. */
+#ifndef FOV_DATA_LOADER_H
+#define FOV_DATA_LOADER_H
+
+#include "augment/recipe.h"
+#include "data/index.h"
+#include "data/sampler.h"
+
+typedef struct fov_batch {
+    uint64_t step;            /* number of the batch since the start of training */
+    uint64_t epoch;
+    size_t count;             /* samples, always the loader's batch size */
+    const uint32_t *sample;   /* index of each sample in the index, [count] */
+    uint8_t *view[FOV_MAX_VIEWS]; /* view v: [count, s_v, s_v, 3]; views of one size follow each other in memory, view after view,
+                                     so that view[0] of two 64 px views is also [2 * count, 64, 64, 3]. 64-byte aligned */
+} fov_batch;
+
+typedef struct fov_loader_options {
+    size_t batch_size;
+    unsigned threads;   /* of its own; 0: as many as processors */
+    unsigned depth;     /* batches in the ring; 0: 3 */
+    uint64_t seed;
+    uint64_t first_step;
+    uint64_t last_step;  /* stop after this many steps in total */
+    fov_decode_options decode;
+    double stall_seconds;     /* a sample that takes longer is named in a warning; 0: 30 */
+    double stall_limit;       /* and ends the run with FOV_E_STALLED; 0: 300 */
+    double max_bad;           /* share of an epoch's samples that may go bad at run time; 0: 0.01 */
+    bool cache;               /* keep decoded pictures in memory when they fit `cache_bytes` */
+    size_t cache_bytes;
+} fov_loader_options;
+
+typedef struct fov_loader fov_loader;
+
+/* Keeps index and recipe. */
+FOV_MUST_USE fov_status fov_loader_new(fov_loader **loader, const fov_index *index, const fov_recipe *recipe,
+                                       const fov_loader_options *options);
+void fov_loader_free(fov_loader *loader); /* stops and joins its threads; takes NULL */
+
+/* Waits for the next batch, in order of steps; NULL batch after the last. It stays valid until given back. */
+FOV_MUST_USE fov_status fov_loader_next(fov_loader *loader, const fov_batch **batch);
+void fov_loader_give_back(fov_loader *loader, const fov_batch *batch);
+
+typedef struct fov_loader_stats {
+    double wait_seconds;      /* time fov_loader_next waited */
+    double cpu_seconds;       /* of the loader's threads */
+    uint64_t samples, substituted;
+    size_t bytes;             /* ring and caches */
+} fov_loader_stats;
+fov_loader_stats fov_loader_get_stats(const fov_loader *loader);
+
+/* A picture read for evaluation: file to preprocessed bytes. Used by embed and probe: calls fn(context, first, count, pixels) for
+ * consecutive blocks of `block` samples in index order; pixels are [count, s, s, 3]. A picture that went bad fails the call. */
+typedef fov_status (*fov_block_fn)(void *context, size_t first, size_t count, const uint8_t *pixels);
+FOV_MUST_USE fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *preprocess, const fov_decode_options *decode,
+                                            size_t block, fov_pool *pool, fov_block_fn fn, void *context);
+
+#endif

@@ -1,0 +1,31 @@
+/* A trained backbone ready to use: weights, preprocessing, and a plan that turns pictures into features. */
+#ifndef FOV_EVAL_ENCODER_H
+#define FOV_EVAL_ENCODER_H
+
+#include "augment/recipe.h"
+#include "data/index.h"
+#include "models/backbone.h"
+#include "weights/store_file.h"
+
+typedef struct fov_encoder fov_encoder;
+
+/* weights: a run directory (its backbone.safetensors) or a .safetensors file. A file of Fovea tells its backbone and preprocessing in
+ * its metadata; for others (torchvision, timm) give `backbone` ("resnet18", "vit_tiny/16"; NULL: from the metadata, or recognised from names
+ * and shapes) and image_size (0: from metadata or shapes, else 224). */
+FOV_MUST_USE fov_status fov_encoder_open(fov_encoder **encoder, const char *weights, const char *backbone, size_t image_size, fov_pool *pool);
+/* The same backbone and preprocessing with random weights. */
+FOV_MUST_USE fov_status fov_encoder_random(fov_encoder **encoder, const fov_backbone_spec *spec, const fov_preprocess *preprocess,
+                                           uint64_t seed, fov_pool *pool);
+void fov_encoder_free(fov_encoder *encoder); /* takes NULL */
+
+const fov_backbone_spec *fov_encoder_spec(const fov_encoder *encoder);
+const fov_preprocess *fov_encoder_preprocess(const fov_encoder *encoder);
+size_t fov_encoder_width(const fov_encoder *encoder);
+
+/* pixels [count, s, s, 3] uint8, preprocessed -> features [count, width]. */
+FOV_MUST_USE fov_status fov_encoder_embed(fov_encoder *encoder, const uint8_t *pixels, size_t count, float *features);
+/* All pictures of an index, in its order -> features [count, width]. progress may be NULL. */
+FOV_MUST_USE fov_status fov_encoder_embed_index(fov_encoder *encoder, const fov_index *index, float *features,
+                                                void (*progress)(void *context, size_t done, size_t total), void *context);
+
+#endif

@@ -1,0 +1,120 @@
+/* A static graph: model code builds nodes, nothing runs. plan.h turns a graph into ordered steps and one block of memory.
+ *
+ * One node is one value. A builder never fails in the model's hands: the first error is kept with its scope, further builders
+ * return NULL for NULL inputs, and fov_graph_status (or the plan) reports it. */
+#ifndef FOV_GRAPH_GRAPH_H
+#define FOV_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "base/real.h"
+#include "graph/store.h"
+#include "kernels/kernels.h"
+
+#define FOV_MAX_INPUTS 8
+
+typedef struct fov_graph fov_graph;
+typedef struct fov_node fov_node;
+typedef struct fov_op fov_op;
+typedef struct fov_step fov_step;
+
+typedef enum fov_dtype { FOV_DTYPE_REAL, FOV_DTYPE_U8, FOV_DTYPE_I32 } fov_dtype;
+
+/* What an operation costs, for `fovea plan` and benchmarks. Bytes count each operand once. */
+typedef struct fov_cost {
+    double forward_flops, backward_flops, forward_bytes, backward_bytes;
+} fov_cost;
+
+/* What backward needs kept after forward: bits of fov_op.reads. Gradients of the output are always there. */
+#define FOV_READS_OUT (1U << 31)
+#define FOV_READS_IN(i) (1U << (i))
+
+struct fov_op {
+    const char *name;
+    /* Checks shapes and attributes; sets node->shape, dtype, and the byte counts below. Fails with a message that says what was
+     * needed and what came ("needs input [.., 384], got [.., 192]"); the graph adds the scope. */
+    fov_status (*infer)(fov_node *node);
+    void (*forward)(const fov_step *step);
+    void (*backward)(const fov_step *step); /* NULL: gradients do not pass */
+    fov_cost (*cost)(const fov_node *node); /* NULL: free */
+    uint32_t reads;
+    int inplace; /* index of the input whose memory forward may reuse for its output, -1 none. Never one that backward reads */
+    bool alias;  /* the output is the same bytes as input 0 (reshape): no forward, no memory; gradient passes as it is */
+};
+
+struct fov_node {
+    const fov_op *op;
+    fov_graph *graph;
+    uint32_t id;       /* position in build order, which is a topological order */
+    const char *scope; /* "layer1.0.conv1"; "" at the top */
+    fov_shape shape;
+    fov_dtype dtype;
+    unsigned input_count;
+    fov_node *input[FOV_MAX_INPUTS]; /* optional inputs may be NULL */
+    const void *attr;                /* the op's own struct, in the graph's arena */
+    fov_param *param;                /* op "param": the parameter */
+    const char *input_name;          /* op "input": its name */
+    bool needs_grad;
+    /* set by infer, all in bytes: */
+    size_t stash_bytes;            /* kept from forward to backward */
+    size_t forward_work, backward_work; /* scratch during one pass */
+    size_t worker_work;            /* scratch per pool worker, both passes */
+};
+
+/* What an op's forward and backward get. All pointers are aligned to 64 bytes and never overlap unless inplace or alias. */
+struct fov_step {
+    const fov_node *node;
+    const fov_kernels *k;
+    fov_pool *pool;
+    void *out;                              /* in backward: valid when reads has FOV_READS_OUT */
+    const void *in[FOV_MAX_INPUTS];         /* in backward: valid where reads says so; parameters are always valid */
+    const fov_real *grad_out;               /* backward only */
+    fov_real *grad_in[FOV_MAX_INPUTS];      /* backward only; NULL where no gradient is wanted */
+    bool accumulate[FOV_MAX_INPUTS];        /* add to grad_in[i] instead of writing it; always true for parameters */
+    void *stash;
+    void *work;                             /* forward_work or backward_work bytes, contents undefined */
+    unsigned char *worker_base;             /* see fov_step_worker */
+    bool training;
+    uint64_t seed, counter;                 /* for ops that draw: counter is the training step */
+};
+
+/* Scratch of `node->worker_work` bytes that belongs to this worker during a chunk. */
+void *fov_step_worker(const fov_step *step, unsigned worker);
+
+/* ---- building ---- */
+
+/* training: batch-norm uses and updates batch statistics, dropping is on. */
+FOV_MUST_USE fov_status fov_graph_new(fov_graph **graph, bool training);
+void fov_graph_free(fov_graph *graph);            /* takes NULL; frees nodes, not stores */
+fov_status fov_graph_status(const fov_graph *graph); /* first error; its message is made current again */
+bool fov_graph_training(const fov_graph *graph);
+size_t fov_graph_size(const fov_graph *graph);
+fov_node *fov_graph_node(const fov_graph *graph, size_t id);
+
+/* Scopes name errors and parameters: push "layer1", push "0", param "conv1.weight" -> "layer1.0.conv1.weight". */
+void fov_graph_push(fov_graph *graph, const char *format, ...) FOV_PRINTF(2, 3);
+void fov_graph_pop(fov_graph *graph);
+/* The store that parameters are looked up in and added to from now on. Keeps the pointer. */
+void fov_graph_use_store(fov_graph *graph, fov_store *store);
+fov_store *fov_graph_store(const fov_graph *graph);
+/* From now on nodes and parameters pass no gradient (a teacher); false ends it. */
+void fov_graph_freeze(fov_graph *graph, bool frozen);
+
+/* Records an error at the current scope unless one is there already; returns NULL so that builders can `return` it. */
+fov_node *fov_graph_fail(fov_graph *graph, fov_status status, const char *format, ...) FOV_PRINTF(3, 4);
+
+/* Adds a node. `attr` (attr_size bytes, may be NULL) is copied. Inputs may be NULL only where the op says so: `required` is the
+ * number of leading inputs that must not be. Returns NULL after an error. */
+fov_node *fov_graph_add(fov_graph *graph, const fov_op *op, const void *attr, size_t attr_size, fov_node *const *inputs,
+                        unsigned input_count, unsigned required);
+
+/* Leaves. */
+fov_node *fov_input(fov_graph *graph, const char *name, fov_dtype dtype, fov_shape shape);
+/* Finds "scope.name" in the current store or adds it. A second call with the same name shares the parameter (shapes must agree). */
+fov_node *fov_parameter(fov_graph *graph, const char *name, fov_shape shape, fov_param_spec spec);
+
+#endif

@@ -1,0 +1,44 @@
+/* A plan: a graph's steps in order and one block of memory in which values, gradients, stashes and scratch are packed by lifetime. */
+#ifndef FOV_GRAPH_PLAN_H
+#define FOV_GRAPH_PLAN_H
+
+#include "base/text.h"
+#include "graph/graph.h"
+
+typedef struct fov_plan fov_plan;
+
+typedef struct fov_plan_options {
+    bool no_reuse; /* every tensor its own bytes; a test demands the same bits both ways */
+    bool poison;   /* fill dead ranges with NaN (debug builds set it) */
+} fov_plan_options;
+
+/* Plans forward of `outputs` (kept readable until the next run) and, when `loss` (a scalar) is not NULL, backward from it into the
+ * gradients of its stores. All stores must be committed. Keeps graph and pool; borrows `outputs`. Fails with the graph's first
+ * error, if it has one. */
+FOV_MUST_USE fov_status fov_plan_new(fov_plan **plan, fov_graph *graph, fov_node *const *outputs, size_t output_count,
+                                     fov_node *loss, fov_pool *pool, const fov_plan_options *options);
+void fov_plan_free(fov_plan *plan); /* takes NULL */
+
+/* Points an input at the caller's memory (64-byte aligned, shape and type as declared), which must stay valid during runs. */
+FOV_MUST_USE fov_status fov_plan_bind(fov_plan *plan, const char *input_name, const void *data);
+
+typedef struct fov_run {
+    uint64_t seed, counter; /* passed to ops that draw */
+    double loss_scale;      /* gradient of the loss; 0 means 1. Set to 1 / n when n micro-batches are accumulated */
+    bool keep_grads;        /* do not zero the gradient block first */
+    bool forward_only;
+} fov_run;
+
+/* Runs. All inputs must be bound. */
+FOV_MUST_USE fov_status fov_plan_run(fov_plan *plan, const fov_run *run);
+/* Value of an output (or the loss) after a run. */
+const fov_real *fov_plan_value(const fov_plan *plan, const fov_node *node);
+
+size_t fov_plan_bytes(const fov_plan *plan);   /* the one block */
+size_t fov_plan_steps(const fov_plan *plan);
+fov_cost fov_plan_cost(const fov_plan *plan);  /* of all steps */
+/* The table that `fovea plan` prints: step, pass, op, scope, shape, offset, bytes, GFLOP, and microseconds of the last timed run. */
+void fov_plan_describe(const fov_plan *plan, fov_text *text);
+void fov_plan_time(fov_plan *plan, bool on); /* measure each step in later runs */
+
+#endif

@@ -1,0 +1,24 @@
+/* The table of kernels: serial inner loops, one build per instruction set, chosen once at run time.
+ *
+ * A kernel works on plain arrays on the calling thread and cannot fail: shapes were checked when the graph was built. Ops cut work
+ * into chunks (base/pool.h) and call kernels on each. kernels.def lists every kernel; src/kernels/isa/ NAME.c is compiled once per set
+ * with FOV_ISA_FN(name) expanding to fov_NAME_SET. Every kernel is tested in each set against a plain double reference. */
+#ifndef FOV_KERNELS_KERNELS_H
+#define FOV_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/real.h"
+
+typedef struct fov_kernels {
+    const char *name; /* "c", "avx2", "avx512" */
+#define FOV_KERNEL(result, name, arguments) result(*name) arguments;
+#include "kernels/kernels.def"
+#undef FOV_KERNEL
+} fov_kernels;
+
+const fov_kernels *fov_kernels_get(void);             /* the set of fov_cpu_isa(); never NULL */
+const fov_kernels *fov_kernels_named(const char *set); /* NULL if this build or processor lacks it */
+
+#endif

@@ -1,0 +1,67 @@
+/* Objectives: what is learned. One file each, one line in objectives.def; see docs/HACKING.md. */
+#ifndef FOV_OBJECTIVES_OBJECTIVE_H
+#define FOV_OBJECTIVES_OBJECTIVE_H
+
+#include "augment/recipe.h"
+#include "base/options.h"
+#include "models/backbone.h"
+#include "models/heads.h"
+
+/* What is known before training: the facts that defaults follow. */
+typedef struct fov_train_facts {
+    size_t images;       /* in the index */
+    size_t median_side;  /* median shorter side of the pictures */
+    size_t batch_size;   /* images a step (0 while the default is being chosen) */
+    size_t epochs, steps; /* total (0 while being chosen) */
+    const fov_backbone_spec *spec;
+} fov_train_facts;
+
+/* Optimisation settings that an objective proposes; the user may override each. */
+typedef struct fov_train_defaults {
+    const char *optimizer; /* "sgd", "adamw", "lars" */
+    double lr;             /* peak, already scaled to the batch */
+    double weight_decay, momentum, beta1, beta2;
+    double warmup_epochs;
+    size_t batch_size, epochs;
+    double clip_norm; /* 0: none */
+} fov_train_defaults;
+
+/* One use of the objective: its options, bound to a graph. */
+typedef struct fov_objective_context {
+    const void *options;           /* the objective's own struct */
+    const fov_backbone_spec *spec;
+    size_t batch_size;             /* images of one micro-batch */
+    double mean[3], std[3];        /* normalisation of inputs */
+} fov_objective_context;
+
+typedef struct fov_objective {
+    const char *name;     /* "simclr" */
+    const char *summary;  /* one line for `fovea list` */
+    const char *source;   /* paper */
+    unsigned needs;       /* FOV_GIVES_* bits of the backbone */
+    const fov_option *options; /* table over `options_size` bytes; may be just the end marker */
+    size_t options_size;
+    /* Chooses what the user left open (fields still 0 or NULL) from the facts. */
+    void (*choose)(void *options, const fov_train_facts *facts);
+    void (*defaults)(const void *options, const fov_train_facts *facts, fov_train_defaults *defaults);
+    /* The spec may be adjusted (fixed position embedding, zero-initialised residual). May be NULL. */
+    void (*adjust)(const void *options, fov_backbone_spec *spec);
+    /* Checks options against backbone and batch. May be NULL. */
+    fov_status (*check)(const fov_objective_context *context);
+    /* The views as recipe text; all views of image_size. */
+    void (*views)(const void *options, const fov_train_facts *facts, fov_text *text);
+    /* Builds the loss. Input "view" is uint8 [views * batch, s, s, 3]; further inputs the objective declares itself (int32) and fills
+     * in `fill`. The backbone is built at the top scope; heads below "head". Returns the scalar loss (NULL after an error). */
+    fov_node *(*build)(fov_graph *g, const fov_objective_context *context);
+    /* Fills the objective's own inputs for one micro-batch: `name` is the input's, count the number of int32. sample[batch] and epoch
+     * name the random streams (seed, epoch, sample, view, FOV_RNG_MASK). May be NULL when there are none. */
+    fov_status (*fill)(const fov_objective_context *context, const char *name, int32_t *values, size_t count, uint64_t seed,
+                       uint64_t epoch, const uint32_t *sample);
+    /* Loss expected from random weights: low and high bounds; the trainer warns when the first loss lies outside. */
+    void (*start_loss)(const fov_objective_context *context, double *low, double *high);
+} fov_objective;
+
+const fov_objective *fov_objective_at(size_t index);        /* NULL past the end */
+const fov_objective *fov_objective_named(const char *name); /* NULL if unknown */
+
+#endif
