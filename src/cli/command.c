@@ -1,0 +1,122 @@
+/* What commands share: their registry, parsing, help, and the way a failure becomes an exit status. */
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/terminal.h"
+
+#define FOV_ENTRY(name) extern const fov_command fov_command_##name;
+#include "commands.inc"
+#undef FOV_ENTRY
+
+static const fov_command *const commands[] = {
+#define FOV_ENTRY(name) &fov_command_##name,
+#include "commands.inc"
+#undef FOV_ENTRY
+};
+
+static const fov_option common_table[] = {
+    {.name = "quiet", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, quiet), .help = "print warnings and errors only", .letter = 'q', .resumable = true},
+    {.name = "verbose", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, verbose), .help = "print more", .letter = 'v', .resumable = true},
+    {.name = "help", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, help), .help = "print this and exit", .letter = 'h', .resumable = true},
+    {.name = NULL},
+};
+
+const fov_command *fov_command_at(size_t index) { return index < sizeof commands / sizeof commands[0] ? commands[index] : NULL; }
+
+const fov_command *fov_command_named(const char *name) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i]->name, name) == 0) {
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+int fov_exit_status(fov_status status) {
+    if (status == FOV_OK) {
+        return 0;
+    }
+    fov_terminal_init(false, false);
+    if (status != FOV_E_INTERRUPTED) {
+        fov_log(FOV_LOG_ERROR, "%s", fov_last_error());
+    }
+    switch (status) {
+    case FOV_E_INVALID:
+    case FOV_E_NOTFOUND:
+    case FOV_E_EXISTS:
+    case FOV_E_MISMATCH:
+        return 2;
+    case FOV_E_DATA:
+        return 3;
+    case FOV_E_IO:
+        return 4;
+    case FOV_E_NUMERIC:
+        return 5;
+    case FOV_E_NOMEM:
+        return 7;
+    case FOV_E_LOCKED:
+        return 8;
+    case FOV_E_STALLED:
+        return 9;
+    case FOV_E_INTERRUPTED:
+        return 128 + fov_interrupt_pending();
+    default:
+        return 1;
+    }
+}
+
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            return false;
+        }
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int fov_command_help(const fov_command *command, int argc, char **argv) {
+    fov_common_options common = {0};
+    fov_option_set *set = NULL;
+    fov_text text;
+    fov_text_init(&text);
+    fov_status status = fov_options_new(&set);
+    if (status == FOV_OK && command->options != NULL) {
+        status = command->options(set, argc, argv);
+    }
+    if (status == FOV_OK) {
+        status = fov_options_add(set, "General", common_table, &common);
+    }
+    if (status == FOV_OK) {
+        fov_options_help(set, &text, fov_terminal_width());
+        (void)printf("%susage:%s fovea %s %s\n\n%s%s", fov_terminal_bold(), fov_terminal_plain(), command->name, command->usage,
+                     command->details, text.data == NULL ? "" : text.data);
+    }
+    fov_text_clear(&text);
+    fov_options_free(set);
+    return fov_exit_status(status);
+}
+
+int fov_command_parse(const fov_command *command, fov_option_set *set, fov_common_options *common, int argc, char **argv,
+                      const char **positional, size_t *positional_count, bool allow_unknown) {
+    if (asks_for_help(argc, argv)) {
+        return fov_command_help(command, argc, argv);
+    }
+    fov_status status = fov_options_add(set, "General", common_table, common);
+    if (status == FOV_OK) {
+        status = fov_options_parse(set, argc, argv, positional, positional_count, allow_unknown);
+    }
+    if (status != FOV_OK) {
+        const int code = fov_exit_status(status);
+        (void)fprintf(stderr, "Type 'fovea help %s' for its options.\n", command->name);
+        return code;
+    }
+    fov_terminal_init(common->quiet, common->verbose);
+    return -1;
+}

@@ -1,0 +1,38 @@
+/* What every command is made of, and what commands share. Commands are listed in commands.def. */
+#ifndef FOV_CLI_COMMAND_H
+#define FOV_CLI_COMMAND_H
+
+#include "base/options.h"
+
+typedef struct fov_command {
+    const char *name;
+    const char *usage;   /* what follows "fovea NAME" */
+    const char *summary; /* one line, lower case, no full stop */
+    const char *details; /* paragraphs for `fovea help NAME`, lines under 79 characters */
+    /* argv[0] is the first argument after the command. Returns the exit status. */
+    int (*run)(int argc, char **argv);
+    /* Adds the command's option tables to a set, for help; argv as for run. */
+    fov_status (*options)(fov_option_set *set, int argc, char **argv);
+} fov_command;
+
+const fov_command *fov_command_at(size_t index);        /* NULL past the end */
+const fov_command *fov_command_named(const char *name); /* NULL if unknown */
+
+/* Options that every command has. */
+typedef struct fov_common_options {
+    bool help, quiet, verbose;
+} fov_common_options;
+
+/* Prints the failure of the calling thread to standard error, as "fovea: message", and returns the exit status for the code:
+ * 0 done, 1 failed, 2 wrong usage, 3 bad data, 4 cannot write, 5 not finite, 7 out of memory, 8 locked, 9 stalled, 128 + signal. */
+int fov_exit_status(fov_status status);
+
+/* Prints help for one command to standard output. */
+int fov_command_help(const fov_command *command, int argc, char **argv);
+
+/* Parses arguments into a set that already has the command's tables; adds the common ones, handles --help, sets up logging. Returns -1 to
+ * go on, else the exit status to leave with. positional holds at least argc pointers. */
+int fov_command_parse(const fov_command *command, fov_option_set *set, fov_common_options *common, int argc, char **argv,
+                      const char **positional, size_t *positional_count, bool allow_unknown);
+
+#endif

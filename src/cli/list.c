@@ -1,0 +1,60 @@
+/* fovea list: what can be chosen by name. */
+#include <stdio.h>
+
+#include "augment/augment.h"
+#include "cli/command.h"
+#include "cli/terminal.h"
+#include "objectives/objective.h"
+#include "train/optimizer.h"
+
+static int run(int argc, char **argv);
+
+const fov_command fov_command_list = {
+    .name = "list",
+    .usage = "",
+    .summary = "methods, backbones, view steps and optimizers by name",
+    .details = "Prints every name that --method, --backbone, --views and --optimizer take.\n\n",
+    .run = run,
+};
+
+static void heading(const char *text) { (void)printf("%s%s%s\n", fov_terminal_bold(), text, fov_terminal_plain()); }
+
+static void print_all(void) {
+    heading("Methods (--method)");
+    for (size_t i = 0; fov_objective_at(i) != NULL; i++) {
+        (void)printf("  %-14s %s\n", fov_objective_at(i)->name, fov_objective_at(i)->summary);
+    }
+    heading("Backbones (--backbone; a ViT takes its patch after a slash, vit_tiny/8)");
+    for (size_t i = 0; fov_backbone_at(i) != NULL; i++) {
+        (void)printf("  %-14s %s\n", fov_backbone_at(i)->name, fov_backbone_at(i)->summary);
+    }
+    heading("View steps (--views)");
+    for (size_t i = 0; fov_augment_at(i) != NULL; i++) {
+        (void)printf("  %-14s %s\n", fov_augment_at(i)->name, fov_augment_at(i)->summary);
+    }
+    heading("Optimizers (--optimizer)");
+    for (size_t i = 0; fov_optimizer_at(i) != NULL; i++) {
+        (void)printf("  %-14s %s\n", fov_optimizer_at(i)->name, fov_optimizer_at(i)->summary);
+    }
+}
+
+static int run(int argc, char **argv) {
+    fov_option_set *set = NULL;
+    fov_common_options common = {0};
+    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
+    size_t count = 0;
+    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    int code = fov_exit_status(status);
+    if (status == FOV_OK) {
+        code = fov_command_parse(&fov_command_list, set, &common, argc, argv, words, &count, false);
+    }
+    if (code == -1) {
+        code = count == 0 ? 0 : fov_exit_status(FOV_FAIL(FOV_E_INVALID, "list takes no names, got '%s'", words[0]));
+        if (code == 0) {
+            print_all();
+        }
+    }
+    fov_options_free(set);
+    fov_mem_free(words);
+    return code;
+}
