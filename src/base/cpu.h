@@ -17,4 +17,8 @@ const char *fov_isa_name(fov_isa isa);
 /* One line: model name, instruction set in use, processors. */
 void fov_cpu_describe(char *text, size_t size);
 
+/* Processors that the control groups listed in `group_list` (a file like /proc/self/cgroup) allow under `system_root`, rounded up; 0
+ * if there is no limit. fov_cpu_count uses it; tests give it folders of their own. */
+unsigned fov_cpu_quota(const char *group_list, const char *system_root);
+
 #endif

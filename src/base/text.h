@@ -20,9 +20,9 @@ void fov_text_add_escaped(fov_text *text, const char *bytes);
 
 int fov_utf8_valid(const void *bytes, size_t count);
 
-/* Levenshtein distance with transpositions, for "did you mean". */
+/* Levenshtein distance with transpositions, for "did you mean". Bytes after the 64th only count by their number. */
 unsigned fov_edit_distance(const char *a, const char *b);
-/* Nearest of `count` names within distance max(2, length / 3); NULL if none is near. */
+/* Nearest of `count` names within distance max(2, length / 3), and less than a name's length; NULL if none is near. */
 const char *fov_nearest_name(const char *name, const char *const *names, size_t count);
 
 /* "1,234,567" and "12.3 MB"; text holds at least 32 bytes. */
