@@ -36,9 +36,12 @@ typedef struct fov_writer fov_writer;
 /* Opens PATH.tmp-PID-N exclusively. Nothing is visible under `path` until fov_writer_commit returned FOV_OK. */
 FOV_MUST_USE fov_status fov_writer_open(fov_writer **writer, const char *path);
 FOV_MUST_USE fov_status fov_writer_write(fov_writer *writer, const void *bytes, size_t count); /* buffered */
+/* Says how many bytes the whole file will have. Fails at once, with both numbers, when less than that is free. */
+FOV_MUST_USE fov_status fov_writer_expect(fov_writer *writer, uint64_t bytes);
 uint64_t fov_writer_offset(const fov_writer *writer);                                          /* bytes written so far */
 /* Flush, fsync, rename over `path`, fsync the folder. Frees the writer in every case; on failure the temporary file is removed and
- * whatever stood at `path` is untouched. */
+ * whatever stood at `path` is untouched, but for one case: when syncing the folder fails after the rename, the new file stands complete
+ * at `path` and may be lost again with the power. A symbolic link at `path` is replaced, not followed. */
 FOV_MUST_USE fov_status fov_writer_commit(fov_writer *writer);
 void fov_writer_abort(fov_writer *writer); /* removes the temporary file, frees; takes NULL */
 /* All of that in one call. */

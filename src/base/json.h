@@ -9,8 +9,11 @@
 
 typedef struct cJSON fov_json;
 
-/* Parses exactly `size` bytes (no NUL needed). Refuses invalid UTF-8, nesting over `max_depth`, duplicate keys in any object,
- * and anything but white space after the value. `what` names the source in messages. The caller frees with fov_json_free. */
+#define FOV_JSON_MAX_VALUES 2000000 /* per document; each costs about 80 bytes */
+
+/* Parses exactly `size` bytes (no NUL needed). Refuses invalid UTF-8, anything RFC 8259 does not allow, \u0000, nesting over
+ * `max_depth`, more than FOV_JSON_MAX_VALUES values, duplicate keys in any object, and anything but white space after the value.
+ * `what` names the source in messages. The caller frees with fov_json_free. */
 FOV_MUST_USE fov_status fov_json_parse(const void *bytes, size_t size, unsigned max_depth, const char *what, fov_json **json);
 void fov_json_free(fov_json *json);
 
@@ -35,7 +38,7 @@ typedef struct fov_json_writer {
 void fov_json_begin(fov_json_writer *w, bool pretty);
 void fov_json_clear(fov_json_writer *w);
 void fov_json_open(fov_json_writer *w, const char *key, char bracket); /* '{' or '['; key NULL inside arrays and at the top */
-void fov_json_close(fov_json_writer *w, char bracket);
+void fov_json_close(fov_json_writer *w, char bracket); /* either bracket of the pair */
 void fov_json_add_string(fov_json_writer *w, const char *key, const char *value); /* NULL value: null */
 void fov_json_add_number(fov_json_writer *w, const char *key, double value);      /* shortest form that reads back; NaN, Inf: null */
 void fov_json_add_int(fov_json_writer *w, const char *key, int64_t value);

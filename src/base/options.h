@@ -29,6 +29,7 @@ typedef struct fov_option {
     const char *const *choices; /* NULL-terminated */
     bool resumable;             /* may differ from the checkpoint's on --resume */
     char letter;                /* short form, 0 for none */
+    bool transient;             /* of one invocation (--help, --verbose): not written to files of settings */
 } fov_option;
 
 /* Where a value came from, in rising strength. */
@@ -43,14 +44,19 @@ void fov_options_free(fov_option_set *set); /* takes NULL; strings handed out di
 FOV_MUST_USE fov_status fov_options_add(fov_option_set *set, const char *heading, const fov_option *table, void *fields);
 
 /* Parses arguments after the command word. Every problem is collected: the message lists all of them, one a line, each with the
- * nearest valid name. `positional` gets pointers into argv. Unknown options are kept aside for fov_options_finish when
- * `allow_unknown` (a later table may claim them). */
+ * nearest valid name. `positional` gets pointers into argv. When `allow_unknown`, unknown options are kept aside, together with the
+ * argument that follows them; a table added later claims them (a flag must then be written --name or --name=true before another
+ * option or at the end), and fov_options_finish reports the rest. */
 FOV_MUST_USE fov_status fov_options_parse(fov_option_set *set, int argc, char *const *argv, const char **positional,
                                           size_t *positional_count, bool allow_unknown);
 FOV_MUST_USE fov_status fov_options_finish(fov_option_set *set); /* now every unknown name is an error */
-/* Reads "name = value" lines (INI, inih); unknown names are errors with the line number. Does not override FOV_FROM_USER. */
+/* Reads "name = value" lines (INI, inih); unknown names are errors with the line number, at once, or at fov_options_finish after a
+ * parse with `allow_unknown`. Sections are headings only. Does not override FOV_FROM_USER. Values in double quotes may hold \n, \t, \r,
+ * \", \\ and \xHH; an indented line in quotes continues the quoted value above it. */
 FOV_MUST_USE fov_status fov_options_read_ini(fov_option_set *set, const char *path);
-/* Sets one value by text; checks as parsing does. */
+/* The same from `size` bytes in memory (settings stored in a checkpoint); `what` stands for the path in messages. */
+FOV_MUST_USE fov_status fov_options_read_text(fov_option_set *set, const void *text, size_t size, const char *what);
+/* Sets one value by text; checks as parsing does. A weaker source never replaces the value of a stronger one. */
 FOV_MUST_USE fov_status fov_options_set(fov_option_set *set, const char *name, const char *value, fov_option_source source);
 /* The code decided a field of the struct itself: record that it came from the data. */
 void fov_options_mark(fov_option_set *set, const char *name, fov_option_source source);
