@@ -11,6 +11,16 @@
 
 #include "base/real.h"
 
+/* u = ratio (g_scale g + weight_decay w); m = momentum m + u; w -= lr m: SGD with ratio 1, LARS with its trust ratio. */
+typedef struct fov_momentum_constants {
+    fov_real lr, weight_decay, momentum, ratio, g_scale;
+} fov_momentum_constants;
+
+/* AdamW (Loshchilov and Hutter 2017): correction1 = 1 / (1 - beta1^t), correction2 = 1 / sqrt(1 - beta2^t). */
+typedef struct fov_adamw_constants {
+    fov_real lr, weight_decay, beta1, beta2, eps, correction1, correction2, g_scale;
+} fov_adamw_constants;
+
 typedef struct fov_kernels {
     const char *name; /* "c", "avx2", "avx512" */
 #define FOV_KERNEL(result, name, arguments) result(*name) arguments;

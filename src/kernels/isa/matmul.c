@@ -1,0 +1,284 @@
+/* Matrix products from register tiles: C [m, n] = alpha A [m, k] B [k, n] + beta C.
+ *
+ * The tile of C stays in registers while k runs: TILE_ROWS rows of two vectors each, one broadcast number of A against two vectors of B
+ * (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008). 14 x 32 floats fill the 32 registers of
+ * AVX-512 and 6 x 16 the 16 of AVX2, and leave the load ports idle enough for B to come from L2. Both operands are first copied into
+ * panels in the order in which they are read. Tiles depend on the shape alone. A tile may take its k in several segments, which lets a
+ * convolution run over the taps of its window without copying the window (see ops/conv2d.c).
+ *
+ * Written with vector types, so that one source serves every set and both precisions. */
+#include "kernels/isa.h"
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define VECTOR_BYTES 64
+#define TILE_ROWS 14
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#define TILE_ROWS 6
+#else
+#define VECTOR_BYTES 16
+#define TILE_ROWS 6
+#endif
+
+enum {
+    LANES = VECTOR_BYTES / (int)sizeof(fov_real),
+    TILE_COLUMNS = 2 * LANES,
+    BLOCK_K = 384,                                                     /* rows of a packed block of B */
+    BLOCK_N = 393216 / (BLOCK_K * (int)sizeof(fov_real)) / TILE_COLUMNS * TILE_COLUMNS /* and its columns: 384 KiB, most of an L2 cache */
+};
+
+typedef fov_real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef fov_real vec_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(fov_real)), may_alias));
+
+/* A tile's operands, see kernels.def. */
+typedef struct operands {
+    const fov_real *a, *b;
+    size_t a_stride, a_step, b_step, k, segments;
+} operands;
+
+size_t FOV_ISA_FN(tile_rows)(void) {
+    return TILE_ROWS;
+}
+
+size_t FOV_ISA_FN(tile_columns)(void) {
+    return TILE_COLUMNS;
+}
+
+static inline vec load(const fov_real *p) {
+    return *(const vec_anywhere *)p;
+}
+
+static inline void store(fov_real *p, vec x) {
+    *(vec_anywhere *)p = x;
+}
+
+static inline __attribute__((always_inline)) void store_row(fov_real *c, vec x0, vec x1, fov_real alpha, fov_real beta) {
+    if (beta == 0) {
+        store(c, x0 * alpha);
+        store(c + LANES, x1 * alpha);
+    } else {
+        store(c, x0 * alpha + load(c) * beta);
+        store(c + LANES, x1 * alpha + load(c + LANES) * beta);
+    }
+}
+
+/* X(i) for every row of the largest tile. */
+#if TILE_ROWS == 14
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
+#else
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#endif
+
+/* One full-width tile. `rows` is a constant wherever this is expanded, so that rows beyond it vanish. */
+static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov_real *c, size_t c_stride, const operands *o,
+                                                          fov_real alpha, fov_real beta) {
+#define DECLARE(i) vec x##i = {0}, y##i = {0};
+    EACH_ROW(DECLARE)
+#undef DECLARE
+    const size_t a_stride = o->a_stride;
+    for (size_t s = 0; s < o->segments; s++) {
+        const fov_real *a = o->a + s * o->a_step;
+        const fov_real *b = o->b + s * o->b_step;
+        for (size_t p = o->k; p > 0; p--) {
+            const vec b0 = load(b);
+            const vec b1 = load(b + LANES);
+#define STEP(i)                  \
+    if (rows > i) {              \
+        const fov_real t = a[i]; \
+        x##i += b0 * t;          \
+        y##i += b1 * t;          \
+    }
+            EACH_ROW(STEP)
+#undef STEP
+            a += a_stride;
+            b += TILE_COLUMNS;
+        }
+    }
+#define STORE(i)                                              \
+    if (rows > i) {                                           \
+        store_row(c + i * c_stride, x##i, y##i, alpha, beta); \
+    }
+    EACH_ROW(STORE)
+#undef STORE
+}
+
+#define TILE(n)                                                                                                             \
+    static void tile_##n(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) { \
+        tile_of(n, c, c_stride, o, alpha, beta);                                                                            \
+    }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if TILE_ROWS == 14
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+#undef TILE
+
+typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta);
+
+static const tile_fn tiles[TILE_ROWS + 1] = {
+    NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
+#if TILE_ROWS == 14
+    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+#endif
+};
+
+/* A tile of fewer columns is computed at full width into a buffer: packed panels of B are filled up with zeros. */
+static void tile_narrow(fov_real *c, size_t c_stride, size_t rows, size_t columns, const operands *o, fov_real alpha, fov_real beta) {
+    _Alignas(64) fov_real buffer[TILE_ROWS * TILE_COLUMNS];
+    tiles[rows](buffer, TILE_COLUMNS, o, alpha, 0);
+    for (size_t i = 0; i < rows; i++) {
+        const fov_real *x = buffer + i * TILE_COLUMNS;
+        fov_real *y = c + i * c_stride;
+        for (size_t j = 0; j < columns; j++) {
+            y[j] = beta == 0 ? x[j] : x[j] + beta * y[j];
+        }
+    }
+}
+
+void FOV_ISA_FN(gemm_tile)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_stride, size_t a_step,
+                           const fov_real *b, size_t b_step, size_t k, size_t segments, fov_real alpha, fov_real beta) {
+    const operands o = {.a = a, .b = b, .a_stride = a_stride, .a_step = a_step, .b_step = b_step, .k = k, .segments = segments};
+    if (columns == TILE_COLUMNS) {
+        tiles[rows](c, c_stride, &o, alpha, beta);
+    } else {
+        tile_narrow(c, c_stride, rows, columns, &o, alpha, beta);
+    }
+}
+
+#if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
+/* Registers r[i] = row i to r[j] = column j. */
+static inline __attribute__((always_inline)) void transpose_16(__m512 r[16]) {
+    __m512 t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        for (int j = 0; j < 2; j++) {
+            const __m512d low = _mm512_castps_pd(t[i + j]);
+            const __m512d high = _mm512_castps_pd(t[i + j + 2]);
+            r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 8; i++) {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+    }
+}
+
+static void interleave_16(float *y, size_t y_stride, size_t width, const float *x, size_t x_stride, size_t lanes, size_t n) {
+    const __mmask16 kept = (__mmask16)((1U << width) - 1U);
+    for (size_t i = 0; i < n; i += 16) {
+        const size_t left = n - i < 16 ? n - i : 16;
+        const __mmask16 there = (__mmask16)((1U << left) - 1U);
+        __m512 r[16];
+#pragma GCC unroll 16
+        for (size_t l = 0; l < 16; l++) {
+            r[l] = l < lanes ? _mm512_maskz_loadu_ps(there, x + l * x_stride + i) : _mm512_setzero_ps();
+        }
+        transpose_16(r);
+#pragma GCC unroll 16
+        for (size_t j = 0; j < 16; j++) {
+            if (j < left) {
+                _mm512_mask_storeu_ps(y + (i + j) * y_stride, kept, r[j]);
+            }
+        }
+    }
+}
+
+void FOV_ISA_FN(pack_lanes)(fov_real *y, size_t width, const fov_real *x, size_t x_stride, size_t lanes, size_t n) {
+    for (size_t l = 0; l < width; l += 16) {
+        const size_t here = lanes <= l ? 0 : (lanes - l < 16 ? lanes - l : 16);
+        interleave_16(y + l, width, width - l < 16 ? width - l : 16, x + l * x_stride, x_stride, here, n);
+    }
+}
+
+void FOV_ISA_FN(pack_rows)(fov_real *y, size_t y_stride, size_t width, const fov_real *x, size_t x_stride, size_t lanes, size_t n) {
+    for (size_t l = 0; l < width; l += 16) {
+        const size_t here = lanes <= l ? 0 : (lanes - l < 16 ? lanes - l : 16);
+        const __mmask16 there = (__mmask16)((1U << here) - 1U);
+        const __mmask16 kept = (__mmask16)(width - l < 16 ? (1U << (width - l)) - 1U : 0xffffU);
+        for (size_t i = 0; i < n; i++) {
+            _mm512_mask_storeu_ps(y + i * y_stride + l, kept, _mm512_maskz_loadu_ps(there, x + i * x_stride + l));
+        }
+    }
+}
+#else
+void FOV_ISA_FN(pack_lanes)(fov_real *y, size_t width, const fov_real *x, size_t x_stride, size_t lanes, size_t n) {
+    for (size_t first = 0; first < n; first += 16) { /* 16 rows of y stay in L1 while each lane adds its part */
+        const size_t last = n - first < 16 ? n : first + 16;
+        for (size_t l = 0; l < width; l++) {
+            for (size_t i = first; i < last; i++) {
+                y[i * width + l] = l < lanes ? x[l * x_stride + i] : 0;
+            }
+        }
+    }
+}
+
+void FOV_ISA_FN(pack_rows)(fov_real *y, size_t y_stride, size_t width, const fov_real *x, size_t x_stride, size_t lanes, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        for (size_t l = 0; l < lanes; l++) {
+            y[i * y_stride + l] = x[i * x_stride + l];
+        }
+        for (size_t l = lanes; l < width; l++) {
+            y[i * y_stride + l] = 0;
+        }
+    }
+}
+#endif
+
+/* `lanes` rows of an operand whose element (lane, p) lies at lane * stride + p, or p * stride + lane when `along`. */
+static void pack(fov_real *y, size_t width, const fov_real *x, size_t stride, int along, size_t lanes, size_t n) {
+    if (along) {
+        FOV_ISA_FN(pack_rows)(y, width, width, x, stride, lanes, n);
+    } else {
+        FOV_ISA_FN(pack_lanes)(y, width, x, stride, lanes, n);
+    }
+}
+
+/* Rows of C against one packed block of B, k of them. */
+static void block_rows(fov_real *c, size_t c_stride, const fov_real *a, size_t a_stride, int a_transposed, const fov_real *packed,
+                       const size_t size[3], fov_real alpha, fov_real beta) {
+    const size_t m = size[0];
+    const size_t n = size[1];
+    const size_t k = size[2];
+    _Alignas(64) fov_real panel[TILE_ROWS * BLOCK_K];
+    const size_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
+    for (size_t t = 0; t < count; t++) {
+        const size_t first = m * t / count;
+        const size_t rows = m * (t + 1) / count - first;
+        pack(panel, rows, a + first * (a_transposed ? 1 : a_stride), a_stride, a_transposed, rows, k);
+        for (size_t j = 0; j < n; j += TILE_COLUMNS) {
+            const size_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
+            FOV_ISA_FN(gemm_tile)(c + first * c_stride + j, c_stride, rows, columns, panel, rows, 0, packed + j * k, 0, k, 1, alpha, beta);
+        }
+    }
+}
+
+void FOV_ISA_FN(gemm)(fov_real *c, size_t c_stride, const fov_real *a, size_t a_stride, int a_transposed, const fov_real *b, size_t b_stride,
+                      int b_transposed, size_t m, size_t n, size_t k, fov_real alpha, fov_real beta) {
+    _Alignas(64) fov_real packed[BLOCK_K * BLOCK_N];
+    const size_t cuts = k == 0 ? 1 : (k + BLOCK_K - 1) / BLOCK_K;
+    for (size_t j = 0; j < n; j += BLOCK_N) {
+        const size_t columns = n - j < BLOCK_N ? n - j : BLOCK_N;
+        for (size_t cut = 0; cut < cuts; cut++) {
+            const size_t p = k * cut / cuts;
+            const size_t depth = k * (cut + 1) / cuts - p;
+            for (size_t i = 0; i < columns; i += TILE_COLUMNS) {
+                const size_t lanes = columns - i < TILE_COLUMNS ? columns - i : TILE_COLUMNS;
+                const fov_real *from = b_transposed ? b + (j + i) * b_stride + p : b + p * b_stride + j + i;
+                pack(packed + i * depth, TILE_COLUMNS, from, b_stride, !b_transposed, lanes, depth);
+            }
+            const size_t size[3] = {m, columns, depth};
+            block_rows(c + j, c_stride, a_transposed ? a + p * a_stride : a + p, a_stride, a_transposed, packed, size, alpha,
+                       cut == 0 ? beta : 1);
+        }
+    }
+}
