@@ -48,7 +48,7 @@ fov_node *fov_add_position(fov_graph *g, fov_node *x, fov_node *position, size_t
 fov_node *fov_prepend_token(fov_graph *g, fov_node *x, fov_node *token, fov_node *position);
 fov_node *fov_slice_tokens(fov_graph *g, fov_node *x, size_t first, size_t count); /* [n, count, d] */
 fov_node *fov_gather_tokens(fov_graph *g, fov_node *x, fov_node *index);           /* index int32 [n, k] -> [n, k, d] */
-/* x [n, k, d], token [1, 1, d], restore int32 [n, t]: out[i] = restore[i] < k ? x[restore[i]] : token. */
+/* x [n, k, d], token [1, 1, d], restore int32 [n, t]: out[i] = restore[i] < k ? x[restore[i]] : token; [n, t, d]. */
 fov_node *fov_restore_tokens(fov_graph *g, fov_node *x, fov_node *token, fov_node *restore);
 /* qkv [n, t, 3 d] with rows (q of all heads | k | v) -> softmax(q k^T / sqrt(d / heads)) v, [n, t, d]. */
 fov_node *fov_attention(fov_graph *g, fov_node *qkv, size_t heads);

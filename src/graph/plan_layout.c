@@ -1,0 +1,292 @@
+/* From a graph to steps and pieces.
+ *
+ * Forward runs the nodes that outputs or loss depend on in build order, which is topological; backward runs those with a gradient in the
+ * reverse order. A piece's lifetime is an interval of step numbers: a value lives from its producer to its last reader, where readers in
+ * backward are known from fov_op.reads; a gradient from its first writer to its producer's backward step; a stash from forward to backward.
+ *
+ * An alias op (reshape) has no step: it shares value and gradient with its root. An op that may work in place takes over its input's piece
+ * when nobody reads that input later. */
+#include "base/checked.h"
+#include "graph/plan_internal.h"
+
+/* Round up to whole lines; graph and steps have checked that sums of sizes fit. */
+static size_t lines(size_t bytes) {
+    return (bytes + FOV_ALIGN - 1) / FOV_ALIGN * FOV_ALIGN;
+}
+
+static const fov_node *node_at(const fov_plan *plan, size_t id) {
+    return fov_graph_node(plan->graph, id);
+}
+
+static fov_plan_node *root_of(const fov_plan *plan, const fov_node *node) {
+    return &plan->nodes[plan->nodes[node->id].root];
+}
+
+static bool has_step(const fov_plan *plan, const fov_node *node) {
+    return plan->nodes[node->id].active && !fov_node_is_leaf(node) && !node->op->alias;
+}
+
+/* ---- what is needed ---- */
+
+static void mark_active(fov_plan *plan, fov_node *const *outputs, size_t output_count) {
+    for (size_t i = 0; i < output_count; i++) {
+        plan->nodes[outputs[i]->id].active = true;
+        plan->nodes[outputs[i]->id].kept = true;
+    }
+    if (plan->loss != NULL) {
+        plan->nodes[plan->loss->id].active = true;
+        plan->nodes[plan->loss->id].kept = true;
+    }
+    for (size_t id = plan->node_count; id-- > 0;) {
+        const fov_node *node = node_at(plan, id);
+        for (unsigned i = 0; plan->nodes[id].active && i < node->input_count; i++) {
+            if (node->input[i] != NULL) {
+                plan->nodes[node->input[i]->id].active = true;
+            }
+        }
+    }
+}
+
+static void mark_roots(fov_plan *plan) {
+    for (size_t id = 0; id < plan->node_count; id++) {
+        const fov_node *node = node_at(plan, id);
+        plan->nodes[id] = (fov_plan_node){.root = node->op->alias ? plan->nodes[node->input[0]->id].root : (uint32_t)id,
+                                          .forward_step = FOV_NO_STEP,
+                                          .backward_step = FOV_NO_STEP,
+                                          .grad_first = FOV_NO_STEP,
+                                          .value = FOV_NO_PIECE,
+                                          .grad = FOV_NO_PIECE,
+                                          .stash = FOV_NO_PIECE};
+    }
+}
+
+static bool wants(const fov_plan *plan, const fov_node *node) {
+    if (!node->needs_grad) {
+        return false;
+    }
+    if (node->op == &fov_op_param) {
+        return fov_param_grads(fov_node_store(node), node->param) != NULL;
+    }
+    for (unsigned i = 0; i < node->input_count; i++) {
+        if (node->input[i] != NULL && plan->nodes[node->input[i]->id].wants) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which nodes the gradient reaches, from the loss down. */
+static fov_status mark_gradients(fov_plan *plan) {
+    if (plan->loss == NULL) {
+        return FOV_OK;
+    }
+    for (size_t id = 0; id < plan->node_count; id++) {
+        plan->nodes[id].wants = wants(plan, node_at(plan, id));
+    }
+    if (!plan->nodes[plan->loss->id].wants) {
+        return FOV_FAIL(FOV_E_INVALID, "the loss (%s, scope \"%s\") depends on no trainable parameter whose store has gradients",
+                        plan->loss->op->name, plan->loss->scope);
+    }
+    plan->nodes[plan->loss->id].reached = true;
+    for (size_t id = plan->node_count; id-- > 0;) {
+        const fov_node *node = node_at(plan, id);
+        for (unsigned i = 0; plan->nodes[id].reached && i < node->input_count; i++) {
+            if (node->input[i] != NULL && plan->nodes[node->input[i]->id].wants) {
+                plan->nodes[node->input[i]->id].reached = true;
+            }
+        }
+    }
+    return FOV_OK;
+}
+
+/* ---- steps ---- */
+
+static fov_status make_steps(fov_plan *plan) {
+    plan->steps = fov_arena_alloc(&plan->arena, (2 * plan->node_count + 1) * sizeof *plan->steps);
+    FOV_TRY_ALLOC(plan->steps);
+    for (size_t id = 0; id < plan->node_count; id++) {
+        const fov_node *node = node_at(plan, id);
+        if (has_step(plan, node)) {
+            plan->nodes[id].forward_step = plan->step_count;
+            plan->steps[plan->step_count++] = (fov_plan_step){.node = node, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+        }
+    }
+    plan->forward_count = plan->step_count;
+    for (size_t id = plan->node_count; id-- > 0;) {
+        const fov_node *node = node_at(plan, id);
+        if (plan->nodes[id].reached && has_step(plan, node)) {
+            plan->nodes[id].backward_step = plan->step_count;
+            plan->steps[plan->step_count++] =
+                (fov_plan_step){.node = node, .backward = true, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+        }
+    }
+    return FOV_OK;
+}
+
+/* An input of a backward step gets a gradient. */
+static bool gives_gradient(const fov_plan *plan, const fov_node *node, unsigned i) {
+    return node->input[i] != NULL && plan->nodes[node->input[i]->id].wants;
+}
+
+static void note_use(fov_plan *plan, const fov_node *node, size_t step) {
+    fov_plan_node *root = root_of(plan, node);
+    root->last_use = step > root->last_use ? step : root->last_use;
+}
+
+/* Last uses of values and first writes of gradients, step by step; sets the accumulate flags on the way. */
+static void trace_steps(fov_plan *plan) {
+    if (plan->loss != NULL) {
+        root_of(plan, plan->loss)->grad_first = plan->forward_count; /* seeded before the first backward step */
+    }
+    for (size_t s = 0; s < plan->step_count; s++) {
+        fov_plan_step *step = &plan->steps[s];
+        const fov_node *node = step->node;
+        if (!step->backward || (node->op->reads & FOV_READS_OUT) != 0) {
+            note_use(plan, node, s);
+        }
+        for (unsigned i = 0; i < node->input_count; i++) {
+            if (node->input[i] != NULL && (!step->backward || (node->op->reads & FOV_READS_IN(i)) != 0)) {
+                note_use(plan, node->input[i], s);
+            }
+            if (step->backward && gives_gradient(plan, node, i)) {
+                fov_plan_node *root = root_of(plan, node->input[i]);
+                step->accumulate[i] = root->grad_first != FOV_NO_STEP || node_at(plan, root->root)->op == &fov_op_param;
+                root->grad_first = root->grad_first != FOV_NO_STEP ? root->grad_first : s;
+            }
+        }
+    }
+    for (size_t id = 0; id < plan->node_count; id++) {
+        if (plan->nodes[id].kept) {
+            note_use(plan, node_at(plan, id), FOV_STEP_KEPT);
+        }
+    }
+}
+
+/* ---- pieces ---- */
+
+static size_t add_piece(fov_plan *plan, fov_piece_kind kind, const fov_node *node, size_t bytes, size_t first, size_t last) {
+    if (bytes == 0) {
+        return FOV_NO_PIECE;
+    }
+    plan->pieces[plan->piece_count] = (fov_piece){.kind = kind, .node = node->id, .bytes = lines(bytes), .first = first, .last = last};
+    return plan->piece_count++;
+}
+
+/* The piece that `node` may take over from its input, or FOV_NO_PIECE. */
+static size_t inplace_piece(const fov_plan *plan, const fov_node *node) {
+    const int which = node->op->inplace;
+    if (plan->options.no_reuse || which < 0 || (unsigned)which >= node->input_count || node->input[which] == NULL) {
+        return FOV_NO_PIECE;
+    }
+    const fov_plan_node *source = root_of(plan, node->input[which]);
+    if (source->value == FOV_NO_PIECE || source->last_use != plan->nodes[node->id].forward_step ||
+        fov_node_bytes(node) != fov_node_bytes(node->input[which])) {
+        return FOV_NO_PIECE;
+    }
+    for (unsigned i = 0; i < node->input_count; i++) {
+        if (i != (unsigned)which && node->input[i] != NULL && root_of(plan, node->input[i])->value == source->value) {
+            return FOV_NO_PIECE;
+        }
+    }
+    return source->value;
+}
+
+static void add_value(fov_plan *plan, const fov_node *node) {
+    fov_plan_node *info = &plan->nodes[node->id];
+    info->value = inplace_piece(plan, node);
+    if (info->value != FOV_NO_PIECE) {
+        plan->pieces[info->value].last = info->last_use;
+    } else {
+        info->value = add_piece(plan, FOV_PIECE_VALUE, node, fov_node_bytes(node), info->forward_step, info->last_use);
+    }
+}
+
+static fov_status add_work(fov_plan *plan, size_t s) {
+    fov_plan_step *step = &plan->steps[s];
+    const fov_node *node = step->node;
+    step->work = add_piece(plan, FOV_PIECE_WORK, node, step->backward ? node->backward_work : node->forward_work, s, s);
+    size_t all = 0;
+    if (!fov_mul_size(lines(node->worker_work), fov_pool_threads(plan->pool), &all)) {
+        return FOV_FAIL(FOV_E_LIMIT, "%s: %s needs too much scratch memory for %u threads", node->scope, node->op->name,
+                        fov_pool_threads(plan->pool));
+    }
+    step->worker_work = add_piece(plan, FOV_PIECE_WORK, node, all, s, s);
+    return FOV_OK;
+}
+
+static fov_status make_pieces(fov_plan *plan) {
+    plan->pieces = fov_arena_alloc(&plan->arena, (3 * plan->node_count + 2 * plan->step_count + 1) * sizeof *plan->pieces);
+    FOV_TRY_ALLOC(plan->pieces);
+    for (size_t s = 0; s < plan->step_count; s++) {
+        const fov_node *node = plan->steps[s].node;
+        fov_plan_node *info = &plan->nodes[node->id];
+        FOV_TRY(add_work(plan, s));
+        if (plan->steps[s].backward) {
+            info->grad = add_piece(plan, FOV_PIECE_GRAD, node, fov_shape_count(&node->shape) * sizeof(fov_real), info->grad_first, s);
+            continue;
+        }
+        add_value(plan, node);
+        info->stash =
+            add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, s, info->backward_step != FOV_NO_STEP ? info->backward_step : s);
+    }
+    return FOV_OK;
+}
+
+static fov_status check_total(fov_plan *plan) {
+    size_t total = 0;
+    for (size_t i = 0; i < plan->piece_count; i++) {
+        if (!fov_add_size(total, plan->pieces[i].bytes, &total)) {
+            return FOV_FAIL(FOV_E_LIMIT, "the plan's %zu tensors are too large together; use a smaller batch", plan->piece_count);
+        }
+    }
+    plan->separate_bytes = total;
+    return FOV_OK;
+}
+
+static bool known_store(const fov_plan *plan, const fov_store *store) {
+    for (size_t i = 0; i < plan->store_count; i++) {
+        if (plan->stores[i] == store) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Collects the stores whose gradients this plan writes, and checks that all are laid out. */
+static fov_status find_stores(fov_plan *plan) {
+    plan->stores = fov_arena_alloc(&plan->arena, (plan->node_count + 1) * sizeof *plan->stores);
+    FOV_TRY_ALLOC(plan->stores);
+    for (size_t id = 0; id < plan->node_count; id++) {
+        const fov_node *node = node_at(plan, id);
+        if (node->op != &fov_op_param) {
+            continue;
+        }
+        fov_store *store = fov_node_store(node);
+        if (!fov_store_committed(store)) {
+            return FOV_FAIL(FOV_E_INVALID, "the store of parameter \"%s\" must be laid out (fov_store_commit) before planning",
+                            node->param->name);
+        }
+        if (fov_store_grads(store) != NULL && !known_store(plan, store)) {
+            plan->stores[plan->store_count++] = store;
+        }
+    }
+    return FOV_OK;
+}
+
+fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs, size_t output_count) {
+    plan->node_count = fov_graph_size(plan->graph);
+    plan->nodes = fov_arena_alloc(&plan->arena, (plan->node_count + 1) * sizeof *plan->nodes);
+    FOV_TRY_ALLOC(plan->nodes);
+    FOV_TRY(find_stores(plan));
+    mark_roots(plan);
+    mark_active(plan, outputs, output_count);
+    FOV_TRY(mark_gradients(plan));
+    FOV_TRY(make_steps(plan));
+    trace_steps(plan);
+    FOV_TRY(make_pieces(plan));
+    FOV_TRY(check_total(plan));
+    fov_piece **placed = fov_arena_alloc(&plan->arena, (plan->piece_count + 1) * sizeof *placed);
+    FOV_TRY_ALLOC(placed);
+    plan->block_bytes = fov_plan_pack(plan->pieces, plan->piece_count, !plan->options.no_reuse, placed);
+    return FOV_OK;
+}

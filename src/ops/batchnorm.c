@@ -1,0 +1,249 @@
+/* Batch normalisation with residual and ReLU in the same pass: y = relu(gamma (x - mean) rstd + beta + residual) (Ioffe and Szegedy 2015).
+ *
+ * With g = dy where y > 0:  dbeta = sum g,  dgamma = rstd sum g (x - mean),  dresidual = g,
+ *   dx = gamma rstd (g - mean(g) - (x - mean) rstd^2 mean(g (x - mean)))       training
+ *   dx = gamma rstd g                                                          running statistics
+ *
+ * Memory decides its speed, so each direction makes two passes: sums, then numbers. Sums of squares are taken about the first row, which
+ * keeps the variance exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and added
+ * in order. The ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is one;
+ * in that case the first backward pass writes g where dresidual belongs, and the second one reads it there. */
+#include <math.h>
+
+#include "ops/ops.h"
+#include "ops/row_shared.h"
+
+enum { IN_X, IN_MEAN, IN_VAR, IN_COUNTER, IN_GAMMA, IN_BETA, IN_RESIDUAL, IN_COUNT };
+
+typedef struct bn_attr {
+    double eps, momentum;
+    bool relu;
+} bn_attr;
+
+static fov_status infer(fov_node *node) {
+    const fov_shape *x = &node->input[IN_X]->shape;
+    char text[128];
+    FOV_TRY(fov_check_real(node, IN_X));
+    const size_t c = x->rank == 0 ? 0 : x->dim[x->rank - 1];
+    if ((x->rank != 2 && x->rank != 4) || fov_shape_count(x) == 0) {
+        return FOV_FAIL(FOV_E_INVALID, "needs input [n, h, w, c] or [n, c], got %s", fov_shape_text(x, text, sizeof text));
+    }
+    const fov_row_cut cut = fov_cut_shape(x);
+    if (fov_graph_training(node->graph) && cut.rows < 2) {
+        return FOV_FAIL(FOV_E_INVALID, "needs more than one value per channel in training, got %s", fov_shape_text(x, text, sizeof text));
+    }
+    FOV_TRY(fov_check_vector(node, IN_MEAN, "running mean", c));
+    FOV_TRY(fov_check_vector(node, IN_VAR, "running variance", c));
+    if (node->input[IN_GAMMA] != NULL) {
+        FOV_TRY(fov_check_vector(node, IN_GAMMA, "gamma", c));
+    }
+    if (node->input[IN_BETA] != NULL) {
+        FOV_TRY(fov_check_vector(node, IN_BETA, "beta", c));
+    }
+    if (node->input[IN_RESIDUAL] != NULL && !fov_shape_equal(&node->input[IN_RESIDUAL]->shape, x)) {
+        return FOV_FAIL(FOV_E_INVALID, "needs a residual of its input's shape, got %s",
+                        fov_shape_text(&node->input[IN_RESIDUAL]->shape, text, sizeof text));
+    }
+    node->shape = *x;
+    node->stash_bytes = 2 * c * sizeof(fov_real);
+    node->forward_work = 2 * cut.chunks * c * sizeof(double) + 4 * c * sizeof(fov_real);
+    node->backward_work = 2 * cut.chunks * c * sizeof(double) + 6 * c * sizeof(fov_real);
+    return FOV_OK;
+}
+
+typedef struct bn_pass {
+    const fov_step *step;
+    fov_row_cut cut;
+    bool relu, training;
+    double *sums;           /* [chunks, 2, c] */
+    fov_real *mean, *rstd;  /* of the statistics in use */
+    fov_real *scale, *shift; /* y = scale x + shift */
+    fov_real *factor, *center, *slope; /* dx = factor (g - center - (x - mean) slope) */
+    bool masked;            /* g stands in dresidual */
+} bn_pass;
+
+static bn_pass pass_of(const fov_step *step) {
+    const bn_attr *attr = step->node->attr;
+    bn_pass p = {.step = step, .cut = fov_cut_shape(&step->node->shape), .relu = attr->relu, .training = fov_graph_training(step->node->graph), .sums = step->work};
+    const size_t c = p.cut.width;
+    fov_real *rest = (fov_real *)(void *)(p.sums + 2 * p.cut.chunks * c);
+    p.scale = rest;
+    p.shift = rest + c;
+    if (step->stash != NULL) {
+        p.mean = step->stash;
+        p.rstd = p.mean + c;
+    } else { /* nothing is kept for backward */
+        p.mean = rest + 2 * c;
+        p.rstd = rest + 3 * c;
+    }
+    return p;
+}
+
+/* ---- forward ---- */
+
+static void sums_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    const bn_pass *p = context;
+    const size_t c = p->cut.width;
+    const fov_real *x = p->step->in[IN_X];
+    p->step->k->bn_sums(p->sums + 2 * chunk * c, x + fov_cut_first(&p->cut, chunk) * c, x, fov_cut_count(&p->cut, chunk), c);
+}
+
+/* The chunks' sums of channel `i`, in order. */
+static double total(const bn_pass *p, size_t which, size_t i) {
+    double sum = 0;
+    for (size_t chunk = 0; chunk < p->cut.chunks; chunk++) {
+        sum += p->sums[(2 * chunk + which) * p->cut.width + i];
+    }
+    return sum;
+}
+
+static void batch_statistics(const bn_pass *p) {
+    const bn_attr *attr = p->step->node->attr;
+    const double n = (double)p->cut.rows;
+    const fov_real *pivot = p->step->in[IN_X];
+    fov_real *running_mean = (fov_real *)p->step->in[IN_MEAN];
+    fov_real *running_var = (fov_real *)p->step->in[IN_VAR];
+    fov_real *counter = (fov_real *)p->step->in[IN_COUNTER];
+    fov_pool_for(p->step->pool, p->cut.chunks, sums_chunk, (void *)p);
+    for (size_t i = 0; i < p->cut.width; i++) {
+        const double offset = total(p, 0, i) / n;
+        const double mean = (double)pivot[i] + offset;
+        const double var = fmax(total(p, 1, i) / n - offset * offset, 0.0);
+        p->mean[i] = (fov_real)mean;
+        p->rstd[i] = (fov_real)(1.0 / sqrt(var + attr->eps));
+        running_mean[i] = (fov_real)((1.0 - attr->momentum) * (double)running_mean[i] + attr->momentum * mean);
+        running_var[i] = (fov_real)((1.0 - attr->momentum) * (double)running_var[i] + attr->momentum * var * n / (n - 1.0));
+    }
+    if (counter != NULL) {
+        counter[0] += 1;
+    }
+}
+
+static void running_statistics(const bn_pass *p) {
+    const bn_attr *attr = p->step->node->attr;
+    const fov_real *mean = p->step->in[IN_MEAN];
+    const fov_real *var = p->step->in[IN_VAR];
+    for (size_t i = 0; i < p->cut.width; i++) {
+        p->mean[i] = mean[i];
+        p->rstd[i] = (fov_real)(1.0 / sqrt((double)var[i] + attr->eps));
+    }
+}
+
+static void affine(const bn_pass *p) {
+    const fov_real *gamma = p->step->in[IN_GAMMA];
+    const fov_real *beta = p->step->in[IN_BETA];
+    for (size_t i = 0; i < p->cut.width; i++) {
+        const double scale = (gamma == NULL ? 1.0 : (double)gamma[i]) * (double)p->rstd[i];
+        p->scale[i] = (fov_real)scale;
+        p->shift[i] = (fov_real)((beta == NULL ? 0.0 : (double)beta[i]) - scale * (double)p->mean[i]);
+    }
+}
+
+static void apply_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    const bn_pass *p = context;
+    const size_t first = fov_cut_first(&p->cut, chunk) * p->cut.width;
+    const fov_real *residual = p->step->in[IN_RESIDUAL];
+    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first, residual == NULL ? NULL : residual + first,
+                         p->scale, p->shift, p->relu, fov_cut_count(&p->cut, chunk), p->cut.width);
+}
+
+static void forward(const fov_step *step) {
+    bn_pass p = pass_of(step);
+    if (p.training) {
+        batch_statistics(&p);
+    } else {
+        running_statistics(&p);
+    }
+    affine(&p);
+    fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+}
+
+/* ---- backward ---- */
+
+/* Where the mask of a chunk comes from: y with a residual, x without. */
+static const fov_real *mask_source(const bn_pass *p, size_t first) {
+    return p->relu && p->step->node->input[IN_RESIDUAL] != NULL ? (const fov_real *)p->step->out + first : NULL;
+}
+
+static void gradient_sums_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    const bn_pass *p = context;
+    const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
+    fov_real *dresidual = p->step->grad_in[IN_RESIDUAL];
+    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->step->accumulate[IN_RESIDUAL],
+                                 p->step->grad_out + first, (const fov_real *)p->step->in[IN_X] + first, mask_source(p, first), p->mean,
+                                 p->relu ? p->scale : NULL, p->shift, fov_cut_count(&p->cut, chunk), c);
+}
+
+static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    const bn_pass *p = context;
+    const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
+    const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
+    const fov_real *y = p->masked ? NULL : mask_source(p, first);
+    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->step->accumulate[IN_X], g, (const fov_real *)p->step->in[IN_X] + first, y, p->mean,
+                            p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope, fov_cut_count(&p->cut, chunk), c);
+}
+
+static void add_to(fov_real *to, size_t i, double value, bool accumulate) {
+    if (to != NULL) {
+        to[i] = (fov_real)((accumulate ? (double)to[i] : 0.0) + value);
+    }
+}
+
+static void coefficients(bn_pass *p) {
+    const size_t c = p->cut.width;
+    const fov_step *step = p->step;
+    const double n = (double)p->cut.rows;
+    p->factor = p->shift + c;
+    p->center = p->factor + c;
+    p->slope = p->center + c;
+    for (size_t i = 0; i < c; i++) {
+        const double rstd = (double)p->rstd[i];
+        const double sum = total(p, 0, i);
+        const double product = total(p, 1, i);
+        add_to(step->grad_in[IN_GAMMA], i, product * rstd, step->accumulate[IN_GAMMA]);
+        add_to(step->grad_in[IN_BETA], i, sum, step->accumulate[IN_BETA]);
+        p->factor[i] = p->scale[i];
+        p->center[i] = (fov_real)(p->training ? sum / n : 0.0);
+        p->slope[i] = (fov_real)(p->training ? product / n * rstd * rstd : 0.0);
+    }
+}
+
+static void backward(const fov_step *step) {
+    bn_pass p = pass_of(step);
+    affine(&p);
+    fov_pool_for(step->pool, p.cut.chunks, gradient_sums_chunk, &p);
+    coefficients(&p);
+    if (step->grad_in[IN_X] != NULL) {
+        p.masked = step->grad_in[IN_RESIDUAL] != NULL && !step->accumulate[IN_RESIDUAL];
+        fov_pool_for(step->pool, p.cut.chunks, gradient_chunk, &p);
+    }
+}
+
+static fov_cost cost(const fov_node *node) {
+    const double n = (double)fov_shape_count(&node->shape), bytes = n * (double)sizeof(fov_real);
+    const double residual = node->input[IN_RESIDUAL] != NULL ? 1.0 : 0.0;
+    return (fov_cost){(6.0 + residual) * n, 11.0 * n, (3.0 + residual) * bytes, (5.0 + 2.0 * residual) * bytes};
+}
+
+#define BN_READS (FOV_READS_IN(IN_X) | FOV_READS_IN(IN_GAMMA) | FOV_READS_IN(IN_BETA))
+#define BN_OP(extra, over)                                                                                                  \
+    {                                                                                                                       \
+        .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra), \
+        .inplace = (over)                                                                                                   \
+    }
+
+const fov_op fov_op_batchnorm = BN_OP(0U, -1);
+static const fov_op with_residual = BN_OP(0U, IN_RESIDUAL);
+static const fov_op with_residual_relu = BN_OP(FOV_READS_OUT, IN_RESIDUAL);
+
+fov_node *fov_batchnorm(fov_graph *g, fov_node *x, const fov_batchnorm_args *args) {
+    const bn_attr attr = {.eps = args->eps, .momentum = args->momentum, .relu = args->relu};
+    fov_node *const inputs[IN_COUNT] = {[IN_X] = x, [IN_MEAN] = args->running_mean, [IN_VAR] = args->running_var, [IN_COUNTER] = args->counter,
+                                        [IN_GAMMA] = args->gamma, [IN_BETA] = args->beta, [IN_RESIDUAL] = args->residual};
+    const fov_op *op = args->residual == NULL ? &fov_op_batchnorm : args->relu ? &with_residual_relu : &with_residual;
+    return fov_graph_add(g, op, &attr, sizeof attr, inputs, IN_COUNT, IN_COUNTER);
+}

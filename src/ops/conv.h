@@ -1,0 +1,65 @@
+/* The three passes of a convolution, on plain arrays. Images [n, h, w, c], weights [co, kh, kw, ci]. */
+#ifndef FOV_OPS_CONV_H
+#define FOV_OPS_CONV_H
+
+#include "graph/graph.h"
+
+typedef struct fov_range {
+    size_t first, last; /* last is not in it */
+} fov_range;
+
+/* Piece i of n things cut into `count` pieces whose sizes differ by at most one. */
+static inline fov_range fov_range_part(size_t n, size_t i, size_t count) {
+    return (fov_range){n * i / count, n * (i + 1) / count};
+}
+
+static inline size_t fov_range_count(fov_range r) {
+    return r.last - r.first;
+}
+
+typedef struct fov_conv {
+    size_t n, h, w, ci, kh, kw, co, oh, ow, stride, pad;
+} fov_conv;
+
+/* Bytes of scratch: `work` once, `worker` for each pool worker. */
+typedef struct fov_conv_bytes {
+    size_t work, worker;
+} fov_conv_bytes;
+
+/* Every pass by minimal filtering (Winograd): for 3 x 3 windows with stride 1 and whole vectors of channels, where it saves enough. */
+bool fov_winograd_suits(const fov_conv *c);
+void fov_winograd_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
+fov_conv_bytes fov_winograd_forward_bytes(const fov_conv *c);
+void fov_winograd_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add);
+fov_conv_bytes fov_winograd_input_gradient_bytes(const fov_conv *c);
+void fov_winograd_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add);
+fov_conv_bytes fov_winograd_weight_gradient_bytes(const fov_conv *c);
+
+/* Every pass directly. out [n, oh, ow, co] = conv(in [n, h, w, ci], weight). Uses step->work and the workers' scratch. */
+void fov_conv_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
+fov_conv_bytes fov_conv_forward_bytes(const fov_conv *c);
+
+/* din [n, h, w, ci] (+)= the gradient that dout [n, oh, ow, co] sends through the weights. */
+void fov_conv_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add);
+fov_conv_bytes fov_conv_input_gradient_bytes(const fov_conv *c);
+
+/* dweight [co, kh, kw, ci] (+)= dout times the windows of in. */
+void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add);
+fov_conv_bytes fov_conv_weight_gradient_bytes(const fov_conv *c);
+
+/* ---- shared by weight gradients ---- */
+
+/* A block of images [n, h, w, c]: some images, some rows. */
+typedef struct fov_conv_source {
+    const fov_real *data;
+    size_t h, w, c, stride;
+    fov_range images, rows;
+} fov_conv_source;
+
+/* y [row, column, image, width]: `lanes` channels from `channel`, zeros beyond; columns sorted by residue modulo the stride, then by place. */
+void fov_conv_copy(const fov_kernels *k, fov_real *y, size_t width, const fov_conv_source *s, size_t channel, size_t lanes);
+
+/* dweight (+)= the sum of `sets` tensors of `count` numbers, in order. */
+void fov_conv_add_sets(const fov_step *step, fov_real *dweight, const fov_real *sums, size_t sets, size_t count, bool add);
+
+#endif
