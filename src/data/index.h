@@ -23,9 +23,9 @@ const char *fov_bad_reason_name(fov_bad_reason reason); /* "empty", ... */
 typedef struct fov_scan_options {
     fov_decode_options decode;
     bool verify;          /* decode every picture to find broken ones now; false: headers only */
-    bool follow_links;    /* symbolic links to folders; links to files always count */
+    bool follow_links;    /* symbolic links to folders, each folder once; links to files always count */
     double max_bad;       /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
-    void (*progress)(void *context, size_t done, size_t total);
+    void (*progress)(void *context, size_t done, size_t total); /* on the caller's thread, every thousand files or so; may be NULL */
     void *context;
 } fov_scan_options;
 
@@ -58,7 +58,7 @@ typedef struct fov_bad_file {
 size_t fov_index_bad_count(const fov_index *index);
 const fov_bad_file *fov_index_bad(const fov_index *index, size_t i);
 size_t fov_index_ignored(const fov_index *index);   /* not pictures by name and content */
-size_t fov_index_duplicates(const fov_index *index);
+size_t fov_index_duplicates(const fov_index *index); /* the same file met again, or the same folder through a link */
 /* Writes bad.tsv: path (escaped), reason, bytes, message. */
 FOV_MUST_USE fov_status fov_index_write_bad(const fov_index *index, const char *path);
 

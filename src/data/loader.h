@@ -13,7 +13,8 @@ typedef struct fov_batch {
     size_t count;             /* samples, always the loader's batch size */
     const uint32_t *sample;   /* index of each sample in the index, [count] */
     uint8_t *view[FOV_MAX_VIEWS]; /* view v: [count, s_v, s_v, 3]; views of one size follow each other in memory, view after view,
-                                     so that view[0] of two 64 px views is also [2 * count, 64, 64, 3]. 64-byte aligned */
+                                     so that view[0] of two 64 px views is also [2 * count, 64, 64, 3]. The first view of each size is
+                                     64-byte aligned, those behind it are too when count * s_v * s_v * 3 is a multiple of 64 */
 } fov_batch;
 
 typedef struct fov_loader_options {
@@ -26,19 +27,22 @@ typedef struct fov_loader_options {
     fov_decode_options decode;
     double stall_seconds;     /* a sample that takes longer is named in a warning; 0: 30 */
     double stall_limit;       /* and ends the run with FOV_E_STALLED; 0: 300 */
-    double max_bad;           /* share of an epoch's samples that may go bad at run time; 0: 0.01 */
+    double max_bad;           /* share of an epoch's samples that may go bad at run time, rounded up to whole pictures; 0: 0.01 */
     bool cache;               /* keep decoded pictures in memory when they fit `cache_bytes` */
     size_t cache_bytes;
 } fov_loader_options;
 
 typedef struct fov_loader fov_loader;
 
-/* Keeps index and recipe. */
+/* Keeps index and recipe. A picture that went bad is replaced by another, chosen by (seed, epoch, sample), and named in the log once;
+ * sample[] then holds the replacement. */
 FOV_MUST_USE fov_status fov_loader_new(fov_loader **loader, const fov_index *index, const fov_recipe *recipe,
                                        const fov_loader_options *options);
 void fov_loader_free(fov_loader *loader); /* stops and joins its threads; takes NULL */
 
-/* Waits for the next batch, in order of steps; NULL batch after the last. It stays valid until given back. */
+/* Waits for the next batch, in order of steps; NULL batch after the last. It stays valid until given back. Called from one thread.
+ * FOV_E_DATA when more than max_bad of an epoch is bad, FOV_E_STALLED when a file does not come, FOV_E_INVALID when all batches are out;
+ * the first two, and whatever a thread fails with, are final. */
 FOV_MUST_USE fov_status fov_loader_next(fov_loader *loader, const fov_batch **batch);
 void fov_loader_give_back(fov_loader *loader, const fov_batch *batch);
 

@@ -1,0 +1,73 @@
+/* Bad files: their reasons, the limit on their share, and bad.tsv. */
+#include <stdio.h>
+
+#include "base/io.h"
+#include "data/index_internal.h"
+#include "data/picture.h"
+
+#define DEFAULT_MAX_BAD 0.2
+#define REASONS_SHOWN 3
+
+const char *fov_bad_reason_name(fov_bad_reason reason) {
+    static const char *const names[FOV_BAD_REASON_COUNT] = {
+        [FOV_BAD_EMPTY] = "empty",
+        [FOV_BAD_UNREADABLE] = "unreadable",
+        [FOV_BAD_NOT_IMAGE] = "not_image",
+        [FOV_BAD_CORRUPT] = "corrupt",
+        [FOV_BAD_UNSUPPORTED] = "unsupported",
+        [FOV_BAD_TOO_LARGE] = "too_large",
+        [FOV_BAD_SPECIAL] = "special",
+        [FOV_BAD_LINK] = "link",
+    };
+    return (unsigned)reason < FOV_BAD_REASON_COUNT ? names[reason] : "unknown";
+}
+
+fov_status fov_scan_check_share(const fov_scan *scan, const char *root) {
+    size_t good = 0, bad = 0;
+    for (size_t i = 0; i < scan->entry_count; i++) {
+        good += scan->entry[i].outcome == FOV_SCAN_GOOD;
+        bad += scan->entry[i].outcome == FOV_SCAN_BAD;
+    }
+    const double limit = scan->options->max_bad > 0.0 ? scan->options->max_bad : DEFAULT_MAX_BAD;
+    const double share = bad == 0 ? 0.0 : (double)bad / (double)(good + bad);
+    if (share <= limit) {
+        return FOV_OK;
+    }
+    fov_text reasons, name;
+    fov_text_init(&reasons);
+    fov_text_init(&name);
+    size_t shown = 0;
+    for (size_t i = 0; i < scan->entry_count && shown < REASONS_SHOWN; i++) {
+        const fov_scan_entry *entry = &scan->entry[i];
+        if (entry->outcome == FOV_SCAN_BAD) {
+            fov_text_printf(&reasons, "%s'%s' (%s)", shown == 0 ? "" : ", ", fov_picture_name(&name, entry->path), entry->message);
+            shown++;
+        }
+    }
+    const fov_status status = FOV_FAIL(
+        FOV_E_DATA, "%zu of %zu pictures in '%s' are bad (%.1f %%, the limit is %.1f %%): %s%s; mend or remove them, or raise --max-bad",
+        bad, good + bad, fov_picture_name(&name, root), 100.0 * share, 100.0 * limit,
+        reasons.data == NULL ? "reasons unknown" : reasons.data, bad > shown ? " and more" : "");
+    fov_text_clear(&reasons);
+    fov_text_clear(&name);
+    return status;
+}
+
+fov_status fov_index_write_bad(const fov_index *index, const char *path) {
+    fov_text text;
+    fov_text_init(&text);
+    fov_text_add(&text, "path\treason\tbytes\tmessage\n");
+    for (size_t i = 0; i < fov_index_bad_count(index); i++) {
+        const fov_bad_file *bad = fov_index_bad(index, i);
+        fov_text_add_escaped(&text, bad->path);
+        fov_text_printf(&text, "\t%s\t%llu\t", fov_bad_reason_name(bad->reason), (unsigned long long)bad->bytes);
+        fov_text_add_escaped(&text, bad->message);
+        fov_text_add(&text, "\n");
+    }
+    fov_status status = text.status;
+    if (status == FOV_OK) {
+        status = fov_io_write_atomic(path, text.data, text.length);
+    }
+    fov_text_clear(&text);
+    return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);
+}

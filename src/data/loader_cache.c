@@ -1,0 +1,83 @@
+/* Decoded pictures kept in memory.
+ *
+ * All or nothing: a cache that held half of the pictures would save half of the decoding in a pattern that depends on time; with
+ * everything held, a small folder is decoded once. Each entry is set once by compare and swap, so looking needs no lock. */
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "data/loader_internal.h"
+
+static bool pixel_bytes(const fov_index *index, size_t picture, size_t *bytes) {
+    size_t width, height;
+    fov_index_size(index, picture, &width, &height);
+    const size_t factors[3] = {width, height, 3};
+    return fov_product_size(factors, 3, bytes);
+}
+
+fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, size_t limit) {
+    const size_t count = fov_index_count(index);
+    size_t total = 0, bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!pixel_bytes(index, i, &bytes) || !fov_add_size(total, bytes, &total)) {
+            total = SIZE_MAX;
+            break;
+        }
+    }
+    if (total > limit) {
+        char wanted[32], have[32];
+        fov_format_bytes((double)total, wanted, sizeof wanted);
+        fov_format_bytes((double)limit, have, sizeof have);
+        fov_log(FOV_LOG_INFO, "pictures are decoded anew in each epoch: all of them take %s, the cache is %s", wanted, have);
+        return FOV_OK;
+    }
+    cache->entry = fov_mem_array(FOV_MEM_DATA, count, sizeof *cache->entry);
+    FOV_TRY_ALLOC(cache->entry);
+    cache->index = index;
+    for (size_t i = 0; i < count; i++) {
+        atomic_init(&cache->entry[i], NULL);
+    }
+    return FOV_OK;
+}
+
+void fov_pixel_cache_clear(fov_pixel_cache *cache) {
+    const size_t count = cache->entry == NULL ? 0 : fov_index_count(cache->index);
+    for (size_t i = 0; i < count; i++) {
+        fov_mem_free(atomic_load(&cache->entry[i]));
+    }
+    fov_mem_free(cache->entry);
+    cache->entry = NULL;
+}
+
+bool fov_pixel_cache_get(fov_pixel_cache *cache, size_t picture, fov_image *image) {
+    uint8_t *pixels = cache->entry == NULL ? NULL : atomic_load_explicit(&cache->entry[picture], memory_order_acquire);
+    if (pixels == NULL) {
+        return false;
+    }
+    *image = (fov_image){.pixels = pixels, .channels = 3};
+    fov_index_size(cache->index, picture, &image->width, &image->height);
+    image->capacity = image->width * image->height * 3;
+    return true;
+}
+
+void fov_pixel_cache_put(fov_pixel_cache *cache, size_t picture, const fov_image *image) {
+    size_t width, height, bytes;
+    if (cache->entry == NULL || !pixel_bytes(cache->index, picture, &bytes)) {
+        return;
+    }
+    fov_index_size(cache->index, picture, &width, &height);
+    if (image->width != width || image->height != height || image->channels != 3) {
+        return;
+    }
+    uint8_t *copy = fov_mem_alloc(FOV_MEM_DATA, bytes);
+    if (copy == NULL) {
+        return; /* only slower */
+    }
+    memcpy(copy, image->pixels, bytes);
+    uint8_t *none = NULL;
+    if (atomic_compare_exchange_strong_explicit(&cache->entry[picture], &none, copy, memory_order_release, memory_order_relaxed)) {
+        atomic_fetch_add(&cache->bytes, bytes);
+    } else {
+        fov_mem_free(copy);
+    }
+}

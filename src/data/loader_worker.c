@@ -1,0 +1,209 @@
+/* A loader thread: claim a sample, read and decode its picture, make its views, report.
+ *
+ * A sample is named by (seed, epoch, sample), and so is its substitute when the picture cannot be read: which thread makes it, and
+ * when, changes nothing. */
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "data/loader_internal.h"
+
+#define SUBSTITUTE_TRIES 32
+#define SUBSTITUTE_STREAM 1u /* the `view` part of FOV_RNG_ORDER streams; the permutation uses 0 */
+
+/* One sample to make: a place in a batch and what belongs there. */
+typedef struct ticket {
+    fov_loader_slot *slot;
+    size_t place;
+    size_t picture;  /* index of the picture; a substitute's in the end */
+    uint64_t stream; /* names the sample's random numbers */
+    uint64_t epoch;
+    bool substituted;
+} ticket;
+
+void fov_loader_fail(fov_loader *loader, fov_status status) {
+    char *message = fov_mem_strdup(FOV_MEM_DATA, fov_last_error()), *trail = fov_mem_strdup(FOV_MEM_DATA, fov_last_trail());
+    (void)pthread_mutex_lock(&loader->lock);
+    if (loader->status == FOV_OK) {
+        loader->status = status;
+        loader->message = message;
+        loader->trail = trail;
+        message = trail = NULL;
+    }
+    (void)pthread_cond_broadcast(&loader->work);
+    (void)pthread_cond_broadcast(&loader->ready);
+    (void)pthread_mutex_unlock(&loader->lock);
+    fov_mem_free(message);
+    fov_mem_free(trail);
+}
+
+static double thread_seconds(void) {
+    struct timespec t;
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0.0;
+}
+
+/* Starts a batch in its slot. Under the lock. */
+static void open_slot(fov_loader *loader, fov_loader_slot *slot) {
+    fov_sampler_batch(&loader->sampler, loader->claim_step, slot->sample, &slot->batch.epoch);
+    slot->batch.step = loader->claim_step;
+    slot->remaining = loader->options.batch_size;
+    slot->substituted = 0;
+    slot->state = FOV_SLOT_FILLING;
+}
+
+/* Waits for a sample to make; false when there is none left or the loader stops. */
+static bool claim(fov_loader_worker *worker, ticket *t) {
+    fov_loader *loader = worker->loader;
+    (void)pthread_mutex_lock(&loader->lock);
+    bool go = false;
+    for (;;) {
+        fov_loader_slot *slot = &loader->slot[loader->claim_step % loader->options.depth];
+        if (atomic_load(&loader->stop) || loader->status != FOV_OK || loader->claim_step >= loader->options.last_step) {
+            break;
+        }
+        if (loader->claim_sample > 0 || slot->state == FOV_SLOT_FREE) {
+            if (loader->claim_sample == 0) {
+                open_slot(loader, slot);
+            }
+            const size_t place = loader->claim_sample++;
+            /* A batch larger than the folder repeats pictures: each pass over them gets random numbers of its own. */
+            const uint64_t pass = place / loader->sampler.count;
+            *t = (ticket){.slot = slot, .place = place, .picture = slot->sample[place], .epoch = slot->batch.epoch};
+            t->stream = t->picture + pass * loader->sampler.count;
+            if (loader->claim_sample == loader->options.batch_size) {
+                loader->claim_sample = 0;
+                loader->claim_step++;
+            }
+            go = true;
+            break;
+        }
+        (void)pthread_cond_wait(&loader->work, &loader->lock);
+    }
+    (void)pthread_mutex_unlock(&loader->lock);
+    return go;
+}
+
+/* Tells the watchdog which file this thread is at from now on. */
+static void announce(fov_loader_worker *worker, size_t picture) {
+    (void)pthread_mutex_lock(&worker->loader->lock);
+    worker->busy = true;
+    worker->named = false;
+    worker->picture = picture;
+    worker->since = fov_clock_seconds();
+    (void)pthread_mutex_unlock(&worker->loader->lock);
+}
+
+/* Pixels of one picture: borrowed from the cache or from the reader. */
+static fov_status load(fov_loader_worker *worker, size_t picture, fov_image *image) {
+    fov_loader *loader = worker->loader;
+    announce(worker, picture);
+    if (fov_pixel_cache_get(&loader->cache, picture, image)) {
+        return FOV_OK;
+    }
+    /* A copy of the path: a thread that is abandoned inside read(2) may come back after the index is gone. */
+    const char *path = fov_index_path(loader->index, picture);
+    fov_text_clear(&worker->path);
+    fov_text_init(&worker->path);
+    fov_text_add(&worker->path, path);
+    if (worker->path.status != FOV_OK) {
+        return fov_forward_at(__FILE__, __LINE__, worker->path.status);
+    }
+    FOV_TRY(fov_picture_read(&worker->reader, worker->path.data, &loader->options.decode));
+    if (!atomic_load(&loader->stop)) {
+        fov_pixel_cache_put(&loader->cache, picture, &worker->reader.image);
+    }
+    *image = worker->reader.image;
+    return FOV_OK;
+}
+
+/* Names a bad picture in the log, once. */
+static void note_bad(fov_loader *loader, size_t picture) {
+    char *example = fov_mem_strdup(FOV_MEM_DATA, fov_last_error());
+    (void)pthread_mutex_lock(&loader->lock);
+    const uint8_t bit = (uint8_t)(1u << (picture % 8));
+    const bool known = (loader->warned[picture / 8] & bit) != 0;
+    loader->warned[picture / 8] |= bit;
+    if (loader->bad_example == NULL) {
+        loader->bad_example = example;
+        example = NULL;
+    }
+    (void)pthread_mutex_unlock(&loader->lock);
+    fov_mem_free(example);
+    if (!known) {
+        fov_log(FOV_LOG_WARNING, "a picture went bad since the scan and is replaced by others: %s", fov_last_error());
+    }
+}
+
+/* Loads the ticket's picture or, if it is bad, others drawn from a stream that the sample names. */
+static fov_status load_or_substitute(fov_loader_worker *worker, ticket *t, fov_image *image) {
+    fov_loader *loader = worker->loader;
+    fov_rng rng;
+    fov_rng_init(&rng, loader->options.seed, t->epoch, t->stream, SUBSTITUTE_STREAM, FOV_RNG_ORDER);
+    fov_status status = load(worker, t->picture, image);
+    for (unsigned tries = 0; status != FOV_OK; tries++) {
+        if (status == FOV_E_NOMEM || atomic_load(&loader->stop)) {
+            return fov_forward_at(__FILE__, __LINE__, status);
+        }
+        note_bad(loader, t->picture);
+        if (tries == SUBSTITUTE_TRIES) {
+            return fov_fail_prefix(FOV_E_DATA, "%d pictures in a row cannot be read, the last", SUBSTITUTE_TRIES + 1);
+        }
+        t->substituted = true;
+        t->picture = (size_t)fov_rng_below(&rng, loader->sampler.count);
+        status = load(worker, t->picture, image);
+    }
+    return FOV_OK;
+}
+
+static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
+    fov_loader *loader = worker->loader;
+    fov_image image;
+    FOV_TRY(load_or_substitute(worker, t, &image));
+    if (atomic_load(&loader->stop)) {
+        return FOV_OK;
+    }
+    uint8_t *outputs[FOV_MAX_VIEWS];
+    for (size_t v = 0; v < loader->recipe->view_count; v++) {
+        const size_t side = loader->recipe->view[v].image_size;
+        outputs[v] = t->slot->batch.view[v] + t->place * side * side * 3;
+    }
+    return fov_augment_views(worker->augmenter, loader->recipe, &image, loader->options.seed, t->epoch, t->stream, outputs);
+}
+
+static void finish(fov_loader_worker *worker, const ticket *t) {
+    fov_loader *loader = worker->loader;
+    (void)pthread_mutex_lock(&loader->lock);
+    worker->busy = false;
+    worker->cpu_seconds = thread_seconds();
+    t->slot->sample[t->place] = (uint32_t)t->picture;
+    t->slot->substituted += t->substituted;
+    loader->stats.substituted += t->substituted;
+    loader->stats.samples++;
+    if (--t->slot->remaining == 0) {
+        t->slot->state = FOV_SLOT_READY;
+        (void)pthread_cond_broadcast(&loader->ready);
+    }
+    (void)pthread_mutex_unlock(&loader->lock);
+}
+
+void *fov_loader_work(void *context) {
+    fov_loader_worker *worker = context;
+    ticket t;
+    while (claim(worker, &t)) {
+        const fov_status status = make_sample(worker, &t);
+        if (atomic_load(&worker->loader->stop)) {
+            break;
+        }
+        if (status == FOV_OK) {
+            finish(worker, &t);
+        } else {
+            fov_loader_fail(worker->loader, status);
+        }
+    }
+    (void)pthread_mutex_lock(&worker->loader->lock);
+    worker->busy = false;
+    worker->cpu_seconds = thread_seconds();
+    (void)pthread_mutex_unlock(&worker->loader->lock);
+    return NULL;
+}

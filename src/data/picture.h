@@ -1,0 +1,32 @@
+/* Reading one picture file into pixels: what scanning, training and evaluation have in common. Private to the data layer. */
+#ifndef FOV_DATA_PICTURE_H
+#define FOV_DATA_PICTURE_H
+
+#include "augment/image.h"
+#include "base/io.h"
+#include "base/text.h"
+
+/* A picture file over this many bytes is refused before it is read. */
+#define FOV_PICTURE_MAX_BYTES ((size_t)1 << 30)
+
+/* Codec state and buffers of one thread, reused from picture to picture. */
+typedef struct fov_picture_reader {
+    fov_decoder *decoder;
+    fov_image image; /* the picture read last */
+    fov_blob blob;   /* its file */
+    size_t capacity;
+} fov_picture_reader;
+
+FOV_MUST_USE fov_status fov_picture_reader_init(fov_picture_reader *reader);
+void fov_picture_reader_clear(fov_picture_reader *reader); /* takes a reader that is all zero */
+
+/* The options (NULL: defaults) for bytes that are followed by FOV_DECODE_PADDING readable ones, as all of ours are. */
+fov_decode_options fov_picture_padded(const fov_decode_options *options);
+
+/* Reads and decodes `path` into reader->image. The message names the file. */
+FOV_MUST_USE fov_status fov_picture_read(fov_picture_reader *reader, const char *path, const fov_decode_options *options);
+
+/* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
+const char *fov_picture_name(fov_text *text, const char *path);
+
+#endif
