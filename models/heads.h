@@ -12,7 +12,8 @@ typedef struct fov_mlp_args {
 } fov_mlp_args;
 fov_node *fov_mlp_head(fov_graph *g, fov_node *x, const fov_mlp_args *args);
 
-/* MAE decoder (He et al. 2021): tokens [n, 1 + k, d] of the encoder (class token first), restore int32 [n, t] -> [n, t, p*p*c].
+/* MAE decoder (He et al. 2021): tokens [n, 1 + k, d] of the encoder (class token first) -> [n, t, p*p*c]. restore int32 [n, 1 + t] says which
+ * of the 1 + k tokens stands at each place, the class token's first; 1 + k or more stands for the mask token.
  * Parameters: decoder_embed, mask_token, decoder_pos_embed (fixed sin-cos), decoder_blocks.i, decoder_norm, decoder_pred. */
 typedef struct fov_mae_decoder_args {
     size_t width, depth, heads;

@@ -41,7 +41,9 @@ typedef struct fov_objective {
     unsigned needs;       /* FOV_GIVES_* bits of the backbone */
     const fov_option *options; /* table over `options_size` bytes; may be just the end marker */
     size_t options_size;
-    /* Chooses what the user left open (fields still 0 or NULL) from the facts. */
+    /* Gives fields without a fallback a value that says "not set" when 0 would not; called on zeroed options before parsing. May be NULL. */
+    void (*prepare)(void *options);
+    /* Chooses what the user left open (fields as `prepare` left them, or 0) from the facts. */
     void (*choose)(void *options, const fov_train_facts *facts);
     void (*defaults)(const void *options, const fov_train_facts *facts, fov_train_defaults *defaults);
     /* The spec may be adjusted (fixed position embedding, zero-initialised residual). May be NULL. */
@@ -60,6 +62,11 @@ typedef struct fov_objective {
     /* Loss expected from random weights: low and high bounds; the trainer warns when the first loss lies outside. */
     void (*start_loss)(const fov_objective_context *context, double *low, double *high);
 } fov_objective;
+
+/* Defaults that objectives share. Batch: what a step of this image size can hold (256 images up to 64 px, 128 up to 128 px, else 64), at most
+ * `largest`, and at most a quarter of the images. Epochs: `samples` pictures in total, between 20 and 800 epochs. */
+size_t fov_default_batch(const fov_train_facts *facts, size_t largest);
+size_t fov_default_epochs(const fov_train_facts *facts, size_t samples);
 
 const fov_objective *fov_objective_at(size_t index);        /* NULL past the end */
 const fov_objective *fov_objective_named(const char *name); /* NULL if unknown */
