@@ -13,28 +13,29 @@ typedef struct fov_pretrain_settings {
     int64_t image_size, epochs, steps, batch_size, micro_batch, seed, threads, loader_threads, save_every, log_every, keep;
     double hours;
     const char *optimizer;
-    double lr, weight_decay, momentum, warmup_epochs, clip_norm;
+    double lr, weight_decay, momentum, warmup_epochs, clip_norm, ema;
     const char *views;     /* recipe text instead of the objective's own */
     const char *init;      /* safetensors file to start from */
     const char *alpha;     /* "white", "black", "drop" */
+    const char *config;    /* file of settings; what the command line says is stronger */
     double max_bad;
     bool resume, strict_resume, verify;
 } fov_pretrain_settings;
 
 extern const fov_option fov_pretrain_options[];
 
+typedef struct fov_train_progress {
+    uint64_t step, steps, epoch, epochs;
+    double loss, lr, images_per_second, data_wait, seconds_left; /* data_wait: share of time spent waiting for data, 0..1 */
+} fov_train_progress;
+
 /* What the run says while it goes; all may be NULL. */
 typedef struct fov_train_observer {
     void *context;
     void (*resolved)(void *context, const fov_option_set *options, const fov_index *index); /* before the first step */
     void (*scanning)(void *context, size_t done, size_t total);
-    void (*progress)(void *context, const struct fov_train_progress *progress);
+    void (*progress)(void *context, const fov_train_progress *progress);
 } fov_train_observer;
-
-typedef struct fov_train_progress {
-    uint64_t step, steps, epoch, epochs;
-    double loss, lr, images_per_second, data_wait, seconds_left; /* data_wait: share of time spent waiting for data, 0..1 */
-} fov_train_progress;
 
 /* Runs to the end, to a signal, or to a failure. `options` holds the settings table already parsed (with late tables allowed: the
  * objective's options are added here). FOV_E_INTERRUPTED after a signal, with everything saved. */

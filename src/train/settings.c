@@ -1,0 +1,49 @@
+/* The settings of `fovea pretrain`, declared once. A missing fallback means: chosen from the pictures (setup.c). */
+#include <stddef.h>
+
+#include "train/trainer.h"
+
+#define FIELD(name) offsetof(fov_pretrain_settings, name)
+#define WORD(text, field, value, about) .name = text, .type = FOV_OPT_STRING, .offset = FIELD(field), .value_name = value, .help = about
+#define WHOLE(text, field, value, about) .name = text, .type = FOV_OPT_INT, .offset = FIELD(field), .value_name = value, .help = about
+#define NUMBER(text, field, value, about) .name = text, .type = FOV_OPT_REAL, .offset = FIELD(field), .value_name = value, .help = about
+#define SWITCH(text, field, about) .name = text, .type = FOV_OPT_FLAG, .offset = FIELD(field), .help = about
+#define CHOICE(text, field, value, about) .name = text, .type = FOV_OPT_CHOICE, .offset = FIELD(field), .value_name = value, .help = about
+
+static const char *const stems[] = {"auto", "imagenet", "cifar", NULL};
+static const char *const alphas[] = {"white", "black", "drop", NULL};
+
+const fov_option fov_pretrain_options[] = {
+    {WORD("out", out, "RUN", "folder of the run; made, never overwritten"), .resumable = true},
+    {WORD("method", method, "NAME", "what is learned; 'fovea list' names them"), .fallback = "simclr"},
+    {WORD("backbone", backbone, "NAME", "network, such as resnet18 or vit_tiny/8")},
+    {CHOICE("stem", stem, "KIND", "first layers of a ResNet: cifar keeps the full resolution"), .fallback = "auto", .choices = stems},
+    {WHOLE("image-size", image_size, "N", "side of the views in pixels"), .min = 8, .max = 2048},
+    {WHOLE("epochs", epochs, "N", "times each picture is seen"), .min = 1, .max = 1e6},
+    {WHOLE("steps", steps, "N", "length in steps instead of epochs"), .min = 1, .max = 1e9},
+    {NUMBER("hours", hours, "H", "length by time: as many epochs as fit"), .min = 1e-3, .max = 1e5},
+    {WHOLE("batch-size", batch_size, "N", "pictures a step"), .min = 1, .max = 65536},
+    {WHOLE("micro-batch", micro_batch, "N", "pictures computed at once, to save memory; divides the batch"), .min = 1, .max = 65536},
+    {WHOLE("seed", seed, "N", "names all randomness of the run"), .fallback = "0", .min = 0, .max = 9e15},
+    {WHOLE("threads", threads, "N", "threads that compute; results do not depend on it"), .min = 1, .max = 1024, .resumable = true},
+    {WHOLE("loader-threads", loader_threads, "N", "threads that read pictures"), .min = 1, .max = 1024, .resumable = true},
+    {WORD("optimizer", optimizer, "NAME", "sgd, adamw or lars")},
+    {NUMBER("lr", lr, "X", "peak learning rate, as used (not scaled by the batch)"), .min = 0.0, .max = 1e4},
+    {NUMBER("weight-decay", weight_decay, "X", "of weights, not of biases and norms"), .min = 0.0, .max = 10.0},
+    {NUMBER("momentum", momentum, "X", "of sgd and lars"), .min = 0.0, .max = 0.9999},
+    {NUMBER("warmup-epochs", warmup_epochs, "X", "epochs in which the learning rate rises"), .min = 0.0, .max = 1e6},
+    {NUMBER("clip-norm", clip_norm, "X", "largest norm of the gradient, 0 for none"), .min = 0.0, .max = 1e9},
+    {NUMBER("ema", ema, "X", "decay of an average of the weights that is written instead, 0 for none"), .fallback = "0", .min = 0.0, .max = 0.99999},
+    {WORD("views", views, "RECIPE", "how views are made, such as 'crop(64) flip(0.5) | crop(64)'")},
+    {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},
+    {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
+    {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 1e-9, .max = 1.0, .resumable = true},
+    {SWITCH("verify", verify, "decode every picture once before the first step"), .fallback = "true", .resumable = true},
+    {WHOLE("save-every", save_every, "N", "steps between checkpoints; every two minutes if not given"), .min = 1, .max = 1e9, .resumable = true},
+    {WHOLE("log-every", log_every, "N", "steps between lines of metrics.jsonl"), .fallback = "1", .min = 1, .max = 1e9, .resumable = true},
+    {WHOLE("keep", keep, "N", "checkpoints that stay"), .fallback = "2", .min = 2, .max = 1e6, .resumable = true},
+    {WORD("config", config, "FILE", "read settings from a file, such as another run's config.ini"), .transient = true, .resumable = true},
+    {SWITCH("resume", resume, "go on with the run in --out"), .transient = true, .fallback = "false", .resumable = true},
+    {SWITCH("strict-resume", strict_resume, "stop if the newest checkpoint is damaged, do not use an older one"), .transient = true, .fallback = "false", .resumable = true},
+    {.name = NULL},
+};

@@ -1,0 +1,369 @@
+/* Resolving settings. Everything that is not given follows the number and size of the pictures, through the objective's own proposals. */
+#include "train/setup.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+
+static bool is_open(const fov_setup *setup, const char *name) {
+    return fov_options_source(setup->options, name) < FOV_FROM_DATA;
+}
+
+/* The field was chosen here: say so. */
+static void chosen(fov_setup *setup, const char *name) { fov_options_mark(setup->options, name, FOV_FROM_DATA); }
+
+static void choose_whole(fov_setup *setup, const char *name, int64_t *field, uint64_t value) {
+    if (is_open(setup, name)) {
+        *field = (int64_t)value;
+        chosen(setup, name);
+    }
+}
+
+static void choose_real(fov_setup *setup, const char *name, double *field, double value) {
+    if (is_open(setup, name)) {
+        *field = value;
+        chosen(setup, name);
+    }
+}
+
+/* ---- before the pictures are looked at ---- */
+
+static fov_status unknown(const char *kind, const char *name, const char *const *names, size_t count) {
+    const char *nearest = fov_nearest_name(name, names, count);
+    if (nearest != NULL) {
+        return FOV_FAIL(FOV_E_INVALID, "there is no %s '%s'; did you mean '%s'?", kind, name, nearest);
+    }
+    return FOV_FAIL(FOV_E_INVALID, "there is no %s '%s'; 'fovea list' names them all", kind, name);
+}
+
+static fov_status find_objective(fov_setup *setup) {
+    const char *names[64];
+    size_t count = 0;
+    for (; fov_objective_at(count) != NULL && count < 64; count++) {
+        names[count] = fov_objective_at(count)->name;
+    }
+    setup->objective = fov_objective_named(setup->settings->method);
+    return setup->objective != NULL ? FOV_OK : unknown("method", setup->settings->method, names, count);
+}
+
+static fov_status find_optimizer(fov_setup *setup) {
+    const char *names[16];
+    size_t count = 0;
+    for (; fov_optimizer_at(count) != NULL && count < 16; count++) {
+        names[count] = fov_optimizer_at(count)->name;
+    }
+    setup->optimizer = fov_optimizer_named(setup->settings->optimizer);
+    return setup->optimizer != NULL ? FOV_OK : unknown("optimizer", setup->settings->optimizer, names, count);
+}
+
+static fov_status read_stored(fov_setup *setup) {
+    if (!setup->settings->resume || setup->settings->out == NULL) {
+        return FOV_OK;
+    }
+    char *path = fov_path_join(setup->settings->out, "config.ini");
+    FOV_TRY_ALLOC(path);
+    fov_status status = FOV_OK;
+    if (fov_io_kind(path) != FOV_PATH_FILE) {
+        status = FOV_FAIL(FOV_E_NOTFOUND, "%s holds no run to resume (no config.ini)", setup->settings->out);
+    } else {
+        status = fov_options_read_ini(setup->options, path);
+    }
+    fov_mem_free(path);
+    return status;
+}
+
+static fov_status one_length(const fov_setup *setup) {
+    static const char *const names[] = {"epochs", "steps", "hours"};
+    const char *first = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        if (fov_options_source(setup->options, names[i]) != FOV_FROM_USER) {
+            continue;
+        }
+        if (first != NULL) {
+            return FOV_FAIL(FOV_E_INVALID, "--%s and --%s both set the length of the run; give one", first, names[i]);
+        }
+        first = names[i];
+    }
+    return FOV_OK;
+}
+
+fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings) {
+    *setup = (fov_setup){.options = options, .settings = settings};
+    if (settings->config != NULL) {
+        FOV_TRY(fov_options_read_ini(options, settings->config));
+    }
+    FOV_TRY(read_stored(setup));
+    FOV_TRY(find_objective(setup));
+    const fov_objective *objective = setup->objective;
+    setup->objective_options = fov_mem_zalloc(FOV_MEM_TRAIN, objective->options_size + 1);
+    FOV_TRY_ALLOC(setup->objective_options);
+    if (objective->prepare != NULL) {
+        objective->prepare(setup->objective_options);
+    }
+    FOV_TRY(fov_options_add(options, objective->name, objective->options, setup->objective_options));
+    FOV_TRY(fov_options_finish(options));
+    FOV_TRY(one_length(setup));
+    return FOV_OK;
+}
+
+void fov_setup_clear(fov_setup *setup) {
+    fov_mem_free(setup->objective_options);
+    *setup = (fov_setup){0};
+}
+
+/* ---- from the pictures ---- */
+
+static int by_size(const void *a, const void *b) {
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static fov_status median_side(const fov_index *index, size_t *median) {
+    const size_t count = fov_index_count(index);
+    size_t *side = fov_mem_array(FOV_MEM_TRAIN, count, sizeof *side);
+    FOV_TRY_ALLOC(side);
+    for (size_t i = 0; i < count; i++) {
+        size_t width = 0, height = 0;
+        fov_index_size(index, i, &width, &height);
+        side[i] = width < height ? width : height;
+    }
+    qsort(side, count, sizeof *side, by_size);
+    *median = side[count / 2];
+    fov_mem_free(side);
+    return FOV_OK;
+}
+
+/* What a processor can train on in an evening: never far above the pictures' own size, at most 128. */
+static size_t size_for(size_t side) { return side < 48 ? 32 : side < 96 ? 64 : side < 160 ? 96 : 128; }
+
+/* The first backbone of the registry that gives what the objective needs. */
+static const char *backbone_for(const fov_objective *objective) {
+    for (size_t i = 0; fov_backbone_at(i) != NULL; i++) {
+        if ((fov_backbone_at(i)->gives & objective->needs) == objective->needs) {
+            return fov_backbone_at(i)->name;
+        }
+    }
+    return "resnet18";
+}
+
+static fov_status resolve_backbone(fov_setup *setup) {
+    fov_pretrain_settings *s = setup->settings;
+    char text[64];
+    if (is_open(setup, "backbone")) {
+        FOV_TRY(fov_options_set(setup->options, "backbone", backbone_for(setup->objective), FOV_FROM_DATA));
+    }
+    FOV_TRY(fov_backbone_parse(s->backbone, (size_t)s->image_size, &setup->spec));
+    const fov_backbone *backbone = setup->spec.backbone;
+    if ((backbone->gives & setup->objective->needs) != setup->objective->needs) {
+        return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s, which has no tokens to leave out; try --backbone %s", setup->objective->name,
+                        backbone->name, backbone_for(setup->objective));
+    }
+    const bool cnn = (backbone->gives & FOV_GIVES_TOKENS) == 0, automatic = strcmp(s->stem, "auto") == 0;
+    if (!cnn && !automatic) {
+        return FOV_FAIL(FOV_E_INVALID, "--stem is for ResNets; %s has patches (write '%s/8')", backbone->name, backbone->name);
+    }
+    if (cnn) {
+        setup->spec.small_stem = automatic ? s->image_size <= 48 : strcmp(s->stem, "cifar") == 0;
+        if (automatic) {
+            FOV_TRY(fov_options_set(setup->options, "stem", setup->spec.small_stem ? "cifar" : "imagenet", FOV_FROM_DATA));
+        }
+        FOV_TRY(backbone->check(&setup->spec));
+    } else if (is_open(setup, "backbone") || fov_options_source(setup->options, "backbone") == FOV_FROM_DATA) {
+        fov_backbone_text(&setup->spec, text, sizeof text); /* with the patch that was chosen */
+        FOV_TRY(fov_options_set(setup->options, "backbone", text, FOV_FROM_DATA));
+    }
+    if (setup->objective->adjust != NULL) {
+        setup->objective->adjust(setup->objective_options, &setup->spec);
+    }
+    return FOV_OK;
+}
+
+static fov_status resolve_batch(fov_setup *setup, size_t images) {
+    fov_pretrain_settings *s = setup->settings;
+    setup->objective->defaults(setup->objective_options, &setup->facts, &setup->proposed);
+    choose_whole(setup, "batch-size", &s->batch_size, setup->proposed.batch_size);
+    if ((size_t)s->batch_size > images) {
+        return FOV_FAIL(FOV_E_INVALID, "--batch-size %lld is more than the %zu pictures there are; give at most %zu", (long long)s->batch_size, images,
+                        images);
+    }
+    choose_whole(setup, "micro-batch", &s->micro_batch, (uint64_t)s->batch_size);
+    if (s->batch_size % s->micro_batch != 0) {
+        return FOV_FAIL(FOV_E_INVALID, "--micro-batch %lld does not divide --batch-size %lld", (long long)s->micro_batch, (long long)s->batch_size);
+    }
+    setup->facts.batch_size = (size_t)s->batch_size;
+    setup->steps_per_epoch = images / (size_t)s->batch_size;
+    return FOV_OK;
+}
+
+static void resolve_length(fov_setup *setup) {
+    fov_pretrain_settings *s = setup->settings;
+    if (!is_open(setup, "steps") && is_open(setup, "epochs")) {
+        choose_whole(setup, "epochs", &s->epochs, ((uint64_t)s->steps + setup->steps_per_epoch - 1) / setup->steps_per_epoch);
+    }
+    setup->objective->defaults(setup->objective_options, &setup->facts, &setup->proposed);
+    choose_whole(setup, "epochs", &s->epochs, setup->proposed.epochs);
+    choose_whole(setup, "steps", &s->steps, (uint64_t)s->epochs * setup->steps_per_epoch);
+    setup->facts.epochs = (size_t)s->epochs;
+    setup->steps = setup->facts.steps = (uint64_t)s->steps;
+}
+
+/* Everything that follows the batch and the length. */
+static void resolve_optimisation(fov_setup *setup) {
+    fov_pretrain_settings *s = setup->settings;
+    setup->objective->defaults(setup->objective_options, &setup->facts, &setup->proposed);
+    const fov_train_defaults *p = &setup->proposed;
+    choose_real(setup, "lr", &s->lr, p->lr);
+    choose_real(setup, "weight-decay", &s->weight_decay, p->weight_decay);
+    choose_real(setup, "momentum", &s->momentum, p->momentum);
+    choose_real(setup, "warmup-epochs", &s->warmup_epochs, p->warmup_epochs);
+    choose_real(setup, "clip-norm", &s->clip_norm, p->clip_norm);
+    const double warmup = s->warmup_epochs * (double)setup->steps_per_epoch;
+    setup->warmup_steps = (uint64_t)fmin(warmup, (double)setup->steps);
+}
+
+static fov_status resolve_views(fov_setup *setup) {
+    fov_text text;
+    fov_text_init(&text);
+    setup->objective->views(setup->objective_options, &setup->facts, &text);
+    fov_status status = text.status;
+    fov_recipe own;
+    if (status == FOV_OK) {
+        status = fov_recipe_parse(text.data, &own);
+    }
+    if (status == FOV_OK && is_open(setup, "views")) {
+        status = fov_options_set(setup->options, "views", text.data, FOV_FROM_DATA);
+    }
+    fov_text_clear(&text);
+    FOV_TRY(status);
+    FOV_TRY(fov_recipe_parse(setup->settings->views, &setup->recipe));
+    if (setup->recipe.view_count != own.view_count) {
+        return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu views of a picture, the recipe has %zu", setup->objective->name, own.view_count,
+                        setup->recipe.view_count);
+    }
+    for (size_t v = 0; v < own.view_count; v++) {
+        if (setup->recipe.view[v].image_size != setup->spec.image_size) {
+            return FOV_FAIL(FOV_E_INVALID, "--views: view %zu has %zu px, but --image-size is %zu; make them equal", v + 1,
+                            setup->recipe.view[v].image_size, setup->spec.image_size);
+        }
+    }
+    return FOV_OK;
+}
+
+static fov_status check_objective(fov_setup *setup) {
+    const fov_objective_context context = {
+        .options = setup->objective_options, .spec = &setup->spec, .batch_size = (size_t)setup->settings->micro_batch};
+    return setup->objective->check == NULL ? FOV_OK : setup->objective->check(&context);
+}
+
+static void choose_objective_options(fov_setup *setup) {
+    const fov_objective *objective = setup->objective;
+    if (objective->choose != NULL) {
+        objective->choose(setup->objective_options, &setup->facts);
+    }
+    for (const fov_option *option = objective->options; option->name != NULL; option++) {
+        if (fov_options_source(setup->options, option->name) == FOV_FROM_NONE) {
+            chosen(setup, option->name);
+        }
+    }
+}
+
+fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
+    fov_pretrain_settings *s = setup->settings;
+    const size_t images = fov_index_count(index);
+    size_t side = 0;
+    FOV_TRY(median_side(index, &side));
+    choose_whole(setup, "image-size", &s->image_size, size_for(side));
+    choose_whole(setup, "threads", &s->threads, fov_cpu_count());
+    choose_whole(setup, "loader-threads", &s->loader_threads, (uint64_t)s->threads);
+    FOV_TRY(resolve_backbone(setup));
+    setup->facts = (fov_train_facts){.images = images, .median_side = side, .spec = &setup->spec};
+    if (!is_open(setup, "batch-size")) {
+        setup->facts.batch_size = (size_t)s->batch_size;
+    }
+    choose_objective_options(setup);
+    FOV_TRY(resolve_batch(setup, images));
+    resolve_length(setup);
+    if (is_open(setup, "optimizer")) {
+        FOV_TRY(fov_options_set(setup->options, "optimizer", setup->proposed.optimizer, FOV_FROM_DATA));
+    }
+    FOV_TRY(find_optimizer(setup));
+    resolve_optimisation(setup);
+    FOV_TRY(resolve_views(setup));
+    FOV_TRY(check_objective(setup));
+    fov_preprocess_default(setup->spec.image_size, &setup->preprocess);
+    return FOV_OK;
+}
+
+bool fov_setup_needs_timing(const fov_setup *setup) {
+    return setup->settings->hours > 0.0 && fov_options_source(setup->options, "epochs") == FOV_FROM_DATA &&
+           fov_options_source(setup->options, "steps") == FOV_FROM_DATA;
+}
+
+void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step) {
+    fov_pretrain_settings *s = setup->settings;
+    const double steps = s->hours * 3600.0 / seconds_per_step, epochs = floor(steps / (double)setup->steps_per_epoch);
+    s->epochs = (int64_t)fmax(1.0, epochs);
+    s->steps = s->epochs * (int64_t)setup->steps_per_epoch;
+    setup->steps = setup->facts.steps = (uint64_t)s->steps;
+    setup->facts.epochs = (size_t)s->epochs;
+    resolve_optimisation(setup);
+}
+
+/* ---- against a stored run ---- */
+
+
+static void stored_value(const fov_option_set *stored, const char *name, char *value, size_t size) {
+    const fov_option *option = NULL;
+    for (size_t i = 0; (option = fov_options_at(stored, i, NULL, value, size)) != NULL; i++) {
+        if (strcmp(option->name, name) == 0) {
+            return;
+        }
+    }
+    value[0] = '\0';
+}
+
+static void list_differences(const fov_setup *setup, const fov_option_set *stored, fov_text *text) {
+    char now[1024], then[1024];
+    const fov_option *option = NULL;
+    for (size_t i = 0; (option = fov_options_at(setup->options, i, NULL, now, sizeof now)) != NULL; i++) {
+        if (option->resumable || fov_options_source(setup->options, option->name) != FOV_FROM_USER) {
+            continue;
+        }
+        stored_value(stored, option->name, then, sizeof then);
+        if (strcmp(now, then) != 0) {
+            fov_text_printf(text, "%s--%s %s (the run has %s)", text->length > 0 ? ", " : "", option->name, now, then[0] == '\0' ? "none" : then);
+        }
+    }
+}
+
+fov_status fov_setup_compare(const fov_setup *setup, const char *config) {
+    fov_option_set *stored = NULL;
+    fov_pretrain_settings settings = {0};
+    fov_text text;
+    fov_text_init(&text);
+    void *fields = fov_mem_zalloc(FOV_MEM_TRAIN, setup->objective->options_size + 1);
+    fov_status status = fields == NULL ? FOV_E_NOMEM : fov_options_new(&stored);
+    if (status == FOV_OK) {
+        status = fov_options_add(stored, "Pre-training", fov_pretrain_options, &settings);
+    }
+    if (status == FOV_OK) {
+        status = fov_options_add(stored, setup->objective->name, setup->objective->options, fields);
+    }
+    if (status == FOV_OK) {
+        status = fov_options_read_ini(stored, config);
+    }
+    if (status == FOV_OK) {
+        list_differences(setup, stored, &text);
+        status = text.status;
+    }
+    if (status == FOV_OK && text.length > 0) {
+        status = FOV_FAIL(FOV_E_MISMATCH, "a run goes on with the settings it began with, but you gave %s; leave that out, or start a new run", text.data);
+    }
+    fov_options_free(stored);
+    fov_mem_free(fields);
+    fov_text_clear(&text);
+    return status;
+}

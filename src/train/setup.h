@@ -1,0 +1,37 @@
+/* From what the user said and what the pictures are to every setting of a run. */
+#ifndef FOV_TRAIN_SETUP_H
+#define FOV_TRAIN_SETUP_H
+
+#include "train/optimizer.h"
+#include "train/trainer.h"
+
+typedef struct fov_setup {
+    fov_option_set *options;          /* borrowed */
+    fov_pretrain_settings *settings;  /* borrowed; complete after fov_setup_resolve */
+    const fov_objective *objective;
+    void *objective_options;          /* owned */
+    fov_backbone_spec spec;           /* as the objective adjusted it */
+    const fov_optimizer *optimizer;
+    fov_train_facts facts;
+    fov_train_defaults proposed;      /* what the objective proposes for these facts */
+    fov_recipe recipe;
+    fov_preprocess preprocess;        /* for evaluation, stored with the weights */
+    fov_decode_options decode;
+    uint64_t steps, steps_per_epoch, warmup_steps;
+} fov_setup;
+
+/* Finds the method, adds its options, reads --config (and, with --resume, the run's own settings), and reports all unknown names. Nothing of
+ * the file system is touched but those files. */
+FOV_MUST_USE fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings);
+void fov_setup_clear(fov_setup *setup);
+
+/* Chooses what was left open from the pictures, marks it as chosen, and checks that everything fits together. */
+FOV_MUST_USE fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index);
+/* With --hours: the epochs that fit, given the seconds that a step takes. Called between resolve and the first step. */
+void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step);
+bool fov_setup_needs_timing(const fov_setup *setup);
+
+/* FOV_E_MISMATCH with a list when the user gave a setting that the run in `config` has otherwise and that may not change. */
+FOV_MUST_USE fov_status fov_setup_compare(const fov_setup *setup, const char *config);
+
+#endif

@@ -1,0 +1,356 @@
+/* The loop: next batch, step, schedule, log, checkpoint, until the end, a signal or a failure.
+ *
+ * Whatever depends on the clock (when to save, what is printed) never touches a weight: two runs of the same settings are the same bits. */
+#include "train/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "train/checkpoint.h"
+#include "train/finish.h"
+#include "train/run_dir.h"
+#include "train/schedule.h"
+#include "train/setup.h"
+#include "weights/backbone_file.h"
+
+#define SAVE_SECONDS 120.0    /* between checkpoints without --save-every */
+#define FAILED_SAVES_LIMIT 3  /* in a row */
+#define NOT_FINITE_LIMIT 3    /* steps in a row */
+#define TIMED_STEPS 3         /* for --hours */
+
+typedef struct trainer {
+    fov_setup setup;
+    fov_run_dir run;
+    fov_pool *pool;
+    fov_index *index;
+    fov_session *session;
+    fov_loader *loader;
+    const fov_train_observer *observer;
+    fov_checkpoint_state state;
+    unsigned failed_saves, not_finite;
+    double step_seconds, last_save, waited; /* waited: of the loader, at the last report */
+    double reported;
+} trainer;
+
+/* ---- before the first step ---- */
+
+static fov_status scan(trainer *t, const char *const *data, size_t data_count) {
+    const fov_pretrain_settings *s = t->setup.settings;
+    const char *alpha = s->alpha;
+    t->setup.decode.alpha = strcmp(alpha, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(alpha, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE;
+    const fov_scan_options options = {.decode = t->setup.decode,
+                                      .verify = s->verify,
+                                      .max_bad = s->max_bad,
+                                      .progress = t->observer->scanning,
+                                      .context = t->observer->context};
+    FOV_TRY(fov_index_scan(&t->index, data, data_count, &options, t->pool));
+    t->state.data_hash = fov_index_hash(t->index);
+    return FOV_OK;
+}
+
+static fov_session_options session_options(const trainer *t) {
+    const fov_setup *setup = &t->setup;
+    const fov_pretrain_settings *s = setup->settings;
+    fov_session_options o = {.objective = setup->objective,
+                             .objective_options = setup->objective_options,
+                             .spec = setup->spec,
+                             .batch_size = (size_t)s->batch_size,
+                             .micro_batch = (size_t)s->micro_batch,
+                             .optimizer = setup->optimizer,
+                             .settings = {.weight_decay = s->weight_decay,
+                                          .momentum = s->momentum,
+                                          .beta1 = setup->proposed.beta1,
+                                          .beta2 = setup->proposed.beta2,
+                                          .eps = 1e-8,
+                                          .trust = 1e-3},
+                             .clip_norm = s->clip_norm,
+                             .ema_decay = s->ema,
+                             .seed = (uint64_t)s->seed,
+                             .pool = t->pool};
+    memcpy(o.mean, setup->preprocess.mean, sizeof o.mean);
+    memcpy(o.std, setup->preprocess.std, sizeof o.std);
+    return o;
+}
+
+static fov_status make_loader(trainer *t, fov_loader **loader) {
+    const fov_pretrain_settings *s = t->setup.settings;
+    const fov_loader_options options = {.batch_size = (size_t)s->batch_size,
+                                        .threads = (unsigned)s->loader_threads,
+                                        .seed = (uint64_t)s->seed,
+                                        .first_step = t->state.step,
+                                        .last_step = t->setup.steps,
+                                        .decode = t->setup.decode,
+                                        .cache = true,
+                                        .cache_bytes = (size_t)1 << 30};
+    return fov_loader_new(loader, t->index, &t->setup.recipe, &options);
+}
+
+/* --hours: a few real steps on real batches, thrown away afterwards. */
+static fov_status time_steps(trainer *t) {
+    fov_loader *loader = NULL;
+    FOV_TRY(make_loader(t, &loader));
+    fov_status status = FOV_OK;
+    double begun = 0.0;
+    for (int i = 0; i <= TIMED_STEPS && status == FOV_OK; i++) {
+        begun = i == 1 ? fov_clock_seconds() : begun; /* the first one warms up */
+        const fov_batch *batch = NULL;
+        fov_step_result result;
+        status = fov_loader_next(loader, &batch);
+        if (status == FOV_OK && batch != NULL) {
+            status = fov_session_step(t->session, batch, 0.0, &result);
+            fov_loader_give_back(loader, batch);
+        }
+    }
+    fov_loader_free(loader);
+    FOV_TRY(status);
+    fov_setup_fit_hours(&t->setup, (fov_clock_seconds() - begun) / TIMED_STEPS);
+    return FOV_OK;
+}
+
+static fov_status make_session(trainer *t) {
+    const fov_session_options options = session_options(t);
+    fov_session_free(t->session);
+    t->session = NULL;
+    return fov_session_new(&t->session, &options);
+}
+
+static fov_status write_config(trainer *t) {
+    fov_text text;
+    fov_text_init(&text);
+    fov_options_write_ini(t->setup.options, &text);
+    const fov_status status = text.status == FOV_OK ? fov_io_write_atomic(t->run.config, text.data, text.length) : text.status;
+    fov_text_clear(&text);
+    return status;
+}
+
+static fov_status begin_new(trainer *t) {
+    FOV_TRY(make_session(t));
+    if (fov_setup_needs_timing(&t->setup)) {
+        FOV_TRY(time_steps(t));
+        FOV_TRY(make_session(t));
+    }
+    if (t->setup.settings->init != NULL) {
+        FOV_TRY(fov_backbone_load(t->session->store, &t->setup.spec, t->setup.settings->init));
+    }
+    FOV_TRY(write_config(t));
+    return fov_index_write_bad(t->index, t->run.bad);
+}
+
+static fov_status begin_resumed(trainer *t) {
+    FOV_TRY(fov_setup_compare(&t->setup, t->run.config));
+    FOV_TRY(make_session(t));
+    const uint64_t data = t->state.data_hash;
+    const fov_status status = fov_checkpoint_load(t->run.checkpoints, t->session, &t->state, t->setup.settings->strict_resume);
+    if (status == FOV_E_NOTFOUND) { /* stopped before its first checkpoint: the same as from the start */
+        if (t->setup.settings->init != NULL) {
+            FOV_TRY(fov_backbone_load(t->session->store, &t->setup.spec, t->setup.settings->init));
+        }
+        t->state = (fov_checkpoint_state){.data_hash = data};
+        return FOV_OK;
+    }
+    FOV_TRY(status);
+    if (t->state.data_hash != data) {
+        return FOV_FAIL(FOV_E_MISMATCH, "the pictures differ from those that %s began with; give the same folders, or start a new run", t->run.path);
+    }
+    return FOV_OK;
+}
+
+static fov_status begin(trainer *t, const char *const *data, size_t data_count) {
+    fov_pretrain_settings *s = t->setup.settings;
+    FOV_TRY(fov_pool_new(&t->pool, (unsigned)s->threads));
+    FOV_TRY(scan(t, data, data_count));
+    FOV_TRY(fov_setup_resolve(&t->setup, t->index));
+    FOV_TRY(fov_run_dir_open(&t->run));
+    FOV_TRY(s->resume ? begin_resumed(t) : begin_new(t));
+    FOV_TRY(fov_run_dir_open_metrics(&t->run, t->state.step));
+    if (t->observer->resolved != NULL) {
+        t->observer->resolved(t->observer->context, t->setup.options, t->index);
+    }
+    char bytes[32];
+    fov_format_bytes((double)fov_plan_bytes(t->session->plan), bytes, sizeof bytes);
+    fov_run_dir_say(&t->run, FOV_LOG_INFO, "%s: %zu pictures, step %" PRIu64 " of %" PRIu64 ", %" PRIu64 " parameters, %s for a step",
+                    s->resume ? "resuming" : "starting", fov_index_count(t->index), t->state.step, t->setup.steps,
+                    fov_store_parameters(t->session->store), bytes);
+    return FOV_OK;
+}
+
+/* ---- saving ---- */
+
+static fov_status save(trainer *t) {
+    t->last_save = fov_clock_seconds();
+    fov_status status = fov_checkpoint_save(t->run.checkpoints, t->session, &t->state, (size_t)t->setup.settings->keep);
+    if (status == FOV_OK) {
+        status = fov_finish_weights(&t->setup, t->session, &t->state, t->run.weights);
+    }
+    if (status == FOV_OK) {
+        t->failed_saves = 0;
+        return FOV_OK;
+    }
+    if (++t->failed_saves >= FAILED_SAVES_LIMIT) {
+        return fov_fail_prefix(status, "%u saves in a row failed", t->failed_saves);
+    }
+    fov_run_dir_say(&t->run, FOV_LOG_WARNING, "%s; the checkpoint before stands, trying again later", fov_last_error());
+    return FOV_OK;
+}
+
+static fov_status save_if_due(trainer *t) {
+    const fov_pretrain_settings *s = t->setup.settings;
+    const bool due = s->save_every > 0 ? t->state.step % (uint64_t)s->save_every == 0 : fov_clock_seconds() - t->last_save >= SAVE_SECONDS;
+    return due && t->state.step < t->setup.steps ? save(t) : FOV_OK;
+}
+
+/* The last save has no "later": it must succeed. */
+static fov_status save_now(trainer *t) {
+    t->failed_saves = FAILED_SAVES_LIMIT - 1;
+    const fov_status status = save(t);
+    return status == FOV_OK ? FOV_OK : fov_fail_prefix(status, "the run could not be saved at step %" PRIu64, t->state.step);
+}
+
+/* ---- reporting ---- */
+
+static fov_status write_metrics(trainer *t, const fov_train_progress *p, double grad_norm) {
+    fov_json_writer w;
+    fov_json_begin(&w, false);
+    fov_json_open(&w, NULL, '{');
+    fov_json_add_int(&w, "step", (int64_t)p->step);
+    fov_json_add_int(&w, "epoch", (int64_t)p->epoch);
+    fov_json_add_number(&w, "loss", p->loss);
+    fov_json_add_number(&w, "grad_norm", grad_norm);
+    fov_json_add_number(&w, "lr", p->lr);
+    fov_json_add_number(&w, "images_per_second", p->images_per_second);
+    fov_json_add_number(&w, "data_wait", p->data_wait);
+    fov_json_close(&w, '}');
+    fov_text_add(&w.text, "\n");
+    const fov_status status = w.text.status == FOV_OK ? fov_appender_write(t->run.metrics_file, w.text.data, w.text.length) : w.text.status;
+    fov_json_clear(&w);
+    return status;
+}
+
+static fov_status report(trainer *t, uint64_t epoch, double lr, const fov_step_result *result) {
+    const double now = fov_clock_seconds(), took = now - t->reported, waited = fov_loader_get_stats(t->loader).wait_seconds;
+    const double views = (double)(t->setup.recipe.view_count * (size_t)t->setup.settings->batch_size);
+    t->step_seconds = t->step_seconds == 0.0 ? took : 0.9 * t->step_seconds + 0.1 * took;
+    const fov_train_progress p = {.step = t->state.step,
+                                  .steps = t->setup.steps,
+                                  .epoch = epoch + 1,
+                                  .epochs = t->setup.facts.epochs,
+                                  .loss = result->loss,
+                                  .lr = lr,
+                                  .images_per_second = views / t->step_seconds,
+                                  .data_wait = took > 0.0 ? fmin(1.0, (waited - t->waited) / took) : 0.0,
+                                  .seconds_left = (double)(t->setup.steps - t->state.step) * t->step_seconds};
+    t->reported = now;
+    t->waited = waited;
+    if (t->observer->progress != NULL) {
+        t->observer->progress(t->observer->context, &p);
+    }
+    const bool logged = t->state.step % (uint64_t)t->setup.settings->log_every == 0 || t->state.step == t->setup.steps;
+    return logged ? write_metrics(t, &p, result->grad_norm) : FOV_OK;
+}
+
+/* Random weights have a known loss: anything else means that data or settings are not what they seem. */
+static void check_start(trainer *t, double loss) {
+    double low = 0.0, high = 0.0;
+    t->setup.objective->start_loss(&t->session->context, &low, &high);
+    if (t->setup.settings->init == NULL && (loss < low || loss > high)) {
+        fov_run_dir_say(&t->run, FOV_LOG_WARNING, "the first loss is %.4g, but random weights give %.3g to %.3g: are the pictures all alike?", loss, low,
+                        high);
+    }
+}
+
+static fov_status check_finite(trainer *t, const fov_step_result *result) {
+    if (result->finite) {
+        t->not_finite = 0;
+        return FOV_OK;
+    }
+    t->state.skipped++;
+    fov_run_dir_say(&t->run, FOV_LOG_WARNING, "step %" PRIu64 ": loss %g, gradient norm %g: not finite, this update is left out", t->state.step + 1,
+                    result->loss, result->grad_norm);
+    if (++t->not_finite < NOT_FINITE_LIMIT) {
+        return FOV_OK;
+    }
+    return FOV_FAIL(FOV_E_NUMERIC, "loss or gradient was not finite %u steps in a row at step %" PRIu64
+                                   "; the checkpoint before is kept; try a smaller --lr or --clip-norm 1",
+                    t->not_finite, t->state.step + 1);
+}
+
+/* ---- the loop ---- */
+
+static fov_status step(trainer *t, const fov_batch *batch) {
+    const double lr = fov_schedule_cosine(t->state.step, t->setup.warmup_steps, t->setup.steps, t->setup.settings->lr, 0.0);
+    fov_step_result result = {0};
+    FOV_TRY(fov_session_step(t->session, batch, lr, &result));
+    if (t->state.step == 0) {
+        check_start(t, result.loss);
+    }
+    FOV_TRY(check_finite(t, &result));
+    t->state.step++;
+    return report(t, batch->epoch, lr, &result);
+}
+
+static fov_status loop(trainer *t) {
+    t->last_save = t->reported = fov_clock_seconds();
+    while (t->state.step < t->setup.steps) {
+        const fov_batch *batch = NULL;
+        FOV_TRY(fov_loader_next(t->loader, &batch));
+        FOV_ASSERT(batch != NULL && batch->step == t->state.step);
+        const fov_status status = step(t, batch);
+        fov_loader_give_back(t->loader, batch);
+        FOV_TRY(status);
+        if (fov_interrupt_pending() != 0) {
+            FOV_TRY(save_now(t));
+            fov_run_dir_say(&t->run, FOV_LOG_INFO, "stopped by signal %d at step %" PRIu64 ", saved", fov_interrupt_pending(), t->state.step);
+            return FOV_FAIL(FOV_E_INTERRUPTED, "stopped by signal %d at step %" PRIu64, fov_interrupt_pending(), t->state.step);
+        }
+        FOV_TRY(save_if_due(t));
+    }
+    FOV_TRY(save_now(t));
+    fov_run_dir_say(&t->run, FOV_LOG_INFO, "done: %" PRIu64 " steps, %" PRIu64 " left out", t->state.step, t->state.skipped);
+    return FOV_OK;
+}
+
+static fov_status train(trainer *t, const char *const *data, size_t data_count) {
+    FOV_TRY(begin(t, data, data_count));
+    FOV_TRY(make_loader(t, &t->loader));
+    return loop(t);
+}
+
+static fov_status check_arguments(const fov_pretrain_settings *settings, size_t data_count) {
+    if (data_count == 0) {
+        return FOV_FAIL(FOV_E_INVALID, "name the pictures: fovea pretrain DATA... --out RUN");
+    }
+    if (settings->out == NULL || settings->out[0] == '\0') {
+        return FOV_FAIL(FOV_E_INVALID, "say where the run goes: --out RUN");
+    }
+    return FOV_OK;
+}
+
+fov_status fov_pretrain(fov_option_set *options, fov_pretrain_settings *settings, const char *const *data, size_t data_count,
+                        const fov_train_observer *observer) {
+    static const fov_train_observer silent;
+    trainer t = {.observer = observer == NULL ? &silent : observer};
+    fov_status status = fov_setup_begin(&t.setup, options, settings);
+    if (status == FOV_OK) {
+        status = check_arguments(settings, data_count);
+    }
+    if (status == FOV_OK) {
+        status = fov_run_dir_check(&t.run, settings->out, settings->resume);
+    }
+    if (status == FOV_OK) {
+        status = train(&t, data, data_count);
+    }
+    if (status != FOV_OK && status != FOV_E_INTERRUPTED && t.run.log_file != NULL) {
+        fov_finish_failure(&t.run, status);
+    }
+    fov_loader_free(t.loader);
+    fov_session_free(t.session);
+    fov_index_free(t.index);
+    fov_pool_free(t.pool);
+    const fov_status closed = fov_run_dir_close(&t.run);
+    fov_setup_clear(&t.setup);
+    return status != FOV_OK ? status : closed;
+}
