@@ -27,6 +27,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 # The image steps follow the same scheme.
 file(GLOB FOVEA_AUGMENT_ISA_SOURCES CONFIGURE_DEPENDS augment/isa/*.c)
+# Their few float operations must round as the reference's do, in every set.
+set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 function(fovea_objects name definitions)
   set(objects "")

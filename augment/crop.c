@@ -1,0 +1,90 @@
+/* Random resized crop (torchvision RandomResizedCrop): a box of random area and aspect ratio, resized to the view's size.
+ *
+ * Up to ten tries: area = H W U(low, high), ratio = exp U(ln r0, ln r1), w = round sqrt(area ratio), h = round sqrt(area / ratio),
+ * taken if it fits, at a uniform place; else the largest central box with the ratio clamped to [r0, r1]. The picture is cropped
+ * first, so the filter never sees pixels outside the box. */
+#include <math.h>
+
+#include "augment/augment.h"
+
+enum { SCALE_LOW, SCALE_HIGH, INTERPOLATION, RATIO_LOW, RATIO_HIGH, PARAM_COUNT };
+
+#define TRIES 10
+
+static const fov_augment_param params[PARAM_COUNT] = {
+    {.name = "scale low", .min = 0.0, .max = 1.0, .fallback = 0.08},
+    {.name = "scale high", .min = 0.0, .max = 1.0, .fallback = 1.0},
+    {.name = "interpolation", .min = 0.0, .max = 1.0, .fallback = FOV_BILINEAR, .choices = fov_interpolation_names},
+    {.name = "ratio low", .min = 0.01, .max = 100.0, .fallback = 3.0 / 4.0},
+    {.name = "ratio high", .min = 0.01, .max = 100.0, .fallback = 4.0 / 3.0},
+};
+
+static const char *check(const double *param) {
+    if (param[SCALE_LOW] > param[SCALE_HIGH]) {
+        return "scale low must not be above scale high";
+    }
+    return param[RATIO_LOW] > param[RATIO_HIGH] ? "ratio low must not be above ratio high" : NULL;
+}
+
+static bool try_box(const double *param, fov_rng *rng, size_t width, size_t height, fov_resize *box) {
+    const double area = (double)width * (double)height * fov_rng_range(rng, param[SCALE_LOW], param[SCALE_HIGH]);
+    const double ratio = exp(fov_rng_range(rng, log(param[RATIO_LOW]), log(param[RATIO_HIGH])));
+    const double w = rint(sqrt(area * ratio)), h = rint(sqrt(area / ratio));
+    if (w < 1.0 || h < 1.0 || w > (double)width || h > (double)height) {
+        return false;
+    }
+    box->width = (size_t)w;
+    box->height = (size_t)h;
+    box->top = (size_t)fov_rng_below(rng, height - box->height + 1);
+    box->left = (size_t)fov_rng_below(rng, width - box->width + 1);
+    return true;
+}
+
+static size_t side(double length, size_t limit) {
+    const double rounded = rint(length);
+    return rounded < 1.0 ? 1 : rounded > (double)limit ? limit : (size_t)rounded;
+}
+
+static void central_box(const double *param, size_t width, size_t height, fov_resize *box) {
+    const double ratio = (double)width / (double)height;
+    box->width = ratio > param[RATIO_HIGH] ? side((double)height * param[RATIO_HIGH], width) : width;
+    box->height = ratio < param[RATIO_LOW] ? side((double)width / param[RATIO_LOW], height) : height;
+    box->left = (width - box->width) / 2;
+    box->top = (height - box->height) / 2;
+}
+
+static void draw(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan) {
+    fov_resize *box = &plan->resize;
+    *box = (fov_resize){
+        .out_width = image_size,
+        .out_height = image_size,
+        .window_width = image_size,
+        .window_height = image_size,
+        .interpolation = (fov_interpolation)(int)param[INTERPOLATION],
+    };
+    bool found = false;
+    for (int i = 0; i < TRIES && !found; i++) {
+        found = try_box(param, rng, width, height, box);
+    }
+    if (!found) {
+        central_box(param, width, height, box);
+    }
+    plan->applies = true;
+}
+
+static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
+    return fov_resize_apply(augmenter, image, &plan->resize, output);
+}
+
+extern const fov_augment fov_augment_crop;
+const fov_augment fov_augment_crop = {
+    .name = "crop",
+    .summary = "random resized crop: box of random area and ratio, resized",
+    .params = params,
+    .param_count = PARAM_COUNT,
+    .shown_count = 3,
+    .first = true,
+    .check = check,
+    .draw = draw,
+    .apply = apply,
+};

@@ -1,0 +1,37 @@
+/* Left-right flip with probability p (torchvision RandomHorizontalFlip). */
+#include "augment/augment.h"
+
+static const fov_augment_param params[] = {{.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5}};
+
+static void draw(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan) {
+    (void)width, (void)height, (void)image_size;
+    plan->applies = fov_rng_uniform(rng) < param[0];
+}
+
+static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
+    (void)plan, (void)augmenter;
+    const size_t width = image->width;
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *from = image->pixels + 3 * y * width;
+        uint8_t *to = output + 3 * y * width;
+        for (size_t x = 0; x < width; x++) {
+            const uint8_t *pixel = from + 3 * (width - 1 - x);
+            to[3 * x] = pixel[0];
+            to[3 * x + 1] = pixel[1];
+            to[3 * x + 2] = pixel[2];
+        }
+    }
+    return FOV_OK;
+}
+
+extern const fov_augment fov_augment_flip;
+const fov_augment fov_augment_flip = {
+    .name = "flip",
+    .summary = "left-right flip",
+    .params = params,
+    .param_count = 1,
+    .shown_count = 1,
+    .mirrors = true,
+    .draw = draw,
+    .apply = apply,
+};

@@ -1,0 +1,466 @@
+/* JPEG by libjpeg(-turbo): decoding from memory, header probe, writing. The only file that includes jpeglib.h.
+ *
+ * Pixels are those of the accurate integer DCT and smooth ("fancy") upsampling: the same bits on every machine and those Pillow gives.
+ *
+ * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec object owns libjpeg's state and the row
+ * scratch, the caller owns the image, and each body that runs under `guarded` reports through the object. The decompressor is made
+ * anew for every image (some microseconds): libjpeg remembers quantisation and Huffman tables from one image to the next, so a reused
+ * one would decode a file that lacks its tables with its predecessor's, and the pixels would depend on the thread.
+ *
+ * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code
+ * is shorter, and even a progressive file has one DC code per block), so a small file cannot ask for a large frame; scans are capped
+ * by the progress monitor ("Two Issues with the JPEG Standard", libjpeg-turbo 2015); libjpeg's coefficient memory is capped. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "augment/codec.h"
+#include "base/io.h"
+
+enum { MAX_SCANS = 100, ROWS_AT_ONCE = 8, WRITE_BYTES = 16384 };
+#define COEFFICIENT_BYTES (256L << 20) /* 4:2:0 progressive up to 89 Mpx */
+
+struct fov_jpeg {
+    struct jpeg_decompress_struct info;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf jump;
+    fov_status status;
+    const uint8_t *bytes;
+    size_t size;
+    const fov_decode_options *options;
+    fov_image *image;
+    fov_image_info *probe;
+    uint8_t *cmyk; /* one row of four channels */
+    size_t cmyk_bytes;
+};
+
+typedef void (*jpeg_body)(fov_jpeg *jpeg);
+
+fov_status fov_jpeg_new(fov_jpeg **jpeg) {
+    *jpeg = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof **jpeg);
+    FOV_TRY_ALLOC(*jpeg);
+    return FOV_OK;
+}
+
+void fov_jpeg_free(fov_jpeg *jpeg) {
+    if (jpeg != NULL) {
+        fov_mem_free(jpeg->cmyk);
+        fov_mem_free(jpeg);
+    }
+}
+
+/* ---- errors and warnings ---- */
+
+static _Noreturn void leave(fov_jpeg *jpeg, fov_status status) {
+    jpeg->status = status;
+    longjmp(jpeg->jump, 1);
+}
+
+static fov_status status_of(int code) {
+    switch (code) {
+    case JERR_OUT_OF_MEMORY:
+        return FOV_E_NOMEM;
+    case JERR_NO_BACKING_STORE: /* what the memory manager says when max_memory_to_use is passed */
+    case JERR_IMAGE_TOO_BIG:
+    case JERR_WIDTH_OVERFLOW:
+        return FOV_E_LIMIT;
+    case JERR_ARITH_NOTIMPL:
+    case JERR_BAD_PRECISION:
+    case JERR_CCIR601_NOTIMPL:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_NOTIMPL:
+    case JERR_NOT_COMPILED:
+    case JERR_SOF_UNSUPPORTED:
+        return FOV_E_UNSUPPORTED;
+    default:
+        return FOV_E_FORMAT;
+    }
+}
+
+/* Warnings that leave every pixel as its encoder meant it. All others say that entropy-coded data was lost or made up: bad Huffman or
+ * arithmetic codes, a segment or file that ends early, restart markers out of step, a progression that contradicts itself. */
+static bool is_harmless(int code) {
+    switch (code) {
+    case JWRN_EXTRANEOUS_DATA: /* padding between segments, which cameras and editors write; codes are complete on both sides of it */
+    case JWRN_ADOBE_XFORM:     /* an unknown transform code is read as the usual one */
+    case JWRN_JFIF_MAJOR:      /* the revision of a header whose fields are not used */
+    case JWRN_NOT_SEQUENTIAL:  /* spectral selection in a baseline scan, which has no meaning there and is ignored */
+    case JWRN_BOGUS_ICC:       /* profiles are not used */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static _Noreturn void refuse(j_common_ptr common, fov_status status) {
+    char text[JMSG_LENGTH_MAX];
+    common->err->format_message(common, text);
+    leave(common->client_data, FOV_FAIL(status, "JPEG: %s", text));
+}
+
+static void on_error(j_common_ptr common) {
+    refuse(common, status_of(common->err->msg_code));
+}
+
+static void on_message(j_common_ptr common, int level) {
+    const fov_jpeg *const jpeg = common->client_data;
+    if (level >= 0) {
+        return; /* tracing */
+    }
+    common->err->num_warnings++;
+    if (!is_harmless(common->err->msg_code) && !jpeg->options->lenient) {
+        refuse(common, FOV_E_FORMAT);
+    }
+}
+
+static void on_output(j_common_ptr common) {
+    (void)common;
+}
+
+static void on_progress(j_common_ptr common) {
+    fov_jpeg *const jpeg = common->client_data;
+    if (jpeg->info.input_scan_number > MAX_SCANS) {
+        leave(jpeg, FOV_FAIL(FOV_E_LIMIT, "JPEG: more than %d scans; no encoder needs them", MAX_SCANS));
+    }
+}
+
+/* ---- source: the whole file in memory ---- */
+
+static void source_nothing(j_decompress_ptr info) {
+    (void)info;
+}
+
+/* Called when the bytes have run out: a warning, then an end-of-image marker as often as it takes. */
+static boolean source_fill(j_decompress_ptr info) {
+    static const JOCTET end[2] = {0xFF, JPEG_EOI};
+    WARNMS(info, JWRN_JPEG_EOF);
+    info->src->next_input_byte = end;
+    info->src->bytes_in_buffer = sizeof end;
+    return TRUE;
+}
+
+static void source_skip(j_decompress_ptr info, long count) {
+    if (count <= 0) {
+        return;
+    }
+    const size_t left = info->src->bytes_in_buffer, step = (size_t)count < left ? (size_t)count : left;
+    info->src->next_input_byte += step;
+    info->src->bytes_in_buffer = left - step; /* at 0 the next read calls source_fill */
+}
+
+static void source_open(fov_jpeg *jpeg) {
+    /* Lenient decoding never looks at padding: damaged data would be read on into it. */
+    const size_t padding = jpeg->options->lenient ? 0 : jpeg->options->padding;
+    jpeg->source = (struct jpeg_source_mgr){.next_input_byte = jpeg->bytes,
+                                            .bytes_in_buffer = jpeg->size + padding,
+                                            .init_source = source_nothing,
+                                            .fill_input_buffer = source_fill,
+                                            .skip_input_data = source_skip,
+                                            .resync_to_restart = jpeg_resync_to_restart,
+                                            .term_source = source_nothing};
+    jpeg->info.src = &jpeg->source;
+}
+
+/* ---- header ---- */
+
+static void read_header(fov_jpeg *jpeg) {
+    struct jpeg_decompress_struct *const info = &jpeg->info;
+    jpeg_create_decompress(info);
+    info->mem->max_memory_to_use = COEFFICIENT_BYTES;
+    info->progress = &jpeg->progress;
+    source_open(jpeg);
+    (void)jpeg_read_header(info, TRUE);
+    if (info->arith_code || info->data_precision != 8) {
+        leave(jpeg, FOV_FAIL(FOV_E_UNSUPPORTED, "JPEG: %s; only 8-bit Huffman-coded files are handled",
+                             info->arith_code ? "arithmetic coding" : "samples are not of 8 bits"));
+    }
+    const fov_status status = fov_image_check_caps("JPEG", info->image_width, info->image_height, jpeg->options);
+    if (status != FOV_OK) {
+        leave(jpeg, status);
+    }
+}
+
+static void set_output(fov_jpeg *jpeg) {
+    struct jpeg_decompress_struct *const info = &jpeg->info;
+    switch (info->jpeg_color_space) {
+    case JCS_GRAYSCALE:
+    case JCS_YCbCr:
+    case JCS_RGB:
+        info->out_color_space = JCS_RGB;
+        break;
+    case JCS_CMYK:
+    case JCS_YCCK:
+        info->out_color_space = JCS_CMYK;
+        break;
+    default:
+        leave(jpeg, FOV_FAIL(FOV_E_UNSUPPORTED, "JPEG: %d colour components of unknown meaning", info->num_components));
+    }
+    info->dct_method = JDCT_ISLOW;
+    info->do_fancy_upsampling = TRUE;
+}
+
+/* At least one bit per block; see the head of this file. */
+static void check_plausible(fov_jpeg *jpeg) {
+    const struct jpeg_decompress_struct *const info = &jpeg->info;
+    uint64_t blocks = 0;
+    for (int c = 0; c < info->num_components; c++) {
+        blocks += (uint64_t)info->comp_info[c].width_in_blocks * info->comp_info[c].height_in_blocks;
+    }
+    if (blocks / 8 > jpeg->size) {
+        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->size,
+                             info->image_width, info->image_height));
+    }
+}
+
+static void probe_body(fov_jpeg *jpeg) {
+    read_header(jpeg);
+    set_output(jpeg);
+    jpeg->probe->width = jpeg->info.image_width;
+    jpeg->probe->height = jpeg->info.image_height;
+    jpeg->probe->channels_in_file = (unsigned)jpeg->info.num_components;
+    jpeg->probe->bits = (unsigned)jpeg->info.data_precision;
+}
+
+/* ---- pixels ---- */
+
+/* Exact round(a b / 255); 255 is odd, so there are no ties. */
+static uint8_t times(unsigned a, unsigned b) {
+    return (uint8_t)((a * b + 127) / 255);
+}
+
+/* Adobe's inverted inks: 255 is no ink, so R = C K / 255. As Pillow, OpenCV and torchvision do, files without Adobe's marker are read
+ * the same way: programs that write CMYK follow Adobe. */
+static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, size_t width) {
+    for (size_t x = 0; x < width; x++) {
+        for (size_t c = 0; c < 3; c++) {
+            rgb[3 * x + c] = times(cmyk[4 * x + c], cmyk[4 * x + 3]);
+        }
+    }
+}
+
+static void read_rgb(fov_jpeg *jpeg) {
+    struct jpeg_decompress_struct *const info = &jpeg->info;
+    const size_t stride = jpeg->image->width * 3;
+    while (info->output_scanline < info->output_height) {
+        JSAMPROW rows[ROWS_AT_ONCE];
+        const JDIMENSION left = info->output_height - info->output_scanline;
+        const JDIMENSION count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+        for (JDIMENSION r = 0; r < count; r++) {
+            rows[r] = jpeg->image->pixels + (info->output_scanline + r) * stride;
+        }
+        (void)jpeg_read_scanlines(info, rows, count);
+    }
+}
+
+static void read_cmyk(fov_jpeg *jpeg) {
+    struct jpeg_decompress_struct *const info = &jpeg->info;
+    const size_t width = jpeg->image->width, bytes = width * 4;
+    if (bytes > jpeg->cmyk_bytes) {
+        fov_mem_free(jpeg->cmyk);
+        jpeg->cmyk_bytes = 0;
+        jpeg->cmyk = fov_mem_alloc(FOV_MEM_IMAGE, bytes);
+        if (jpeg->cmyk == NULL) {
+            leave(jpeg, FOV_E_NOMEM);
+        }
+        jpeg->cmyk_bytes = bytes;
+    }
+    while (info->output_scanline < info->output_height) {
+        uint8_t *const rgb = jpeg->image->pixels + info->output_scanline * width * 3;
+        JSAMPROW row = jpeg->cmyk;
+        (void)jpeg_read_scanlines(info, &row, 1);
+        cmyk_to_rgb(jpeg->cmyk, rgb, width);
+    }
+}
+
+/* libjpeg is content with a file in which a component, or in a progressive file its DC scan, never comes; its pixels are then grey. */
+static void check_components(fov_jpeg *jpeg) {
+    const struct jpeg_decompress_struct *const info = &jpeg->info;
+    for (int c = 0; c < info->num_components; c++) {
+        const bool no_dc = info->progressive_mode && info->coef_bits != NULL && info->coef_bits[c][0] < 0;
+        if (info->comp_info[c].quant_table == NULL || no_dc) {
+            leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: no scan brings colour component %d of %d", c + 1, info->num_components));
+        }
+    }
+}
+
+static void check_end(fov_jpeg *jpeg) {
+    const uint8_t *const at = jpeg->source.next_input_byte;
+    if ((size_t)(at - jpeg->bytes) > jpeg->size) { /* decoded out of the padding */
+        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: Premature end of JPEG file"));
+    }
+}
+
+static void decode_body(fov_jpeg *jpeg) {
+    struct jpeg_decompress_struct *const info = &jpeg->info;
+    read_header(jpeg);
+    set_output(jpeg);
+    check_plausible(jpeg);
+    const fov_status status = fov_image_resize_storage(jpeg->image, info->image_width, info->image_height, 3);
+    if (status != FOV_OK) {
+        leave(jpeg, status);
+    }
+    (void)jpeg_start_decompress(info);
+    if (info->out_color_space == JCS_CMYK) {
+        read_cmyk(jpeg);
+    } else {
+        read_rgb(jpeg);
+    }
+    if (!jpeg->options->lenient) {
+        check_components(jpeg);
+    }
+    (void)jpeg_finish_decompress(info);
+    if (!jpeg->options->lenient) {
+        check_end(jpeg);
+    }
+}
+
+/* ---- entry points ---- */
+
+static fov_status guarded(fov_jpeg *jpeg, jpeg_body body) {
+    jpeg->status = FOV_OK;
+    memset(&jpeg->info, 0, sizeof jpeg->info);
+    jpeg->info.err = jpeg_std_error(&jpeg->errors);
+    jpeg->errors.error_exit = on_error;
+    jpeg->errors.emit_message = on_message;
+    jpeg->errors.output_message = on_output;
+    jpeg->progress.progress_monitor = on_progress;
+    jpeg->info.client_data = jpeg;
+    if (setjmp(jpeg->jump) == 0) {
+        body(jpeg);
+    }
+    jpeg_destroy_decompress(&jpeg->info);
+    return jpeg->status;
+}
+
+fov_status fov_jpeg_decode(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image,
+                           size_t *warnings) {
+    jpeg->bytes = bytes;
+    jpeg->size = size;
+    jpeg->options = options;
+    jpeg->image = image;
+    const fov_status status = guarded(jpeg, decode_body);
+    *warnings = (size_t)jpeg->errors.num_warnings;
+    return status;
+}
+
+fov_status fov_jpeg_probe(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image_info *info) {
+    jpeg->bytes = bytes;
+    jpeg->size = size;
+    jpeg->options = options;
+    jpeg->probe = info;
+    return guarded(jpeg, probe_body);
+}
+
+/* ---- writing ---- */
+
+typedef struct jpeg_output {
+    struct jpeg_compress_struct info;
+    struct jpeg_error_mgr errors;
+    struct jpeg_destination_mgr target;
+    jmp_buf jump;
+    fov_status status;
+    fov_writer *writer;
+    const uint8_t *pixels;
+    size_t width, height, channels;
+    int quality;
+    uint8_t buffer[WRITE_BYTES];
+} jpeg_output;
+
+static void output_error(j_common_ptr common) {
+    jpeg_output *const out = common->client_data;
+    char text[JMSG_LENGTH_MAX];
+    common->err->format_message(common, text);
+    out->status = FOV_FAIL(status_of(common->err->msg_code), "writing JPEG: %s", text);
+    longjmp(out->jump, 1);
+}
+
+static void output_flush(jpeg_output *out, size_t count) {
+    const fov_status status = fov_writer_write(out->writer, out->buffer, count);
+    if (status != FOV_OK) {
+        out->status = status;
+        longjmp(out->jump, 1);
+    }
+}
+
+static void target_init(j_compress_ptr info) {
+    jpeg_output *const out = info->client_data;
+    info->dest->next_output_byte = out->buffer;
+    info->dest->free_in_buffer = sizeof out->buffer;
+}
+
+static boolean target_empty(j_compress_ptr info) {
+    output_flush(info->client_data, WRITE_BYTES);
+    target_init(info);
+    return TRUE;
+}
+
+static void target_end(j_compress_ptr info) {
+    output_flush(info->client_data, WRITE_BYTES - info->dest->free_in_buffer);
+}
+
+static void compress_body(jpeg_output *out) {
+    struct jpeg_compress_struct *const info = &out->info;
+    jpeg_create_compress(info);
+    out->target =
+        (struct jpeg_destination_mgr){.init_destination = target_init, .empty_output_buffer = target_empty, .term_destination = target_end};
+    info->dest = &out->target;
+    info->image_width = (JDIMENSION)out->width;
+    info->image_height = (JDIMENSION)out->height;
+    info->input_components = (int)out->channels;
+    info->in_color_space = out->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(info);
+    jpeg_set_quality(info, out->quality, TRUE);
+    info->dct_method = JDCT_ISLOW;
+    jpeg_start_compress(info, TRUE);
+    while (info->next_scanline < info->image_height) {
+        /* libjpeg takes rows it does not change without const; the copy through uintptr_t says that this is known. */
+        JSAMPROW row = (JSAMPROW)(uintptr_t)(out->pixels + info->next_scanline * out->width * out->channels);
+        (void)jpeg_write_scanlines(info, &row, 1);
+    }
+    jpeg_finish_compress(info);
+}
+
+static fov_status compress_guarded(jpeg_output *out) {
+    out->info.err = jpeg_std_error(&out->errors);
+    out->errors.error_exit = output_error;
+    out->errors.output_message = on_output;
+    out->info.client_data = out;
+    if (setjmp(out->jump) == 0) {
+        compress_body(out);
+    }
+    jpeg_destroy_compress(&out->info);
+    return out->status;
+}
+
+fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
+    if ((channels != 1 && channels != 3) || width - 1 >= FOV_IMAGE_MAX_SIDE || height - 1 >= FOV_IMAGE_MAX_SIDE || quality < 1 ||
+        quality > 100) {
+        return FOV_FAIL(FOV_E_INVALID, "%s: a JPEG has 1 or 3 channels, sides of 1 to %zu and quality 1 to 100, not %zu, %zu x %zu and %d",
+                        path, FOV_IMAGE_MAX_SIDE, channels, width, height, quality);
+    }
+    fov_status status = FOV_OK;
+    fov_writer *writer = NULL;
+    jpeg_output *out = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof *out);
+    FOV_TRY_ALLOC(out);
+    out->pixels = pixels;
+    out->width = width;
+    out->height = height;
+    out->channels = channels;
+    out->quality = quality;
+    FOV_TRY_GOTO(status, done, fov_writer_open(&out->writer, path));
+    FOV_TRY_GOTO(status, done, compress_guarded(out));
+    writer = out->writer;
+    out->writer = NULL; /* the commit frees it in every case */
+    FOV_TRY_GOTO(status, done, fov_writer_commit(writer));
+done:
+    fov_writer_abort(out->writer);
+    fov_mem_free(out);
+    return status;
+}

@@ -1,0 +1,31 @@
+/* Upside-down flip with probability p (torchvision RandomVerticalFlip). */
+#include <string.h>
+
+#include "augment/augment.h"
+
+static const fov_augment_param params[] = {{.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5}};
+
+static void draw(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan) {
+    (void)width, (void)height, (void)image_size;
+    plan->applies = fov_rng_uniform(rng) < param[0];
+}
+
+static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
+    (void)plan, (void)augmenter;
+    const size_t row_bytes = 3 * image->width;
+    for (size_t y = 0; y < image->height; y++) {
+        memcpy(output + y * row_bytes, image->pixels + (image->height - 1 - y) * row_bytes, row_bytes);
+    }
+    return FOV_OK;
+}
+
+extern const fov_augment fov_augment_vflip;
+const fov_augment fov_augment_vflip = {
+    .name = "vflip",
+    .summary = "upside-down flip",
+    .params = params,
+    .param_count = 1,
+    .shown_count = 1,
+    .draw = draw,
+    .apply = apply,
+};
