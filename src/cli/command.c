@@ -19,9 +19,9 @@ static const fov_command *const commands[] = {
 };
 
 static const fov_option common_table[] = {
-    {.name = "quiet", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, quiet), .help = "print warnings and errors only", .letter = 'q', .resumable = true},
-    {.name = "verbose", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, verbose), .help = "print more", .letter = 'v', .resumable = true},
-    {.name = "help", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, help), .help = "print this and exit", .letter = 'h', .resumable = true},
+    {.name = "quiet", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, quiet), .help = "print warnings and errors only", .letter = 'q', .transient = true, .resumable = true},
+    {.name = "verbose", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, verbose), .help = "print more", .letter = 'v', .transient = true, .resumable = true},
+    {.name = "help", .type = FOV_OPT_FLAG, .offset = offsetof(fov_common_options, help), .help = "print this and exit", .letter = 'h', .transient = true, .resumable = true},
     {.name = NULL},
 };
 
@@ -119,4 +119,33 @@ int fov_command_parse(const fov_command *command, fov_option_set *set, fov_commo
     }
     fov_terminal_init(common->quiet, common->verbose);
     return -1;
+}
+
+static fov_status run_body(const fov_command *command, const fov_common_options *common, const char *const *words, size_t count, size_t most,
+                           fov_command_body body) {
+    if (count > most) {
+        return FOV_FAIL(FOV_E_INVALID, "%s: there is one word too many: '%s'", command->name, words[most]);
+    }
+    return body(common, words, count);
+}
+
+int fov_command_main(const fov_command *command, int argc, char **argv, size_t most_words, fov_command_body body) {
+    fov_option_set *set = NULL;
+    fov_common_options common = {0};
+    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
+    size_t count = 0;
+    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    if (status == FOV_OK && command->options != NULL) {
+        status = command->options(set, argc, argv);
+    }
+    int code = fov_exit_status(status);
+    if (status == FOV_OK) {
+        code = fov_command_parse(command, set, &common, argc, argv, words, &count, false);
+    }
+    if (code == -1) {
+        code = fov_exit_status(run_body(command, &common, words, count, most_words, body));
+    }
+    fov_options_free(set);
+    fov_mem_free(words);
+    return code;
 }

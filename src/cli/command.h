@@ -35,4 +35,9 @@ int fov_command_help(const fov_command *command, int argc, char **argv);
 int fov_command_parse(const fov_command *command, fov_option_set *set, fov_common_options *common, int argc, char **argv,
                       const char **positional, size_t *positional_count, bool allow_unknown);
 
+/* The frame of a command: parses into the command's own tables, refuses more than `most_words` words, runs `body`, cleans up, and returns the
+ * exit status. Option strings live until body returns. */
+typedef fov_status (*fov_command_body)(const fov_common_options *common, const char *const *words, size_t word_count);
+int fov_command_main(const fov_command *command, int argc, char **argv, size_t most_words, fov_command_body body);
+
 #endif

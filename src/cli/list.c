@@ -38,23 +38,12 @@ static void print_all(void) {
     }
 }
 
-static int run(int argc, char **argv) {
-    fov_option_set *set = NULL;
-    fov_common_options common = {0};
-    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
-    size_t count = 0;
-    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
-    int code = fov_exit_status(status);
-    if (status == FOV_OK) {
-        code = fov_command_parse(&fov_command_list, set, &common, argc, argv, words, &count, false);
-    }
-    if (code == -1) {
-        code = count == 0 ? 0 : fov_exit_status(FOV_FAIL(FOV_E_INVALID, "list takes no names, got '%s'", words[0]));
-        if (code == 0) {
-            print_all();
-        }
-    }
-    fov_options_free(set);
-    fov_mem_free(words);
-    return code;
+static fov_status list(const fov_common_options *common, const char *const *words, size_t count) {
+    (void)common;
+    (void)words;
+    (void)count;
+    print_all();
+    return FOV_OK;
 }
+
+static int run(int argc, char **argv) { return fov_command_main(&fov_command_list, argc, argv, 0, list); }

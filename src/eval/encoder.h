@@ -11,7 +11,7 @@ typedef struct fov_encoder fov_encoder;
 
 /* weights: a run directory (its backbone.safetensors) or a .safetensors file. A file of Fovea tells its backbone and preprocessing in
  * its metadata; for others (torchvision, timm) give `backbone` ("resnet18", "vit_tiny/16"; NULL: from the metadata, or recognised from names
- * and shapes) and image_size (0: from metadata or shapes, else 224). */
+ * and shapes) and image_size (0: from metadata or shapes, else 224). A `backbone` that contradicts the file is refused. */
 FOV_MUST_USE fov_status fov_encoder_open(fov_encoder **encoder, const char *weights, const char *backbone, size_t image_size, fov_pool *pool);
 /* The same backbone and preprocessing with random weights. */
 FOV_MUST_USE fov_status fov_encoder_random(fov_encoder **encoder, const fov_backbone_spec *spec, const fov_preprocess *preprocess,
@@ -21,11 +21,17 @@ void fov_encoder_free(fov_encoder *encoder); /* takes NULL */
 const fov_backbone_spec *fov_encoder_spec(const fov_encoder *encoder);
 const fov_preprocess *fov_encoder_preprocess(const fov_encoder *encoder);
 size_t fov_encoder_width(const fov_encoder *encoder);
+/* The weights: the backbone's parameters and nothing else. */
+fov_store *fov_encoder_store(const fov_encoder *encoder);
+/* What the file says about where its weights come from, besides backbone and preprocessing. */
+const fov_metadata *fov_encoder_provenance(const fov_encoder *encoder, size_t *count);
 
-/* pixels [count, s, s, 3] uint8, preprocessed -> features [count, width]. */
+/* pixels [count, s, s, 3] uint8, preprocessed -> features [count, width]. A picture's features do not depend on the others of the call. */
 FOV_MUST_USE fov_status fov_encoder_embed(fov_encoder *encoder, const uint8_t *pixels, size_t count, float *features);
 /* All pictures of an index, in its order -> features [count, width]. progress may be NULL. */
 FOV_MUST_USE fov_status fov_encoder_embed_index(fov_encoder *encoder, const fov_index *index, float *features,
                                                 void (*progress)(void *context, size_t done, size_t total), void *context);
+/* Largest absolute difference between the features of two encoders of one kind on `pictures` pictures of seeded noise. */
+FOV_MUST_USE fov_status fov_encoder_compare(fov_encoder *a, fov_encoder *b, size_t pictures, double *largest);
 
 #endif

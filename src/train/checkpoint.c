@@ -270,8 +270,10 @@ static fov_status load_file(const char *path, fov_session *s, fov_checkpoint_sta
     static const char *const ours[] = {"optimizer.", "average", NULL};
     fov_safetensors *file = NULL;
     const size_t trainable = fov_store_trainable(s->store);
-    FOV_TRY(fov_safetensors_open(&file, path));
-    fov_status status = verify(file, path);
+    fov_status status = fov_safetensors_open(&file, path);
+    /* a header too long or of a kind unknown was not written by us: damage, as any other */
+    FOV_TRY(status == FOV_E_LIMIT || status == FOV_E_UNSUPPORTED ? FOV_E_FORMAT : status);
+    status = verify(file, path);
     if (status == FOV_OK) {
         status = fov_store_read(s->store, file, "", ours);
     }

@@ -220,7 +220,7 @@ static void norm_of_gradients(void **state) {
     fov_store_grads(store)[fov_store_find(store, "long")->offset + 40000] = (fov_real)NAN;
     assert_true(isnan(fov_gradient_norm(store, NULL)));
     fov_store_grads(store)[fov_store_find(store, "long")->offset + 40000] = (fov_real)INFINITY;
-    assert_false(isfinite(fov_gradient_norm(store, NULL)));
+    assert_true(!isfinite(fov_gradient_norm(store, NULL)));
     fov_store_free(store);
 }
 
@@ -248,14 +248,14 @@ static void average_of_weights(void **state) {
 
 /* ---- sessions ---- */
 
-typedef struct setting {
+typedef struct method {
     const char *objective, *backbone, *optimizer;
-} setting;
+} method;
 
-static const setting simclr = {"simclr", "resnet18", "sgd"}, mae = {"mae", "vit_tiny/8", "adamw"};
+static const method simclr = {"simclr", "resnet18", "sgd"}, mae = {"mae", "vit_tiny/8", "adamw"};
 
-static void open_case(train_case *c, const setting *s, size_t batch) {
-    case_open(c, fov_objective_named(s->objective), s->backbone, 32, batch, case_small_heads, true);
+static void open_case(train_case *c, const method *m, size_t batch) {
+    case_open(c, fov_objective_named(m->objective), m->backbone, 32, batch, case_small_heads, true);
 }
 
 static fov_real *copy_values(const fov_session *s) {
@@ -266,10 +266,10 @@ static fov_real *copy_values(const fov_session *s) {
     return copy;
 }
 
-static void check_not_finite(const setting *setting, const char *name) {
+static void check_not_finite(const method *m, const char *name) {
     train_case c;
-    open_case(&c, setting, 4);
-    fov_session_options options = case_session_options(&c, setting->optimizer);
+    open_case(&c, m, 4);
+    fov_session_options options = case_session_options(&c, m->optimizer);
     options.ema_decay = 0.9;
     fov_session *s = NULL;
     require(fov_session_new(&s, &options));
@@ -397,8 +397,8 @@ static void micro_batches_keep_views_together(void **state) {
 }
 
 /* What two steps leave: weights, running statistics, optimizer state, average and losses. */
-static uint64_t trace(const train_case *c, const setting *setting, unsigned threads, bool no_reuse) {
-    fov_session_options options = case_session_options(c, setting->optimizer);
+static uint64_t trace(const train_case *c, const method *m, unsigned threads, bool no_reuse) {
+    fov_session_options options = case_session_options(c, m->optimizer);
     options.ema_decay = 0.9;
     options.clip_norm = 0.5;
     options.plan.no_reuse = no_reuse;
@@ -431,18 +431,18 @@ static void equal_bits(void **state) {
         unsigned threads;
         bool no_reuse;
     } ways[] = {{2, false}, {3, true}, {8, false}, {1, true}};
-    const setting settings[] = {simclr, mae};
-    for (size_t i = 0; i < LENGTH(settings); i++) {
+    const method methods[] = {simclr, mae};
+    for (size_t i = 0; i < LENGTH(methods); i++) {
         train_case c;
-        open_case(&c, &settings[i], 4);
-        const uint64_t want = trace(&c, &settings[i], 1, false);
+        open_case(&c, &methods[i], 4);
+        const uint64_t want = trace(&c, &methods[i], 1, false);
         for (size_t w = 0; w < LENGTH(ways); w++) {
-            if (trace(&c, &settings[i], ways[w].threads, ways[w].no_reuse) != want) {
-                fail_msg("%s: other bits with %u threads%s", settings[i].objective, ways[w].threads, ways[w].no_reuse ? ", no reuse" : "");
+            if (trace(&c, &methods[i], ways[w].threads, ways[w].no_reuse) != want) {
+                fail_msg("%s: other bits with %u threads%s", methods[i].objective, ways[w].threads, ways[w].no_reuse ? ", no reuse" : "");
             }
         }
         c.pixels[100] ^= 1; /* and the trace does depend on its batch */
-        assert_true(trace(&c, &settings[i], 2, false) != want);
+        assert_true(trace(&c, &methods[i], 2, false) != want);
         case_close(&c);
     }
 }

@@ -1,0 +1,186 @@
+/* fovea embed: pictures to feature vectors. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/terminal.h"
+#include "eval/encoder.h"
+#include "eval/feature_file.h"
+
+#define NAMED_BAD 5
+#define NO_BAD 1e-12 /* a share so small that one bad file is too many; 0 would mean the default */
+
+typedef struct settings {
+    const char *weights, *out, *backbone;
+    int64_t image_size, threads;
+    double max_bad;
+    bool overwrite, follow_links;
+} settings;
+
+#define FIELD(name) offsetof(settings, name)
+
+static const fov_option table[] = {
+    {.name = "weights", .type = FOV_OPT_STRING, .offset = FIELD(weights), .value_name = "RUN|FILE", .help = "a run directory, or a .safetensors file of Fovea, torchvision or timm", .letter = 'w'},
+    {.name = "out", .type = FOV_OPT_STRING, .offset = FIELD(out), .value_name = "FILE.npy", .help = "the NumPy file to write; the paths go to FILE.tsv", .letter = 'o'},
+    {.name = "backbone", .type = FOV_OPT_STRING, .offset = FIELD(backbone), .value_name = "NAME", .help = "what the weights are for, if the file does not tell"},
+    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "PX", .help = "side that pictures are brought to; 0: the weights' own", .fallback = "0", .min = 0, .max = 4096},
+    {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads; 0: all processors", .fallback = "0", .min = 0, .max = 1024},
+    {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "SHARE", .help = "share of bad files above which to give up", .fallback = "0.2", .min = 0.0, .max = 1.0},
+    {.name = "follow-links", .type = FOV_OPT_FLAG, .offset = FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
+    {.name = "overwrite", .type = FOV_OPT_FLAG, .offset = FIELD(overwrite), .help = "replace the outputs if they exist", .fallback = "false"},
+    {.name = NULL},
+};
+
+static fov_status tables(fov_option_set *set, int argc, char **argv) {
+    (void)argc, (void)argv;
+    static settings fields;
+    return fov_options_add(set, "Embedding", table, &fields);
+}
+
+static int run(int argc, char **argv);
+
+const fov_command fov_command_embed = {
+    .name = "embed",
+    .usage = "--weights RUN|FILE DATA... --out FILE.npy [options]",
+    .summary = "turn pictures into feature vectors",
+    .details = "DATA is one or more folders (searched recursively) or picture files. FILE.npy gets\n"
+               "one row for each picture, float32; FILE.tsv one line with its path, in the same\n"
+               "order. Pictures that cannot be read are left out and listed in FILE.bad.tsv.\n\n",
+    .run = run,
+    .options = tables,
+};
+
+/* The files that are written, from FILE.npy. */
+typedef struct outputs {
+    char *paths, *bad;
+} outputs;
+
+static fov_status check_free(const char *path, bool overwrite) {
+    const fov_path_kind kind = fov_io_kind(path);
+    if (kind == FOV_PATH_DIR || kind == FOV_PATH_OTHER) {
+        return FOV_FAIL(FOV_E_EXISTS, "%s exists and is not a regular file; give another name", path);
+    }
+    if (kind == FOV_PATH_FILE && !overwrite) {
+        return FOV_FAIL(FOV_E_EXISTS, "%s exists; give another name, or --overwrite", path);
+    }
+    return FOV_OK;
+}
+
+static fov_status check_outputs(const settings *s, outputs *out) {
+    const size_t length = strlen(s->out), folder_length = (size_t)(fov_path_base(s->out) - s->out);
+    if (length - folder_length < 5 || strcmp(s->out + length - 4, ".npy") != 0) {
+        return FOV_FAIL(FOV_E_INVALID, "%s: the name must end in .npy, which tells the format", s->out);
+    }
+    char *folder = fov_mem_printf(FOV_MEM_BASE, "%.*s", folder_length == 0 ? 1 : (int)folder_length, folder_length == 0 ? "." : s->out);
+    out->paths = fov_mem_printf(FOV_MEM_BASE, "%.*s.tsv", (int)(length - 4), s->out);
+    out->bad = fov_mem_printf(FOV_MEM_BASE, "%.*s.bad.tsv", (int)(length - 4), s->out);
+    fov_status status = folder == NULL || out->paths == NULL || out->bad == NULL ? FOV_E_NOMEM : FOV_OK;
+    if (status == FOV_OK && fov_io_kind(folder) != FOV_PATH_DIR) {
+        status = FOV_FAIL(FOV_E_NOTFOUND, "%s: there is no folder %s; make it first", s->out, folder);
+    }
+    if (status == FOV_OK) {
+        status = fov_io_check_writable(folder);
+    }
+    fov_mem_free(folder);
+    FOV_TRY(status);
+    FOV_TRY(check_free(s->out, s->overwrite));
+    FOV_TRY(check_free(out->paths, s->overwrite));
+    return FOV_OK;
+}
+
+static fov_status scan(const settings *s, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
+    static char verb[] = "checking pictures";
+    const fov_scan_options options = {.verify = true,
+                                      .follow_links = s->follow_links,
+                                      .max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD,
+                                      .progress = fov_terminal_count,
+                                      .context = verb};
+    FOV_TRY(fov_index_scan(index, data, count, &options, pool));
+    return FOV_OK;
+}
+
+static fov_status report_bad(const fov_index *index, const char *path) {
+    const size_t bad = fov_index_bad_count(index);
+    if (bad == 0) {
+        return fov_io_remove(path); /* of an earlier call that this one replaces */
+    }
+    for (size_t i = 0; i < bad && i < NAMED_BAD; i++) {
+        fov_text shown;
+        fov_text_init(&shown);
+        fov_text_add_escaped(&shown, fov_index_bad(index, i)->path);
+        fov_log(FOV_LOG_WARNING, "left out: %s: %s", shown.data == NULL ? "" : shown.data, fov_index_bad(index, i)->message);
+        fov_text_clear(&shown);
+    }
+    fov_log(FOV_LOG_WARNING, "%zu bad %s left out, listed in %s", bad, bad == 1 ? "file" : "files", path);
+    FOV_TRY(fov_index_write_bad(index, path));
+    return FOV_OK;
+}
+
+static fov_status embed_index(const settings *s, fov_encoder *encoder, const fov_index *index, const outputs *out) {
+    static char verb[] = "embedding";
+    const size_t width = fov_encoder_width(encoder), count = fov_index_count(index);
+    size_t numbers = 0;
+    if (!fov_mul_size(count, width, &numbers)) {
+        return FOV_FAIL(FOV_E_LIMIT, "%zu pictures are too many for one file of features", count);
+    }
+    float *features = fov_mem_array(FOV_MEM_EVAL, numbers, sizeof *features);
+    FOV_TRY_ALLOC(features);
+    fov_status status = FOV_OK;
+    FOV_TRY_GOTO(status, done, fov_encoder_embed_index(encoder, index, features, fov_terminal_count, verb));
+    FOV_TRY_GOTO(status, done, report_bad(index, out->bad));
+    FOV_TRY_GOTO(status, done, fov_features_write_paths(out->paths, index));
+    FOV_TRY_GOTO(status, done, fov_features_write(s->out, features, count, width));
+    (void)printf("features: %s  %zu pictures x %zu, float32\npaths:    %s\n", s->out, count, width, out->paths);
+done:
+    fov_mem_free(features);
+    return status;
+}
+
+static fov_status embed(const settings *s, const char *const *data, size_t count) {
+    fov_pool *pool = NULL;
+    fov_encoder *encoder = NULL;
+    fov_index *index = NULL;
+    outputs out = {0};
+    fov_status status = FOV_OK;
+    if (s->weights == NULL || s->out == NULL || count == 0) {
+        return FOV_FAIL(FOV_E_INVALID, "embed needs %s",
+                        s->weights == NULL ? "--weights RUN or --weights FILE.safetensors" : s->out == NULL ? "--out FILE.npy" : "a folder or picture files");
+    }
+    FOV_TRY_GOTO(status, done, check_outputs(s, &out));
+    FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
+    FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, s->weights, s->backbone, (size_t)s->image_size, pool));
+    FOV_TRY_GOTO(status, done, scan(s, data, count, pool, &index));
+    FOV_TRY_GOTO(status, done, embed_index(s, encoder, index, &out));
+done:
+    fov_index_free(index);
+    fov_encoder_free(encoder);
+    fov_pool_free(pool);
+    fov_mem_free(out.paths);
+    fov_mem_free(out.bad);
+    return status;
+}
+
+static int run(int argc, char **argv) {
+    fov_option_set *set = NULL;
+    settings s = {0};
+    fov_common_options common = {0};
+    const char **data = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *data);
+    size_t count = 0;
+    fov_status status = data == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    if (status == FOV_OK) {
+        status = fov_options_add(set, "Embedding", table, &s);
+    }
+    int code = fov_exit_status(status);
+    if (status == FOV_OK) {
+        code = fov_command_parse(&fov_command_embed, set, &common, argc, argv, data, &count, false);
+    }
+    if (code == -1) {
+        code = fov_exit_status(embed(&s, data, count));
+    }
+    fov_options_free(set);
+    fov_mem_free(data);
+    return code;
+}

@@ -1,0 +1,271 @@
+/* fovea probe: did pre-training help, and by how much? */
+#include <fovea/log.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/terminal.h"
+#include "eval/probe.h"
+
+#define MANY_CLASSES 20 /* above this the table by class needs --verbose */
+
+typedef struct probe_options {
+    const char *weights, *train, *test, *backbone, *json;
+    int64_t image_size, k, seed, threads;
+} probe_options;
+
+#define FIELD(name) .offset = offsetof(probe_options, name)
+
+static const fov_option table[] = {
+    {.name = "weights", .type = FOV_OPT_STRING, FIELD(weights), .value_name = "RUN|FILE", .help = "a run's folder, or a .safetensors file of fovea, torchvision or timm"},
+    {.name = "train", .type = FOV_OPT_STRING, FIELD(train), .value_name = "DIR", .help = "labelled pictures to learn from, DIR/CLASS/picture"},
+    {.name = "test", .type = FOV_OPT_STRING, FIELD(test), .value_name = "DIR", .help = "other labelled pictures, to judge with"},
+    {.name = "backbone", .type = FOV_OPT_STRING, FIELD(backbone), .value_name = "NAME", .help = "network of the weights, where the file does not tell"},
+    {.name = "image-size", .type = FOV_OPT_INT, FIELD(image_size), .value_name = "N", .help = "side in pixels, where the file does not tell", .min = 8, .max = 2048},
+    {.name = "k", .type = FOV_OPT_INT, FIELD(k), .value_name = "N", .help = "neighbours that vote; 20, or fewer where classes are small", .min = 1, .max = 100000},
+    {.name = "seed", .type = FOV_OPT_INT, FIELD(seed), .value_name = "N", .help = "names all randomness: random weights, folds, resamples", .fallback = "0", .min = 0, .max = 9e15},
+    {.name = "threads", .type = FOV_OPT_INT, FIELD(threads), .value_name = "N", .help = "threads that compute; results do not depend on it", .min = 1, .max = 1024},
+    {.name = "json", .type = FOV_OPT_STRING, FIELD(json), .value_name = "FILE", .help = "write every figure to FILE; - prints JSON instead of the table"},
+    {.name = NULL},
+};
+
+static fov_status tables(fov_option_set *set, int argc, char **argv) {
+    static probe_options options;
+    (void)argc;
+    (void)argv;
+    return fov_options_add(set, "Probe", table, &options);
+}
+
+static int run(int argc, char **argv);
+
+const fov_command fov_command_probe = {
+    .name = "probe",
+    .usage = "--weights RUN|FILE --train DIR --test DIR [options]",
+    .summary = "say whether pre-training helped, and by how much",
+    .details = "DIR holds a folder for each class. Two classifiers - logistic regression, its\n"
+               "regularisation chosen by cross-validation on the training pictures, and nearest\n"
+               "neighbours - judge the frozen features of the weights, of random weights of the\n"
+               "same backbone, and raw pixels. All intervals are 95 % bootstrap intervals over\n"
+               "the test pictures.\n\n",
+    .run = run,
+    .options = tables,
+};
+
+/* ---- the tables ---- */
+
+static double percent(double share) { return 100.0 * share; }
+
+static void print_metrics(const fov_metrics *m) {
+    char range[32];
+    (void)snprintf(range, sizeof range, "%.1f to %.1f", percent(m->interval.low), percent(m->interval.high));
+    (void)printf("   %5.1f %%  %-14s  %5.1f %%", percent(m->accuracy), range, percent(m->per_class[m->worst_class]));
+}
+
+static void print_summary(const fov_probe_report *r) {
+    char pixels[40], near[32];
+    (void)snprintf(pixels, sizeof pixels, "raw pixels, %zux%zu", r->pixels_side, r->pixels_side);
+    (void)snprintf(near, sizeof near, "%zu nearest neighbours", r->k);
+    const char *const names[FOV_PROBE_SOURCES] = {"pre-trained", "random weights", pixels};
+    (void)printf("%-20s   %-34s   %s\n", "", "linear probe", near);
+    (void)printf("%s%-20s   %-7s  %-14s  %-7s   %-7s  %-14s  %-7s%s\n", fov_terminal_bold(), "features", "top-1", "95 % interval", "worst", "top-1",
+                 "95 % interval", "worst", fov_terminal_plain());
+    for (unsigned source = 0; source < FOV_PROBE_SOURCES; source++) {
+        (void)printf("%-20s", names[source]);
+        print_metrics(&r->result[source].linear);
+        print_metrics(&r->result[source].knn);
+        (void)putchar('\n');
+    }
+    (void)printf("always the most frequent class: %.1f %%\n", percent(r->majority));
+}
+
+static void print_classes(const fov_probe_report *r) {
+    (void)printf("\n%s%-24s %7s %7s   %-12s %-12s %-12s%s\n", fov_terminal_bold(), "class (linear probe)", "train", "test", "pre-trained", "random",
+                 "raw pixels", fov_terminal_plain());
+    for (size_t c = 0; c < r->classes; c++) {
+        fov_text name;
+        fov_text_init(&name);
+        fov_text_add_escaped(&name, r->class_name[c]);
+        (void)printf("%-24.40s %7u %7u", name.data == NULL ? "" : name.data, r->train_per_class[c], r->test_per_class[c]);
+        for (unsigned source = 0; source < FOV_PROBE_SOURCES; source++) {
+            (void)printf("   %5.1f %%   ", percent(r->result[source].linear.per_class[c]));
+        }
+        (void)printf("%s\n", c == r->result[FOV_PROBE_PRETRAINED].linear.worst_class ? "  worst" : "");
+        fov_text_clear(&name);
+    }
+}
+
+static void print_report(const fov_probe_report *r, bool verbose) {
+    (void)printf("%s, %zu px: %zu training and %zu test pictures of %zu classes\n\n", r->backbone, r->image_size, r->train_count, r->test_count,
+                 r->classes);
+    print_summary(r);
+    if (verbose || r->classes <= MANY_CLASSES) {
+        print_classes(r);
+    }
+    if (verbose) {
+        (void)putchar('\n');
+        for (unsigned source = 0; source < FOV_PROBE_SOURCES; source++) {
+            const fov_probe_choice *choice = &r->result[source].choice;
+            (void)printf("%s: %zu features, C = %g by %u-fold cross-validation (%.1f %%)\n", fov_probe_source_name((fov_probe_source)source),
+                         r->result[source].width, choice->c[choice->best], choice->folds, percent(choice->accuracy[choice->best]));
+        }
+    }
+    (void)printf("\n%s%s%s%s%s\n", fov_terminal_bold(), r->verdict, fov_terminal_plain(), r->note[0] == '\0' ? "" : " ", r->note);
+}
+
+/* ---- the command ---- */
+
+static void progress(void *context, const char *stage, size_t done, size_t total) {
+    (void)context;
+    char line[160];
+    (void)snprintf(line, sizeof line, "%s %zu of %zu", stage, done, total);
+    fov_terminal_progress(line, false);
+}
+
+static void scanning(void *context, size_t done, size_t total) {
+    (void)context;
+    static char verb[] = "checking pictures";
+    fov_terminal_count(verb, done, total);
+}
+
+static fov_status check_options(const probe_options *o, const char *const *words, size_t word_count) {
+    if (word_count > 0) {
+        return FOV_FAIL(FOV_E_INVALID, "probe takes its folders as --train DIR and --test DIR, got '%s'", words[0]);
+    }
+    fov_text missing;
+    fov_text_init(&missing);
+    const struct {
+        const char *name, *value;
+    } needed[] = {{"--weights RUN|FILE", o->weights}, {"--train DIR", o->train}, {"--test DIR", o->test}};
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        if (needed[i].value == NULL || needed[i].value[0] == '\0') {
+            fov_text_printf(&missing, "%s%s", missing.length > 0 ? ", " : "", needed[i].name);
+        }
+    }
+    fov_status status = missing.status;
+    if (status == FOV_OK && missing.length > 0) {
+        status = FOV_FAIL(FOV_E_INVALID, "missing: %s", missing.data);
+    }
+    fov_text_clear(&missing);
+    return status;
+}
+
+/* Says before the work, not after it, that the result cannot be written. */
+static fov_status check_json(const char *path) {
+    if (path == NULL || strcmp(path, "-") == 0) {
+        return FOV_OK;
+    }
+    if (fov_io_kind(path) == FOV_PATH_DIR) {
+        return FOV_FAIL(FOV_E_INVALID, "--json %s is a folder; give a file", path);
+    }
+    const char *base = fov_path_base(path);
+    if (base == path) {
+        return fov_io_check_writable(".");
+    }
+    char *dir = fov_mem_strdup(FOV_MEM_BASE, path);
+    FOV_TRY_ALLOC(dir);
+    const size_t length = (size_t)(base - path);
+    dir[length > 1 ? length - 1 : 1] = '\0';
+    const fov_status status = fov_io_check_writable(dir);
+    fov_mem_free(dir);
+    return status;
+}
+
+static void warn_same_folder(const char *train, const char *test) {
+    struct stat a, b;
+    if (stat(train, &a) == 0 && stat(test, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+        fov_log(FOV_LOG_WARNING, "--train and --test are the same folder, %s: the figures will tell how well pictures are remembered, not how well new ones are classified", test);
+    }
+}
+
+static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, fov_pool *pool) {
+    const fov_scan_options options = {.verify = true, .progress = scanning};
+    FOV_TRY(fov_index_scan_labelled(index, folder, min_per_class, &options, pool));
+    for (size_t i = 0; i < fov_index_bad_count(*index); i++) {
+        const fov_bad_file *bad = fov_index_bad(*index, i);
+        fov_text name;
+        fov_text_init(&name);
+        fov_text_add_escaped(&name, bad->path);
+        fov_log(i == 0 ? FOV_LOG_WARNING : FOV_LOG_DEBUG, "%zu bad files are left out, such as %s (%s)", fov_index_bad_count(*index),
+                name.data == NULL ? "" : name.data, fov_bad_reason_name(bad->reason));
+        fov_text_clear(&name);
+    }
+    return FOV_OK;
+}
+
+static fov_status deliver(const probe_options *o, const fov_probe_report *report, const fov_common_options *common) {
+    const bool only_json = o->json != NULL && strcmp(o->json, "-") == 0;
+    if (!only_json) {
+        print_report(report, common->verbose);
+    }
+    fov_text text;
+    fov_text_init(&text);
+    fov_status status = FOV_OK;
+    if (o->json != NULL) {
+        const fov_probe_inputs inputs = {.weights = o->weights, .train = o->train, .test = o->test};
+        status = fov_probe_json(report, &inputs, &text);
+        if (status == FOV_OK && only_json) {
+            (void)fwrite(text.data, 1, text.length, stdout);
+        } else if (status == FOV_OK) {
+            status = fov_io_write_atomic(o->json, text.data, text.length);
+        }
+    }
+    fov_text_clear(&text);
+    if (status == FOV_OK && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        status = FOV_FAIL(FOV_E_IO, "standard output: the result could not be written");
+    }
+    return status;
+}
+
+static fov_status probe(const probe_options *o, const fov_common_options *common) {
+    fov_pool *pool = NULL;
+    fov_encoder *encoder = NULL;
+    fov_index *train = NULL, *test = NULL;
+    fov_probe_report report = {0};
+    fov_status status = FOV_OK;
+    const fov_probe_settings settings = {.seed = (uint64_t)o->seed, .k = (size_t)o->k, .progress = progress};
+    FOV_TRY_GOTO(status, done, check_json(o->json));
+    FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)o->threads));
+    FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, o->weights, o->backbone, (size_t)o->image_size, pool));
+    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, pool));
+    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, pool));
+    warn_same_folder(o->train, o->test);
+    FOV_TRY_GOTO(status, done, fov_probe(&report, encoder, train, test, &settings, pool));
+    FOV_TRY_GOTO(status, done, deliver(o, &report, common));
+done:
+    fov_probe_report_clear(&report);
+    fov_index_free(train);
+    fov_index_free(test);
+    fov_encoder_free(encoder);
+    fov_pool_free(pool);
+    return status;
+}
+
+static int run(int argc, char **argv) {
+    fov_option_set *set = NULL;
+    probe_options options = {0};
+    fov_common_options common = {0};
+    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
+    size_t count = 0;
+    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    if (status == FOV_OK) {
+        status = fov_options_add(set, "Probe", table, &options);
+    }
+    int code = fov_exit_status(status);
+    if (status == FOV_OK) {
+        code = fov_command_parse(&fov_command_probe, set, &common, argc, argv, words, &count, false);
+    }
+    if (code == -1) {
+        status = check_options(&options, words, count);
+        if (status == FOV_OK) {
+            status = probe(&options, &common);
+        }
+        code = fov_exit_status(status);
+        code = status == FOV_E_FORMAT || status == FOV_E_UNSUPPORTED || status == FOV_E_LIMIT ? 3 : code; /* damaged or foreign weights are bad data */
+    }
+    fov_options_free(set);
+    fov_mem_free(words);
+    return code;
+}

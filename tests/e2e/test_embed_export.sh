@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# From a short run to features and an exported file, as a user does it, and the ways in which it is refused.
+# ctest: label=short timeout=300
+set -euo pipefail
+
+fovea=$FOVEA_BIN
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+fail() {
+    echo "FAIL: $*"
+    exit 1
+}
+
+# refused STATUS "part of the message" arguments...: the program ends with that status and says that on standard error.
+refused() {
+    local want=$1 part=$2 code=0
+    shift 2
+    "$fovea" "$@" >out.txt 2>err.txt || code=$?
+    [ "$code" -eq "$want" ] || fail "fovea $* ended with $code, not $want: $(cat err.txt)"
+    grep -qF -- "$part" err.txt || fail "fovea $* does not say '$part': $(cat err.txt)"
+    [ ! -s out.txt ] || fail "fovea $* wrote to standard output"
+}
+
+# 32 x 32 pictures as PNG with stored (uncompressed) data need checksums; python3 of the system has them in zlib.
+make_pictures() { # folder count
+    python3 - "$1" "$2" <<'PY'
+import random, struct, sys, zlib, os
+folder, count = sys.argv[1], int(sys.argv[2])
+os.makedirs(folder, exist_ok=True)
+random.seed(5)
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+for i in range(count):
+    rows = b"".join(b"\0" + bytes(random.randrange(256) for _ in range(32 * 3)) for _ in range(32))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    open(os.path.join(folder, "p%03d.png" % i), "wb").write(png)
+PY
+}
+
+make_pictures pictures 40
+"$fovea" pretrain pictures --out run --image-size 32 --epochs 1 --batch-size 16 --quiet >/dev/null
+
+# ---- embed ----
+"$fovea" embed --weights run pictures --out features.npy --quiet >said.txt
+grep -q '^features: features.npy  40 pictures x ' said.txt || fail "embed said: $(cat said.txt)"
+[ "$(wc -l <features.tsv)" -eq 40 ] || fail "features.tsv does not have 40 lines"
+[ "$(sed -n 1p features.tsv)" = pictures/p000.png ] && [ "$(sed -n 40p features.tsv)" = pictures/p039.png ] || fail "paths are not in order"
+width=$(sed -nE 's/.* x ([0-9]+), float32/\1/p' said.txt)
+[ "$(stat -c %s features.npy)" -eq $((128 + 40 * width * 4)) ] || fail "features.npy has the wrong size"
+[ ! -e features.bad.tsv ] || fail "there are no bad files, yet a list of them"
+
+# The same bits with one thread, and for one picture alone.
+"$fovea" embed --weights run/backbone.safetensors pictures --out one.npy --threads 1 --quiet >/dev/null
+cmp features.npy one.npy || fail "features depend on the number of threads"
+"$fovea" embed --weights run pictures/p000.png --out alone.npy --quiet >/dev/null
+cmp <(tail -c +129 alone.npy) <(tail -c +129 features.npy | head -c $((width * 4))) || fail "features depend on the other pictures"
+
+# Bad files are left out and reported; the rest is as without them.
+cp -r pictures dirty
+head -c 300 pictures/p001.png >dirty/broken.png
+: >dirty/empty.png
+"$fovea" embed --weights run dirty --out dirty.npy >/dev/null 2>err.txt
+cmp features.npy dirty.npy || fail "bad files change the features of the others"
+grep -q '2 bad files left out' err.txt || fail "embed does not report bad files: $(cat err.txt)"
+grep -q '^dirty/broken.png' dirty.bad.tsv && grep -q '^dirty/empty.png' dirty.bad.tsv || fail "dirty.bad.tsv does not list them"
+
+mkdir later
+printf 'method = simclr\n' >later/config.ini
+refused 3 'bad' embed --weights run dirty --out x.npy --max-bad 0
+refused 2 'exists' embed --weights run pictures --out features.npy
+refused 2 'must end in .npy' embed --weights run pictures --out features.txt
+refused 2 'there is no folder' embed --weights run pictures --out nowhere/features.npy
+refused 2 'does not exist' embed --weights nothing pictures --out x.npy
+refused 2 'has not saved weights yet' embed --weights later pictures --out x.npy
+refused 2 'embed needs --weights' embed pictures --out x.npy
+refused 2 'a folder or picture files' embed --weights run --out x.npy
+refused 2 '--weights' embed --wieghts run pictures --out x.npy
+[ ! -e x.npy ] && [ ! -e x.tsv ] || fail "a refused call left files"
+
+# ---- export ----
+"$fovea" export --weights run --out backbone.safetensors >said.txt
+grep -q 'largest difference of weights 0, of features 0$' said.txt || fail "export said: $(cat said.txt)"
+"$fovea" embed --weights backbone.safetensors pictures --out again.npy --quiet >/dev/null
+cmp features.npy again.npy || fail "the exported weights give other features"
+refused 2 'exists' export --weights run --out backbone.safetensors
+"$fovea" export --weights run --out backbone.safetensors --overwrite >/dev/null
+refused 2 'not yet available in this version' export --weights run --out backbone.onnx
+refused 2 'must end in .safetensors' export --weights run --out backbone.pt
+refused 2 'there is no folder' export --weights run --out nowhere/backbone.safetensors
+refused 2 'export needs --out' export --weights run
+refused 2 'did you mean --weights run' export run
+head -c 5000 backbone.safetensors >short.safetensors
+refused 1 'short.safetensors' export --weights short.safetensors --out x.safetensors
+[ ! -e x.safetensors ] || fail "a refused export left a file"
+
+for command in embed export; do
+    "$fovea" help "$command" | grep -q -- --weights || fail "help $command does not name --weights"
+done
+echo "embed and export do what they say"
