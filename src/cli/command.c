@@ -41,9 +41,7 @@ int fov_exit_status(fov_status status) {
         return 0;
     }
     fov_terminal_init(false, false);
-    if (status != FOV_E_INTERRUPTED) {
-        fov_log(FOV_LOG_ERROR, "%s", fov_last_error());
-    }
+    fov_log(FOV_LOG_ERROR, "%s", fov_last_error());
     switch (status) {
     case FOV_E_INVALID:
     case FOV_E_NOTFOUND:
@@ -51,6 +49,8 @@ int fov_exit_status(fov_status status) {
     case FOV_E_MISMATCH:
         return 2;
     case FOV_E_DATA:
+    case FOV_E_FORMAT:
+    case FOV_E_UNSUPPORTED:
         return 3;
     case FOV_E_IO:
         return 4;

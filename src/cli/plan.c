@@ -165,13 +165,24 @@ static fov_status show(const fov_objective *objective, fov_session_options *o, v
     return status;
 }
 
+static fov_status unknown_method(void) {
+    const char *names[64];
+    size_t count = 0;
+    for (; fov_objective_at(count) != NULL && count < 64; count++) {
+        names[count] = fov_objective_at(count)->name;
+    }
+    const char *nearest = fov_nearest_name(chosen.method, names, count);
+    return FOV_FAIL(FOV_E_INVALID, "there is no method '%s'; %s%s%s", chosen.method, nearest == NULL ? "'fovea list' names them all" : "did you mean '",
+                    nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+}
+
 static fov_status plan(const fov_common_options *common, const char *const *words, size_t count) {
     (void)common;
     (void)words;
     (void)count;
     const fov_objective *objective = fov_objective_named(chosen.method);
     if (objective == NULL) {
-        return FOV_FAIL(FOV_E_INVALID, "there is no method '%s'; 'fovea list' names them all", chosen.method);
+        return unknown_method();
     }
     fov_session_options o = {.objective = objective,
                              .batch_size = (size_t)chosen.batch_size,

@@ -8,51 +8,80 @@
 #include "cli/terminal.h"
 #include "train/trainer.h"
 
+#define NAME_WIDTH 18 /* of settings, as they are printed */
+
+/* What the callbacks know. */
+typedef struct seen {
+    const fov_common_options *common;
+    const fov_pretrain_settings *settings;
+} seen;
+
 static void scanning(void *context, size_t done, size_t total) {
     (void)context;
     static char verb[] = "checking pictures";
     fov_terminal_count(verb, done, total);
 }
 
+/* A value from column `column` on, broken at spaces so that no line is wider than `width`. */
+static void print_wrapped(const char *words, size_t column, size_t width) {
+    size_t at = column;
+    while (*words != '\0') {
+        const size_t length = strcspn(words, " ");
+        if (at > column && at + 1 + length > width) {
+            (void)fprintf(stderr, "\n%*s", (int)column, "");
+            at = column;
+        } else if (at > column) {
+            (void)fputc(' ', stderr);
+            at++;
+        }
+        (void)fwrite(words, 1, length, stderr);
+        at += length;
+        words += length;
+        words += strspn(words, " ");
+    }
+    (void)fputc('\n', stderr);
+}
+
 /* The settings, those that were chosen for the user marked as such, before the first step. */
 static void resolved(void *context, const fov_option_set *options, const fov_index *index) {
-    const fov_common_options *common = context;
-    if (common->quiet) {
+    const seen *s = context;
+    if (s->common->quiet) {
         return;
     }
-    char count[32];
+    char count[32], value[512], shown[540];
     fov_format_count(fov_index_count(index), count, sizeof count);
     (void)fprintf(stderr, "%s pictures", count);
     if (fov_index_bad_count(index) > 0) {
-        (void)fprintf(stderr, ", %zu bad ones left out (bad.tsv)", fov_index_bad_count(index));
+        (void)fprintf(stderr, ", %zu bad ones left out (listed in %s/bad.tsv)", fov_index_bad_count(index), s->settings->out);
     }
     (void)fputc('\n', stderr);
-    char value[512];
     const fov_option *option = NULL;
     for (size_t i = 0; (option = fov_options_at(options, i, NULL, value, sizeof value)) != NULL; i++) {
         const fov_option_source source = fov_options_source(options, option->name);
-        const bool shown = common->verbose || source == FOV_FROM_DATA || source == FOV_FROM_USER || source == FOV_FROM_CONFIG;
-        if (shown && value[0] != '\0' && option->type != FOV_OPT_FLAG) {
-            const char *why = source == FOV_FROM_DATA ? "  (chosen)" : source == FOV_FROM_DEFAULT ? "  (default)" : "";
-            (void)fprintf(stderr, "  %-16s %s%s\n", option->name, value, why);
+        const bool of_interest = source == FOV_FROM_DATA || source == FOV_FROM_USER || (source == FOV_FROM_CONFIG && !s->settings->resume);
+        if (value[0] == '\0' || option->type == FOV_OPT_FLAG || !(of_interest || s->common->verbose)) {
+            continue;
         }
+        const char *why = source == FOV_FROM_DATA ? " (chosen)" : source == FOV_FROM_DEFAULT ? " (default)" : "";
+        (void)snprintf(shown, sizeof shown, "%s%s", value, why);
+        (void)fprintf(stderr, "  %-*s", NAME_WIDTH, option->name);
+        print_wrapped(shown, NAME_WIDTH + 2, fov_terminal_width());
     }
 }
 
+/* Most important first: a narrow terminal cuts the end. */
 static void progress(void *context, const fov_train_progress *p) {
     (void)context;
     char line[240], left[32];
     fov_clock_format(p->seconds_left, left, sizeof left);
-    (void)snprintf(line, sizeof line, "step %llu of %llu, epoch %llu of %llu: loss %.4f, %.0f images/s, waiting for data %.0f %%, %s left",
-                   (unsigned long long)p->step, (unsigned long long)p->steps, (unsigned long long)p->epoch, (unsigned long long)p->epochs,
-                   p->loss, p->images_per_second, 100.0 * p->data_wait, left);
+    (void)snprintf(line, sizeof line, "step %llu of %llu, loss %.4f, %s left, epoch %llu of %llu, %.0f views/s, %.0f %% waiting for data",
+                   (unsigned long long)p->step, (unsigned long long)p->steps, p->loss, left, (unsigned long long)p->epoch,
+                   (unsigned long long)p->epochs, p->images_per_second, 100.0 * p->data_wait);
     fov_terminal_progress(line, p->step == p->steps);
 }
 
-static fov_status tables(fov_option_set *set, int argc, char **argv) {
-    static fov_pretrain_settings settings;
-    FOV_TRY(fov_options_add(set, "Pre-training", fov_pretrain_options, &settings));
-    /* The method's own options belong in its help: find --method among the arguments. */
+/* The method's own options belong in its help: find --method among the arguments. */
+static const char *named_method(int argc, char **argv) {
     const char *method = "simclr";
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--method") == 0 && i + 1 < argc) {
@@ -61,12 +90,19 @@ static fov_status tables(fov_option_set *set, int argc, char **argv) {
             method = argv[i] + 9;
         }
     }
+    return method;
+}
+
+static fov_status tables(fov_option_set *set, int argc, char **argv) {
+    static fov_pretrain_settings settings;
+    FOV_TRY(fov_options_add(set, "Pre-training", fov_pretrain_options, &settings));
+    const char *method = named_method(argc, argv);
     const fov_objective *objective = fov_objective_named(method);
     if (objective == NULL || objective->options == NULL || objective->options_size > 1024) {
         return FOV_OK;
     }
     static _Alignas(16) unsigned char fields[1024];
-    char heading[64];
+    static char heading[64]; /* the set keeps it */
     (void)snprintf(heading, sizeof heading, "Method %s", method);
     return fov_options_add(set, heading, objective->options, fields);
 }
@@ -83,6 +119,27 @@ const fov_command fov_command_pretrain = {
     .run = run,
     .options = tables,
 };
+
+/* Where nothing but the command line can name the method, all its mistakes are found at once, those in the method's own options too.
+ * Returns -1 when there are none. */
+static int check_words(int argc, char **argv, const char **words) {
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "--config", 8) == 0 || strcmp(argv[i], "--resume") == 0) {
+            return -1;
+        }
+    }
+    fov_option_set *set = NULL;
+    fov_common_options common = {0};
+    size_t count = 0;
+    fov_status status = fov_options_new(&set);
+    if (status == FOV_OK) {
+        status = tables(set, argc, argv);
+    }
+    const bool known = status == FOV_OK && fov_objective_named(named_method(argc, argv)) != NULL;
+    const int code = known ? fov_command_parse(&fov_command_pretrain, set, &common, argc, argv, words, &count, false) : fov_exit_status(status);
+    fov_options_free(set);
+    return code == 0 && !known ? -1 : code;
+}
 
 static void next_command(const char *out) {
     (void)printf("weights: %s/backbone.safetensors\n"
@@ -102,10 +159,14 @@ static int run(int argc, char **argv) {
     }
     int code = fov_exit_status(status);
     if (status == FOV_OK) {
+        code = check_words(argc, argv, data);
+    }
+    if (code == -1) {
         code = fov_command_parse(&fov_command_pretrain, set, &common, argc, argv, data, &data_count, true);
     }
     if (code == -1) {
-        const fov_train_observer observer = {.context = &common, .resolved = resolved, .scanning = scanning, .progress = progress};
+        seen context = {.common = &common, .settings = &settings};
+        const fov_train_observer observer = {.context = &context, .resolved = resolved, .scanning = scanning, .progress = progress};
         status = fov_interrupt_install();
         if (status == FOV_OK) {
             status = fov_pretrain(set, &settings, data, data_count, &observer);
@@ -113,8 +174,6 @@ static int run(int argc, char **argv) {
         code = fov_exit_status(status);
         if (status == FOV_OK && !common.quiet) {
             next_command(settings.out);
-        } else if (status == FOV_E_INTERRUPTED) {
-            (void)fprintf(stderr, "\nstopped and saved; continue with the same command and --resume\n");
         }
     }
     fov_options_free(set);

@@ -69,8 +69,8 @@ static void print_summary(const fov_probe_report *r) {
     (void)snprintf(pixels, sizeof pixels, "raw pixels, %zux%zu", r->pixels_side, r->pixels_side);
     (void)snprintf(near, sizeof near, "%zu nearest neighbours", r->k);
     const char *const names[FOV_PROBE_SOURCES] = {"pre-trained", "random weights", pixels};
-    (void)printf("%-20s   %-34s   %s\n", "", "linear probe", near);
-    (void)printf("%s%-20s   %-7s  %-14s  %-7s   %-7s  %-14s  %-7s%s\n", fov_terminal_bold(), "features", "top-1", "95 % interval", "worst", "top-1",
+    (void)printf("%-20s   %-32s   %s\n", "", "linear probe", near);
+    (void)printf("%s%-20s   %-7s  %-14s  %-7s   %-7s  %-14s  %s%s\n", fov_terminal_bold(), "features", "top-1", "95 % interval", "worst", "top-1",
                  "95 % interval", "worst", fov_terminal_plain());
     for (unsigned source = 0; source < FOV_PROBE_SOURCES; source++) {
         (void)printf("%-20s", names[source]);
@@ -82,7 +82,7 @@ static void print_summary(const fov_probe_report *r) {
 }
 
 static void print_classes(const fov_probe_report *r) {
-    (void)printf("\n%s%-24s %7s %7s   %-12s %-12s %-12s%s\n", fov_terminal_bold(), "class (linear probe)", "train", "test", "pre-trained", "random",
+    (void)printf("\n%s%-24s %7s %7s   %11s %11s %11s%s\n", fov_terminal_bold(), "class (linear probe)", "train", "test", "pre-trained", "random",
                  "raw pixels", fov_terminal_plain());
     for (size_t c = 0; c < r->classes; c++) {
         fov_text name;
@@ -90,7 +90,7 @@ static void print_classes(const fov_probe_report *r) {
         fov_text_add_escaped(&name, r->class_name[c]);
         (void)printf("%-24.40s %7u %7u", name.data == NULL ? "" : name.data, r->train_per_class[c], r->test_per_class[c]);
         for (unsigned source = 0; source < FOV_PROBE_SOURCES; source++) {
-            (void)printf("   %5.1f %%   ", percent(r->result[source].linear.per_class[c]));
+            (void)printf("%s%9.1f %%", source == 0 ? "   " : " ", percent(r->result[source].linear.per_class[c]));
         }
         (void)printf("%s\n", c == r->result[FOV_PROBE_PRETRAINED].linear.worst_class ? "  worst" : "");
         fov_text_clear(&name);

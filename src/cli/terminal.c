@@ -18,6 +18,11 @@ static struct {
     double last;
 } terminal;
 
+static unsigned columns(int file) {
+    struct winsize size;
+    return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 static void clear_line(void) {
     if (terminal.shown) {
         (void)fputs("\r\033[K", stderr);
@@ -56,7 +61,8 @@ void fov_terminal_progress(const char *line, bool final) {
         return;
     }
     terminal.last = now;
-    (void)fprintf(stderr, "\r%s\033[K", line);
+    /* A line that wraps could not be drawn over: it is cut to the terminal's width. */
+    (void)fprintf(stderr, "\r%.*s\033[K", (int)columns(STDERR_FILENO) - 1, line);
     terminal.shown = !final;
     if (final) {
         (void)fputc('\n', stderr);
@@ -88,9 +94,6 @@ const char *fov_terminal_bold(void) { return colour() ? "\033[1m" : ""; }
 const char *fov_terminal_plain(void) { return colour() ? "\033[0m" : ""; }
 
 unsigned fov_terminal_width(void) {
-    struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
-        return size.ws_col < 100 ? size.ws_col : 100;
-    }
-    return 80;
+    const unsigned width = columns(STDOUT_FILENO);
+    return width < 40 ? 40 : width < 100 ? width : 100;
 }

@@ -16,6 +16,6 @@ void fov_terminal_count(void *context, size_t done, size_t total);
 /* Bold and dim text on standard output, empty strings when it is not a terminal or NO_COLOR is set. */
 const char *fov_terminal_bold(void);
 const char *fov_terminal_plain(void);
-unsigned fov_terminal_width(void); /* columns of standard output, 80 when unknown */
+unsigned fov_terminal_width(void); /* columns of standard output, 40 to 100, 80 when unknown */
 
 #endif
