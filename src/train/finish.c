@@ -3,7 +3,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "weights/backbone_file.h"
 
 /* Exchanges the trainable weights and their average: in place, so that writing an average needs no second copy. */
@@ -43,16 +45,11 @@ fov_status fov_finish_weights(const fov_setup *setup, fov_session *session, cons
 }
 
 void fov_finish_failure(fov_run_dir *run, fov_status status) {
-    char line[1200];
-    (void)snprintf(line, sizeof line, "%s: %s\n", fov_status_name(status), fov_last_error());
-    fov_appender *log = run->log_file;
-    size_t length = 0;
-    while (line[length] != '\0') {
-        length++;
-    }
-    char message[1000];
+    char line[1200], message[1000], when[32];
+    fov_clock_utc(when, sizeof when);
     (void)snprintf(message, sizeof message, "%s", fov_last_error());
-    if (fov_appender_write(log, line, length) != FOV_OK) {
+    (void)snprintf(line, sizeof line, "%s %s: %s\n", when, fov_status_name(status), message);
+    if (fov_appender_write(run->log_file, line, strlen(line)) != FOV_OK) {
         (void)FOV_FAIL(status, "%s", message); /* the run's failure, not the log's, is what the caller hears */
     }
 }

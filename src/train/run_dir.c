@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 #define METRICS_MAX_BYTES ((size_t)1 << 32)
+#define TEMPORARY ".tmp-" /* in the names that fov_writer_open makes */
 
 static fov_status name_files(fov_run_dir *run, const char *path) {
     *run = (fov_run_dir){0};
@@ -25,35 +26,77 @@ static fov_status name_files(fov_run_dir *run, const char *path) {
     return complete ? FOV_OK : FOV_E_NOMEM;
 }
 
-static fov_status count_entry(void *context, const char *name, int kind) {
-    (void)name;
+/* ---- before anything is made ---- */
+
+/* What a run leaves that ended before it had settings (a failure or a kill in its first moments): the next one may use the folder. */
+static bool is_leftover(const char *name) {
+    static const char *const names[] = {"lock", "log.txt", "metrics.jsonl", "bad.tsv", "checkpoints"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return strstr(name, TEMPORARY) != NULL;
+}
+
+static fov_status count_foreign(void *context, const char *name, int kind) {
     (void)kind;
-    ++*(size_t *)context;
+    *(size_t *)context += is_leftover(name) ? 0 : 1;
     return FOV_OK;
+}
+
+static fov_status count_any(void *context, const char *name, int kind) {
+    (void)kind;
+    *(size_t *)context += strstr(name, TEMPORARY) == NULL ? 1 : 0;
+    return FOV_OK;
+}
+
+/* Cuts the last part off a path: "a/b/" gives "a", "a" gives ".", "/a" gives "/". */
+static void to_parent(char *path) {
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    while (length > 0 && path[length - 1] != '/') {
+        length--;
+    }
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    if (length == 0) {
+        path[length++] = '.';
+    }
+    path[length] = '\0';
 }
 
 /* The nearest folder above `path` that is there must take a new entry. */
 static fov_status check_place(const char *path) {
-    char *parent = fov_mem_strdup(FOV_MEM_TRAIN, path);
+    char *parent = fov_mem_printf(FOV_MEM_TRAIN, "%s ", path); /* room for "." */
     FOV_TRY_ALLOC(parent);
+    parent[strlen(path)] = '\0';
     fov_path_kind kind = FOV_PATH_NONE;
     while (kind == FOV_PATH_NONE) {
-        size_t length = strlen(parent);
-        while (length > 1 && parent[length - 1] == '/') {
-            length--;
-        }
-        while (length > 0 && parent[length - 1] != '/') {
-            length--;
-        }
-        parent[length] = '\0';
-        kind = length == 0 ? FOV_PATH_DIR : fov_io_kind(parent);
-        if (length > 1) {
-            parent[length - 1] = '\0';
-        }
+        to_parent(parent);
+        kind = strcmp(parent, ".") == 0 ? FOV_PATH_DIR : fov_io_kind(parent);
     }
-    const fov_status status = fov_io_check_writable(parent[0] == '\0' ? "." : parent);
+    fov_status status = FOV_OK;
+    if (kind != FOV_PATH_DIR) {
+        status = FOV_FAIL(FOV_E_IO, "cannot make the run %s: %s is not a folder", path, parent);
+    } else if (fov_io_check_writable(parent) != FOV_OK) {
+        status = fov_fail_prefix(FOV_E_IO, "cannot make the run %s", path);
+    }
     fov_mem_free(parent);
-    return status == FOV_OK ? FOV_OK : fov_fail_prefix(status, "cannot make the run %s", path);
+    return status;
+}
+
+/* A run is there. If somebody works on it now, that is the better thing to say. */
+static fov_status refuse_run(const fov_run_dir *run) {
+    fov_lock *lock = NULL;
+    if (fov_lock_take(&lock, run->path) == FOV_E_LOCKED) {
+        return FOV_E_LOCKED;
+    }
+    fov_lock_release(lock);
+    return FOV_FAIL(FOV_E_EXISTS, "%s holds a run already; go on with it by --resume, or choose another --out", run->path);
 }
 
 static fov_status check_new(const fov_run_dir *run) {
@@ -65,10 +108,13 @@ static fov_status check_new(const fov_run_dir *run) {
         return FOV_FAIL(FOV_E_EXISTS, "--out %s is a file; name a folder that is not there yet", run->path);
     }
     if (fov_io_kind(run->config) != FOV_PATH_NONE) {
-        return FOV_FAIL(FOV_E_EXISTS, "%s holds a run already; go on with it by --resume, or choose another --out", run->path);
+        return refuse_run(run);
     }
     size_t entries = 0;
-    FOV_TRY(fov_io_list(run->path, count_entry, &entries));
+    FOV_TRY(fov_io_list(run->path, count_foreign, &entries));
+    if (fov_io_kind(run->checkpoints) == FOV_PATH_DIR) {
+        FOV_TRY(fov_io_list(run->checkpoints, count_any, &entries));
+    }
     if (entries > 0) {
         return FOV_FAIL(FOV_E_EXISTS, "%s is a folder with other files in it; choose another --out", run->path);
     }
@@ -77,6 +123,7 @@ static fov_status check_new(const fov_run_dir *run) {
 
 fov_status fov_run_dir_check(fov_run_dir *run, const char *path, bool resume) {
     FOV_TRY(name_files(run, path));
+    run->resumes = resume;
     if (!resume) {
         return check_new(run);
     }
@@ -86,10 +133,29 @@ fov_status fov_run_dir_check(fov_run_dir *run, const char *path, bool resume) {
     return fov_io_check_writable(path);
 }
 
+/* ---- opening ---- */
+
+static fov_status remove_temporary(void *context, const char *name, int kind) {
+    if (kind == 'd' || strstr(name, TEMPORARY) == NULL) {
+        return FOV_OK;
+    }
+    char *path = fov_path_join(context, name);
+    FOV_TRY_ALLOC(path);
+    const fov_status status = fov_io_remove(path);
+    fov_mem_free(path);
+    return status;
+}
+
 fov_status fov_run_dir_open(fov_run_dir *run) {
     FOV_TRY(fov_io_mkdir(run->path, true));
     FOV_TRY(fov_lock_take(&run->lock, run->path));
+    if (!run->resumes && fov_io_kind(run->config) != FOV_PATH_NONE) { /* made and finished by another process since the check */
+        return FOV_FAIL(FOV_E_EXISTS, "%s holds a run already; go on with it by --resume, or choose another --out", run->path);
+    }
     FOV_TRY(fov_io_mkdir(run->checkpoints, false));
+    /* A process that was killed while it saved leaves half a file, which can be large. */
+    FOV_TRY(fov_io_list(run->path, remove_temporary, run->path));
+    FOV_TRY(fov_io_list(run->checkpoints, remove_temporary, run->checkpoints));
     return fov_appender_open(&run->log_file, run->log, false);
 }
 

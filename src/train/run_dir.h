@@ -12,11 +12,13 @@ typedef struct fov_run_dir {
     char *path, *config, *metrics, *log, *bad, *checkpoints, *weights;
     fov_lock *lock;
     fov_appender *metrics_file, *log_file;
+    bool resumes;
 } fov_run_dir;
 
-/* Names the files below `path`; with `resume` the run must be there, else it must not, and its place must be writable. Makes nothing. */
+/* Names the files below `path`; with `resume` the run must be there, else it must not, and its place must be writable. Makes nothing. A folder
+ * with no more than the first files of a run that never began is taken as free. */
 FOV_MUST_USE fov_status fov_run_dir_check(fov_run_dir *run, const char *path, bool resume);
-/* Makes the folder, takes the lock and opens log.txt. */
+/* Makes the folder, takes the lock, removes what a killed process left half written, and opens log.txt. */
 FOV_MUST_USE fov_status fov_run_dir_open(fov_run_dir *run);
 /* Opens metrics.jsonl without the lines after `step` (a run that resumes writes them again). */
 FOV_MUST_USE fov_status fov_run_dir_open_metrics(fov_run_dir *run, uint64_t step);

@@ -59,21 +59,77 @@ static fov_status find_optimizer(fov_setup *setup) {
     return setup->optimizer != NULL ? FOV_OK : unknown("optimizer", setup->settings->optimizer, names, count);
 }
 
-static fov_status read_stored(fov_setup *setup) {
-    if (!setup->settings->resume || setup->settings->out == NULL) {
-        return FOV_OK;
+/* ---- a stored run ---- */
+
+static void stored_value(const fov_option_set *stored, const char *name, char *value, size_t size) {
+    const fov_option *option = NULL;
+    for (size_t i = 0; (option = fov_options_at(stored, i, NULL, value, size)) != NULL; i++) {
+        if (strcmp(option->name, name) == 0) {
+            return;
+        }
     }
-    char *path = fov_path_join(setup->settings->out, "config.ini");
-    FOV_TRY_ALLOC(path);
-    fov_status status = FOV_OK;
-    if (fov_io_kind(path) != FOV_PATH_FILE) {
-        status = FOV_FAIL(FOV_E_NOTFOUND, "%s holds no run to resume (no config.ini)", setup->settings->out);
-    } else {
-        status = fov_options_read_ini(setup->options, path);
+    value[0] = '\0';
+}
+
+static void list_differences(const fov_setup *setup, const fov_option_set *stored, fov_text *text) {
+    char now[1024], then[1024];
+    const fov_option *option = NULL;
+    for (size_t i = 0; (option = fov_options_at(setup->options, i, NULL, now, sizeof now)) != NULL; i++) {
+        if (option->resumable || fov_options_source(setup->options, option->name) != FOV_FROM_USER) {
+            continue;
+        }
+        stored_value(stored, option->name, then, sizeof then);
+        if (strcmp(now, then) != 0) {
+            fov_text_printf(text, "%s--%s %s (the run has %s)", text->length > 0 ? ", " : "", option->name, now, then[0] == '\0' ? "none" : then);
+        }
     }
-    fov_mem_free(path);
+}
+
+/* Settings of the run itself, as far as they were given, into a set of their own. The method's table is added when it is known. */
+static fov_status read_apart(const fov_setup *setup, const char *config, bool with_method, fov_option_set *stored, fov_pretrain_settings *settings,
+                             void *fields) {
+    size_t none = 0;
+    FOV_TRY(fov_options_add(stored, "Pre-training", fov_pretrain_options, settings));
+    if (with_method) {
+        FOV_TRY(fov_options_add(stored, setup->objective->name, setup->objective->options, fields));
+    }
+    FOV_TRY(fov_options_parse(stored, 0, NULL, NULL, &none, !with_method)); /* without it, its settings are unknown, which is fine */
+    return fov_options_read_ini(stored, config);
+}
+
+/* Fails with a list when the user gave settings that the run in `config` has otherwise and that may not change. Before the method's table is
+ * there (`with_method` false) only another method counts, because its settings would not even be known. */
+static fov_status compare_stored(const fov_setup *setup, const char *config, bool with_method) {
+    fov_option_set *stored = NULL;
+    fov_pretrain_settings settings = {0};
+    fov_text text;
+    fov_text_init(&text);
+    void *fields = fov_mem_zalloc(FOV_MEM_TRAIN, setup->objective->options_size + 1);
+    fov_status status = fields == NULL ? FOV_E_NOMEM : fov_options_new(&stored);
+    if (status == FOV_OK) {
+        status = read_apart(setup, config, with_method, stored, &settings, fields);
+    }
+    if (status == FOV_OK && (with_method || strcmp(settings.method, setup->settings->method) != 0)) {
+        list_differences(setup, stored, &text);
+        status = text.status;
+    }
+    if (status == FOV_OK && text.length > 0) {
+        status = FOV_FAIL(FOV_E_MISMATCH, "a run goes on with the settings it began with, but you gave %s; leave that out, or start a new run", text.data);
+    }
+    fov_options_free(stored);
+    fov_mem_free(fields);
+    fov_text_clear(&text);
     return status;
 }
+
+static fov_status read_stored(const fov_setup *setup, const char *config) {
+    if (fov_io_kind(config) != FOV_PATH_FILE) {
+        return FOV_FAIL(FOV_E_NOTFOUND, "%s holds no run to resume (no config.ini)", setup->settings->out);
+    }
+    return fov_options_read_ini(setup->options, config);
+}
+
+/* ---- the beginning ---- */
 
 static fov_status one_length(const fov_setup *setup) {
     static const char *const names[] = {"epochs", "steps", "hours"};
@@ -90,13 +146,38 @@ static fov_status one_length(const fov_setup *setup) {
     return FOV_OK;
 }
 
-fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings) {
-    *setup = (fov_setup){.options = options, .settings = settings};
-    if (settings->config != NULL) {
-        FOV_TRY(fov_options_read_ini(options, settings->config));
+/* A length from the command line replaces all that a file of settings says about it; its epochs and steps would contradict. */
+static void forget_lengths(fov_setup *setup) {
+    fov_pretrain_settings *s = setup->settings;
+    static const char *const names[] = {"epochs", "steps", "hours"};
+    bool given = false;
+    for (size_t i = 0; i < 3; i++) {
+        given = given || fov_options_source(setup->options, names[i]) == FOV_FROM_USER;
     }
-    FOV_TRY(read_stored(setup));
+    for (size_t i = 0; i < 3 && given; i++) {
+        if (fov_options_source(setup->options, names[i]) != FOV_FROM_CONFIG) {
+            continue;
+        }
+        fov_options_mark(setup->options, names[i], FOV_FROM_NONE);
+        s->epochs = i == 0 ? 0 : s->epochs;
+        s->steps = i == 1 ? 0 : s->steps;
+        s->hours = i == 2 ? 0.0 : s->hours;
+    }
+}
+
+/* `config` is the file of the run to resume, NULL for a new run. */
+static fov_status begin(fov_setup *setup, const char *config) {
+    fov_option_set *options = setup->options;
+    if (setup->settings->config != NULL) {
+        FOV_TRY(fov_options_read_ini(options, setup->settings->config));
+    }
+    if (config != NULL) {
+        FOV_TRY(read_stored(setup, config));
+    }
     FOV_TRY(find_objective(setup));
+    if (config != NULL) {
+        FOV_TRY(compare_stored(setup, config, false));
+    }
     const fov_objective *objective = setup->objective;
     setup->objective_options = fov_mem_zalloc(FOV_MEM_TRAIN, objective->options_size + 1);
     FOV_TRY_ALLOC(setup->objective_options);
@@ -105,8 +186,23 @@ fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretra
     }
     FOV_TRY(fov_options_add(options, objective->name, objective->options, setup->objective_options));
     FOV_TRY(fov_options_finish(options));
-    FOV_TRY(one_length(setup));
-    return FOV_OK;
+    if (config != NULL) {
+        return compare_stored(setup, config, true);
+    }
+    forget_lengths(setup);
+    return one_length(setup);
+}
+
+fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings) {
+    *setup = (fov_setup){.options = options, .settings = settings};
+    if (!settings->resume || settings->out == NULL) {
+        return begin(setup, NULL);
+    }
+    char *config = fov_path_join(settings->out, "config.ini");
+    FOV_TRY_ALLOC(config);
+    const fov_status status = begin(setup, config);
+    fov_mem_free(config);
+    return status;
 }
 
 void fov_setup_clear(fov_setup *setup) {
@@ -310,60 +406,4 @@ void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step) {
     setup->steps = setup->facts.steps = (uint64_t)s->steps;
     setup->facts.epochs = (size_t)s->epochs;
     resolve_optimisation(setup);
-}
-
-/* ---- against a stored run ---- */
-
-
-static void stored_value(const fov_option_set *stored, const char *name, char *value, size_t size) {
-    const fov_option *option = NULL;
-    for (size_t i = 0; (option = fov_options_at(stored, i, NULL, value, size)) != NULL; i++) {
-        if (strcmp(option->name, name) == 0) {
-            return;
-        }
-    }
-    value[0] = '\0';
-}
-
-static void list_differences(const fov_setup *setup, const fov_option_set *stored, fov_text *text) {
-    char now[1024], then[1024];
-    const fov_option *option = NULL;
-    for (size_t i = 0; (option = fov_options_at(setup->options, i, NULL, now, sizeof now)) != NULL; i++) {
-        if (option->resumable || fov_options_source(setup->options, option->name) != FOV_FROM_USER) {
-            continue;
-        }
-        stored_value(stored, option->name, then, sizeof then);
-        if (strcmp(now, then) != 0) {
-            fov_text_printf(text, "%s--%s %s (the run has %s)", text->length > 0 ? ", " : "", option->name, now, then[0] == '\0' ? "none" : then);
-        }
-    }
-}
-
-fov_status fov_setup_compare(const fov_setup *setup, const char *config) {
-    fov_option_set *stored = NULL;
-    fov_pretrain_settings settings = {0};
-    fov_text text;
-    fov_text_init(&text);
-    void *fields = fov_mem_zalloc(FOV_MEM_TRAIN, setup->objective->options_size + 1);
-    fov_status status = fields == NULL ? FOV_E_NOMEM : fov_options_new(&stored);
-    if (status == FOV_OK) {
-        status = fov_options_add(stored, "Pre-training", fov_pretrain_options, &settings);
-    }
-    if (status == FOV_OK) {
-        status = fov_options_add(stored, setup->objective->name, setup->objective->options, fields);
-    }
-    if (status == FOV_OK) {
-        status = fov_options_read_ini(stored, config);
-    }
-    if (status == FOV_OK) {
-        list_differences(setup, stored, &text);
-        status = text.status;
-    }
-    if (status == FOV_OK && text.length > 0) {
-        status = FOV_FAIL(FOV_E_MISMATCH, "a run goes on with the settings it began with, but you gave %s; leave that out, or start a new run", text.data);
-    }
-    fov_options_free(stored);
-    fov_mem_free(fields);
-    fov_text_clear(&text);
-    return status;
 }

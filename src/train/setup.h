@@ -20,8 +20,9 @@ typedef struct fov_setup {
     uint64_t steps, steps_per_epoch, warmup_steps;
 } fov_setup;
 
-/* Finds the method, adds its options, reads --config (and, with --resume, the run's own settings), and reports all unknown names. Nothing of
- * the file system is touched but those files. */
+/* Finds the method, adds its options, reads --config (and, with --resume, the run's own settings), and reports all unknown names. With
+ * --resume, FOV_E_MISMATCH with a list when the user gave settings that the run has otherwise and that may not change. Nothing of the file
+ * system is touched but those files. */
 FOV_MUST_USE fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings);
 void fov_setup_clear(fov_setup *setup);
 
@@ -30,8 +31,5 @@ FOV_MUST_USE fov_status fov_setup_resolve(fov_setup *setup, const fov_index *ind
 /* With --hours: the epochs that fit, given the seconds that a step takes. Called between resolve and the first step. */
 void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step);
 bool fov_setup_needs_timing(const fov_setup *setup);
-
-/* FOV_E_MISMATCH with a list when the user gave a setting that the run in `config` has otherwise and that may not change. */
-FOV_MUST_USE fov_status fov_setup_compare(const fov_setup *setup, const char *config);
 
 #endif

@@ -34,6 +34,7 @@ typedef struct trainer {
     unsigned failed_saves, not_finite;
     double step_seconds, last_save, waited; /* waited: of the loader, at the last report */
     double reported;
+    fov_text unwritten; /* lines of metrics.jsonl that a full disk refused, tried again with the next */
 } trainer;
 
 /* ---- before the first step ---- */
@@ -136,12 +137,11 @@ static fov_status begin_new(trainer *t) {
     if (t->setup.settings->init != NULL) {
         FOV_TRY(fov_backbone_load(t->session->store, &t->setup.spec, t->setup.settings->init));
     }
-    FOV_TRY(write_config(t));
-    return fov_index_write_bad(t->index, t->run.bad);
+    FOV_TRY(fov_index_write_bad(t->index, t->run.bad));
+    return write_config(t); /* last: a folder with settings is a run that can be resumed */
 }
 
 static fov_status begin_resumed(trainer *t) {
-    FOV_TRY(fov_setup_compare(&t->setup, t->run.config));
     FOV_TRY(make_session(t));
     const uint64_t data = t->state.data_hash;
     const fov_status status = fov_checkpoint_load(t->run.checkpoints, t->session, &t->state, t->setup.settings->strict_resume);
@@ -163,6 +163,9 @@ static fov_status begin(trainer *t, const char *const *data, size_t data_count) 
     fov_pretrain_settings *s = t->setup.settings;
     FOV_TRY(fov_pool_new(&t->pool, (unsigned)s->threads));
     FOV_TRY(scan(t, data, data_count));
+    if (fov_interrupt_pending() != 0) {
+        return FOV_FAIL(FOV_E_INTERRUPTED, "stopped by signal %d before the first step", fov_interrupt_pending());
+    }
     FOV_TRY(fov_setup_resolve(&t->setup, t->index));
     FOV_TRY(fov_run_dir_open(&t->run));
     FOV_TRY(s->resume ? begin_resumed(t) : begin_new(t));
@@ -170,11 +173,12 @@ static fov_status begin(trainer *t, const char *const *data, size_t data_count) 
     if (t->observer->resolved != NULL) {
         t->observer->resolved(t->observer->context, t->setup.options, t->index);
     }
-    char bytes[32];
+    char bytes[32], parameters[32], count[32];
+    fov_format_count(fov_store_parameters(t->session->store), parameters, sizeof parameters);
+    fov_format_count(fov_index_count(t->index), count, sizeof count);
     fov_format_bytes((double)fov_plan_bytes(t->session->plan), bytes, sizeof bytes);
-    fov_run_dir_say(&t->run, FOV_LOG_INFO, "%s: %zu pictures, step %" PRIu64 " of %" PRIu64 ", %" PRIu64 " parameters, %s for a step",
-                    s->resume ? "resuming" : "starting", fov_index_count(t->index), t->state.step, t->setup.steps,
-                    fov_store_parameters(t->session->store), bytes);
+    fov_run_dir_say(&t->run, FOV_LOG_INFO, "%s: %s pictures, step %" PRIu64 " of %" PRIu64 ", %s parameters, %s for a step",
+                    s->resume ? "resuming" : "starting", count, t->state.step, t->setup.steps, parameters, bytes);
     return FOV_OK;
 }
 
@@ -212,6 +216,16 @@ static fov_status save_now(trainer *t) {
 
 /* ---- reporting ---- */
 
+static fov_status flush_metrics(trainer *t) {
+    if (t->unwritten.length > 0) {
+        FOV_TRY(fov_appender_write(t->run.metrics_file, t->unwritten.data, t->unwritten.length));
+        fov_text_clear(&t->unwritten);
+        fov_text_init(&t->unwritten);
+    }
+    return FOV_OK;
+}
+
+/* A line that cannot be written must not end a run that can go on: the next save decides that. */
 static fov_status write_metrics(trainer *t, const fov_train_progress *p, double grad_norm) {
     fov_json_writer w;
     fov_json_begin(&w, false);
@@ -224,10 +238,15 @@ static fov_status write_metrics(trainer *t, const fov_train_progress *p, double 
     fov_json_add_number(&w, "images_per_second", p->images_per_second);
     fov_json_add_number(&w, "data_wait", p->data_wait);
     fov_json_close(&w, '}');
-    fov_text_add(&w.text, "\n");
-    const fov_status status = w.text.status == FOV_OK ? fov_appender_write(t->run.metrics_file, w.text.data, w.text.length) : w.text.status;
+    const bool waiting = t->unwritten.length > 0;
+    fov_text_printf(&t->unwritten, "%s\n", w.text.data == NULL ? "" : w.text.data);
+    const fov_status status = w.text.status != FOV_OK ? w.text.status : t->unwritten.status;
     fov_json_clear(&w);
-    return status;
+    FOV_TRY(status);
+    if (flush_metrics(t) != FOV_OK && !waiting) {
+        fov_run_dir_say(&t->run, FOV_LOG_WARNING, "%s; trying again later", fov_last_error());
+    }
+    return FOV_OK;
 }
 
 static fov_status report(trainer *t, uint64_t epoch, double lr, const fov_step_result *result) {
@@ -303,36 +322,40 @@ static fov_status loop(trainer *t) {
         FOV_TRY(status);
         if (fov_interrupt_pending() != 0) {
             FOV_TRY(save_now(t));
-            fov_run_dir_say(&t->run, FOV_LOG_INFO, "stopped by signal %d at step %" PRIu64 ", saved", fov_interrupt_pending(), t->state.step);
-            return FOV_FAIL(FOV_E_INTERRUPTED, "stopped by signal %d at step %" PRIu64, fov_interrupt_pending(), t->state.step);
+            return FOV_FAIL(FOV_E_INTERRUPTED, "stopped by signal %d, saved at step %" PRIu64 " of %" PRIu64 "; continue with the same command and --resume",
+                            fov_interrupt_pending(), t->state.step, t->setup.steps);
         }
         FOV_TRY(save_if_due(t));
     }
     FOV_TRY(save_now(t));
-    fov_run_dir_say(&t->run, FOV_LOG_INFO, "done: %" PRIu64 " steps, %" PRIu64 " left out", t->state.step, t->state.skipped);
+    if (t->state.skipped > 0) {
+        fov_run_dir_say(&t->run, FOV_LOG_WARNING, "%" PRIu64 " updates were left out, because they were not finite", t->state.skipped);
+    }
+    fov_run_dir_say(&t->run, FOV_LOG_INFO, "done: %" PRIu64 " steps", t->state.step);
     return FOV_OK;
 }
 
 static fov_status train(trainer *t, const char *const *data, size_t data_count) {
     FOV_TRY(begin(t, data, data_count));
     FOV_TRY(make_loader(t, &t->loader));
-    return loop(t);
+    const fov_status status = loop(t);
+    return status == FOV_OK ? flush_metrics(t) : status;
 }
 
 static fov_status check_arguments(const fov_pretrain_settings *settings, size_t data_count) {
-    if (data_count == 0) {
-        return FOV_FAIL(FOV_E_INVALID, "name the pictures: fovea pretrain DATA... --out RUN");
+    const bool no_data = data_count == 0, no_out = settings->out == NULL || settings->out[0] == '\0';
+    if (!no_data && !no_out) {
+        return FOV_OK;
     }
-    if (settings->out == NULL || settings->out[0] == '\0') {
-        return FOV_FAIL(FOV_E_INVALID, "say where the run goes: --out RUN");
-    }
-    return FOV_OK;
+    return FOV_FAIL(FOV_E_INVALID, "%s%s%s: fovea pretrain DATA... --out RUN", no_data ? "name the pictures" : "", no_data && no_out ? " and " : "",
+                    no_out ? "say where the run goes" : "");
 }
 
 fov_status fov_pretrain(fov_option_set *options, fov_pretrain_settings *settings, const char *const *data, size_t data_count,
                         const fov_train_observer *observer) {
     static const fov_train_observer silent;
     trainer t = {.observer = observer == NULL ? &silent : observer};
+    fov_text_init(&t.unwritten);
     fov_status status = fov_setup_begin(&t.setup, options, settings);
     if (status == FOV_OK) {
         status = check_arguments(settings, data_count);
@@ -343,9 +366,10 @@ fov_status fov_pretrain(fov_option_set *options, fov_pretrain_settings *settings
     if (status == FOV_OK) {
         status = train(&t, data, data_count);
     }
-    if (status != FOV_OK && status != FOV_E_INTERRUPTED && t.run.log_file != NULL) {
+    if (status != FOV_OK && t.run.log_file != NULL) {
         fov_finish_failure(&t.run, status);
     }
+    fov_text_clear(&t.unwritten);
     fov_loader_free(t.loader);
     fov_session_free(t.session);
     fov_index_free(t.index);

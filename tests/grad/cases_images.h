@@ -15,9 +15,9 @@ static fov_node *images_conv2d(fov_graph *g, images_conv c) {
     return fov_conv2d(g, x, weight, c.bias ? grad_operand(g, "bias", FOV_SHAPE(c.co)) : NULL, c.stride, c.pad);
 }
 
-#define IMAGES_CONV(name, ...)                                    \
-    static fov_node *images_conv_##name(fov_graph *g) {           \
-        return images_conv2d(g, (images_conv){__VA_ARGS__});      \
+#define IMAGES_CONV(name, ...)                                                                                                             \
+    static fov_node *images_conv_##name(fov_graph *g) {                                                                                    \
+        return images_conv2d(g, (images_conv){__VA_ARGS__});                                                                               \
     }
 IMAGES_CONV(padded, .n = 3, .h = 5, .w = 6, .ci = 9, .co = 4, .kh = 3, .kw = 3, .stride = 1, .pad = 1, .bias = true)
 IMAGES_CONV(valid, .n = 2, .h = 5, .w = 4, .ci = 10, .co = 3, .kh = 3, .kw = 2, .stride = 1, .pad = 0, .bias = false)
@@ -80,9 +80,9 @@ static fov_node *images_norm_of(fov_graph *g, fov_shape shape, unsigned how) {
     return images_norm(g, grad_operand(g, "x", shape), residual, how);
 }
 
-#define IMAGES_NORM(name, how, ...)                               \
-    static fov_node *images_norm_##name(fov_graph *g) {           \
-        return images_norm_of(g, FOV_SHAPE(__VA_ARGS__), (how));  \
+#define IMAGES_NORM(name, how, ...)                                                                                                        \
+    static fov_node *images_norm_##name(fov_graph *g) {                                                                                    \
+        return images_norm_of(g, FOV_SHAPE(__VA_ARGS__), (how));                                                                           \
     }
 IMAGES_NORM(plain, 0, 4, 2, 3, 5)
 IMAGES_NORM(affine, IMAGES_AFFINE, 3, 3, 3, 9)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
@@ -28,8 +29,8 @@ static double element(fov_matrix x, size_t i, size_t j) {
 }
 
 /* Also: nothing between the rows of c is touched. */
-static void check(const fov_real *c, const fov_real *before, size_t stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, double alpha,
-                  double beta) {
+static void check(const fov_real *c, const fov_real *before, size_t stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k,
+                  double alpha, double beta) {
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < stride; j++) {
             double sum = 0;
@@ -42,8 +43,8 @@ static void check(const fov_real *c, const fov_real *before, size_t stride, fov_
             const double want = j < n ? alpha * sum + (beta == 0 ? 0 : beta * old) : old;
             const double error = fabs((double)c[i * stride + j] - want);
             if (j < n ? !(error <= 4e-7 * size + 1e-6) : memcmp(&c[i * stride + j], &before[i * stride + j], sizeof *c) != 0) {
-                fail_msg("m %zu n %zu k %zu ta %d tb %d beta %g: [%zu, %zu] is %g, not %g", m, n, k, (int)a.transposed, (int)b.transposed, beta, i, j,
-                         (double)c[i * stride + j], want);
+                fail_msg("m %zu n %zu k %zu ta %d tb %d beta %g: [%zu, %zu] is %g, not %g", m, n, k, (int)a.transposed, (int)b.transposed,
+                         beta, i, j, (double)c[i * stride + j], want);
             }
         }
     }
@@ -81,7 +82,7 @@ static void one_product(engine which, const fov_kernels *set, fov_pool *pool, co
     fov_mem_free((void *)(uintptr_t)b.data);
 }
 
-static const size_t sizes[][3] = {{1, 1, 1},   {1, 33, 7},   {14, 32, 64},  {13, 31, 17}, {15, 33, 5},  {6, 16, 385}, {29, 65, 400},
+static const size_t sizes[][3] = {{1, 1, 1},   {1, 33, 7},   {14, 32, 64},  {13, 31, 17}, {15, 33, 5},   {6, 16, 385}, {29, 65, 400},
                                   {3, 300, 9}, {100, 10, 3}, {57, 47, 769}, {2, 2, 0},    {17, 260, 20}, {230, 5, 33}, {28, 64, 16}};
 
 static void walk(engine which, const fov_kernels *set, fov_pool *pool) {

@@ -104,8 +104,8 @@ static double g_of(const norm *n, int how, size_t i, size_t c) {
 static void check_sums_of(const fov_kernels *k, const norm *n, int how, int keep, size_t rows, size_t c) {
     double *sums = fov_mem_array(FOV_MEM_BASE, 2 * c, sizeof *sums);
     fov_real *kept = numbers(rows * c, 0, 20), *before = numbers(rows * c, 0, 20);
-    k->bn_gradient_sums(sums, keep == 0 ? NULL : kept, keep == 2, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale, n->shift,
-                        rows, c);
+    k->bn_gradient_sums(sums, keep == 0 ? NULL : kept, keep == 2, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale,
+                        n->shift, rows, c);
     for (size_t j = 0; j < c; j++) {
         double sum = 0, product = 0;
         for (size_t i = 0; i < rows; i++) {
@@ -125,8 +125,8 @@ static void check_sums_of(const fov_kernels *k, const norm *n, int how, int keep
 
 static void check_gradient_of(const fov_kernels *k, const norm *n, int how, int accumulate, size_t rows, size_t c) {
     fov_real *dx = numbers(rows * c, 0, 21), *before = numbers(rows * c, 0, 21);
-    k->bn_gradient(dx, accumulate, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale, n->shift, n->factor, n->center, n->slope,
-                   rows, c);
+    k->bn_gradient(dx, accumulate, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale, n->shift, n->factor, n->center,
+                   n->slope, rows, c);
     for (size_t i = 0; i < rows * c; i++) {
         const size_t j = i % c;
         const double inner = g_of(n, how, i, c) - (double)n->center[j] - ((double)n->x[i] - (double)n->mean[j]) * (double)n->slope[j];
@@ -159,7 +159,8 @@ static void check_gradients(const fov_kernels *k, size_t rows, size_t c) {
 /* Ties go to the first tap, a NaN wins. `rows` picks how much of a 3 x 3 window is inside. */
 static void check_maxpool(const fov_kernels *k, size_t rows, size_t c) {
     const size_t taps[4] = {rows % 2, 3 - rows % 3 / 2, rows % 3 == 0, 3};
-    fov_real *x = numbers(9 * c, 0, 1), *y = numbers(c, 0, 2), *plain = numbers(c, 0, 3), *dx = numbers(9 * c, 0, 4), *before = numbers(9 * c, 0, 4);
+    fov_real *x = numbers(9 * c, 0, 1), *y = numbers(c, 0, 2), *plain = numbers(c, 0, 3), *dx = numbers(9 * c, 0, 4),
+             *before = numbers(9 * c, 0, 4);
     uint8_t *index = fov_mem_alloc(FOV_MEM_BASE, c);
     assert_non_null(index);
     for (size_t i = 0; i < 9 * c; i++) {
@@ -211,7 +212,8 @@ static void check_bytes(const fov_kernels *k, size_t rows, size_t c) {
 /* rows: numbers along k; c: lanes */
 static void check_packing(const fov_kernels *k, size_t rows, size_t c) {
     const size_t width = c + rows % 3 * 5, row_stride = width + 2;
-    fov_real *x = numbers(rows * c + 7 * (rows + c), 0, 1), *y = numbers(rows * row_stride, 0, 2), *before = numbers(rows * row_stride, 0, 2);
+    fov_real *x = numbers(rows * c + 7 * (rows + c), 0, 1), *y = numbers(rows * row_stride, 0, 2),
+             *before = numbers(rows * row_stride, 0, 2);
     k->pack_lanes(y, width, x, rows + 3, c, rows);
     for (size_t i = 0; i < rows; i++) {
         for (size_t l = 0; l < width; l++) {

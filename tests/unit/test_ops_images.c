@@ -68,7 +68,10 @@ static void conv_clear(conv_arrays *a) {
 }
 
 static void conv_run(const fov_node *node, const conv_arrays *a, unsigned threads, bool accumulate) {
-    const token_step t = {.in = {a->x, a->w, a->b}, .out = a->out, .grad_out = a->dy, .grad_in = {a->dx, a->dw, a->db},
+    const token_step t = {.in = {a->x, a->w, a->b},
+                          .out = a->out,
+                          .grad_out = a->dy,
+                          .grad_in = {a->dx, a->dw, a->db},
                           .accumulate = {accumulate, accumulate, accumulate}};
     token_run(node, &t, threads);
 }
@@ -320,7 +323,8 @@ static void test_pools(void **state) {
         }
         assert_true((double)out[i] == best);
     }
-    const double tied = (double)dy[(0 * 2 + 0) * 3] + (double)dy[(0 * 2 + 1) * 3] + (double)dy[(1 * 2 + 0) * 3] + (double)dy[(1 * 2 + 1) * 3];
+    const double tied =
+        (double)dy[(0 * 2 + 0) * 3] + (double)dy[(0 * 2 + 1) * 3] + (double)dy[(1 * 2 + 0) * 3] + (double)dy[(1 * 2 + 1) * 3];
     assert_true(fabs((double)dx[(1 * 4 + 1) * 3] - tied) < 1e-6);
     assert_true(dx[(1 * 4 + 2) * 3] == 0);
     for (size_t i = 0; i < 6; i++) {
@@ -377,7 +381,8 @@ static void test_messages(void **state) {
     (void)state;
     fov_graph *g = graph_new(true);
     fov_node *x = real_input(g, "x", FOV_SHAPE(1, 2, 2, 8));
-    expect_message(g, fov_conv2d(g, x, real_input(g, "w", FOV_SHAPE(4, 3, 3, 9)), NULL, 1, 1), "needs input [n, h, w, 9], got [1, 2, 2, 8]");
+    expect_message(g, fov_conv2d(g, x, real_input(g, "w", FOV_SHAPE(4, 3, 3, 9)), NULL, 1, 1),
+                   "needs input [n, h, w, 9], got [1, 2, 2, 8]");
     g = graph_new(true);
     x = real_input(g, "x", FOV_SHAPE(1, 2, 2, 8));
     expect_message(g, fov_conv2d(g, x, real_input(g, "w", FOV_SHAPE(4, 5, 5, 8)), NULL, 1, 1), "at least its window 5 x 5");
@@ -386,21 +391,24 @@ static void test_messages(void **state) {
     expect_message(g, fov_conv2d(g, x, real_input(g, "w", FOV_SHAPE(4, 1, 1, 8)), NULL, 0, 0), "stride >= 1");
     g = graph_new(true);
     x = real_input(g, "x", FOV_SHAPE(1, 2, 2, 8));
-    expect_message(g, fov_conv2d(g, x, real_input(g, "w", FOV_SHAPE(4, 1, 1, 8)), real_input(g, "b", FOV_SHAPE(5)), 1, 0), "needs bias [4]");
+    expect_message(g, fov_conv2d(g, x, real_input(g, "w", FOV_SHAPE(4, 1, 1, 8)), real_input(g, "b", FOV_SHAPE(5)), 1, 0),
+                   "needs bias [4]");
     g = graph_new(true);
     expect_message(g, norm_node(g, FOV_SHAPE(1, 8), false), "more than one value per channel");
     g = graph_new(true);
     expect_message(g, fov_maxpool(g, real_input(g, "x", FOV_SHAPE(1, 2, 2, 8)), 3, 2, 2), "padding of at most half the window");
     g = graph_new(true);
-    expect_message(g, fov_normalize(g, real_input(g, "x", FOV_SHAPE(1, 2, 2, 3)), (const double[]){0, 0, 0}, (const double[]){1, 1, 1}), "needs bytes");
+    expect_message(g, fov_normalize(g, real_input(g, "x", FOV_SHAPE(1, 2, 2, 3)), (const double[]){0, 0, 0}, (const double[]){1, 1, 1}),
+                   "needs bytes");
     g = graph_new(true);
     expect_message(g, fov_global_avgpool(g, real_input(g, "x", FOV_SHAPE(2, 3))), "needs input [n, h, w, c]");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),  cmocka_unit_test(test_conv_same_bits), cmocka_unit_test(test_norm),    cmocka_unit_test(test_norm_same_bits),
-        cmocka_unit_test(test_pools), cmocka_unit_test(test_normalize),      cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_conv),           cmocka_unit_test(test_conv_same_bits), cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_norm_same_bits), cmocka_unit_test(test_pools),          cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,208 @@
+/* The public interface: a folder becomes weights, weights turn files and pixels into the same features, and mistakes are told. */
+/* ctest: label=short timeout=300 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fovea/fovea.h>
+
+#include "augment/image.h"
+#include "base/interrupt.h"
+#include "base/io.h"
+
+#define PICTURES 70 /* more than one block of files */
+#define WIDTH 40
+#define HEIGHT 36
+
+static char folder[400], pictures[500], run[500], file[PICTURES][600];
+static uint8_t pixels[HEIGHT * WIDTH * 3];
+
+static void paint(unsigned which) {
+    for (size_t y = 0; y < HEIGHT; y++) {
+        for (size_t x = 0; x < WIDTH; x++) {
+            uint8_t *p = pixels + 3 * (y * WIDTH + x);
+            p[0] = (uint8_t)(x * (which + 2));
+            p[1] = (uint8_t)(y * (which % 7 + 1) + 31 * which);
+            p[2] = (uint8_t)((x + y) * (which % 5 + 1));
+        }
+    }
+}
+
+static void require(fov_status status) {
+    if (status != FOV_OK) {
+        fail_msg("%s: %s (%s)", fov_status_name(status), fov_last_error(), fov_last_trail());
+    }
+}
+
+static void remove_tree(const char *path) {
+    char command[600];
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", path);
+    assert_int_equal(system(command), 0);
+}
+
+static int begin(void **state) {
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "%s/api-%ld", FOV_TEST_TEMP, (long)getpid());
+    (void)snprintf(pictures, sizeof pictures, "%s/pictures", folder);
+    (void)snprintf(run, sizeof run, "%s/run", folder);
+    require(fov_io_mkdir(pictures, true));
+    for (unsigned i = 0; i < PICTURES; i++) {
+        (void)snprintf(file[i], sizeof file[i], "%s/%02u.png", pictures, i);
+        paint(i);
+        require(fov_image_write_png(file[i], pixels, WIDTH, HEIGHT, 3));
+    }
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    remove_tree(folder);
+    return 0;
+}
+
+typedef struct count {
+    uint64_t calls, last, stop_at;
+} count;
+
+static int progress(void *context, const fov_progress *p) {
+    count *c = context;
+    c->calls++;
+    c->last = p->step;
+    return p->step == c->stop_at;
+}
+
+static fov_status train(const char *const *settings, count *c) {
+    const char *const data[] = {pictures};
+    return fov_train_folder(data, 1, run, settings, progress, c);
+}
+
+#define SMALL "backbone=vit_tiny/8", "image-size=32", "batch-size=8", "projector-hidden=32", "seed=4"
+
+/* A run that was stopped and continued ends with the bytes of one that was not. */
+static void stopping_and_going_on_gives_the_same_weights(void **state) {
+    (void)state;
+    fov_blob whole = {0}, parts = {0};
+    char weights[600];
+    count c = {0};
+    (void)snprintf(weights, sizeof weights, "%s/backbone.safetensors", run);
+    require(train((const char *const[]){SMALL, "steps=4", NULL}, &c));
+    assert_int_equal(c.calls, 4);
+    assert_int_equal(c.last, 4);
+    require(fov_io_read(weights, (size_t)1 << 30, 0, &whole));
+    assert_int_equal(train((const char *const[]){SMALL, "steps=4", NULL}, &c), FOV_E_EXISTS);
+
+    remove_tree(run);
+    c = (count){.stop_at = 2};
+    assert_int_equal(train((const char *const[]){SMALL, "steps=4", "threads=1", NULL}, &c), FOV_E_INTERRUPTED);
+    assert_non_null(strstr(fov_last_error(), "resume=true"));
+    assert_int_equal(c.last, 2);
+    assert_int_equal(fov_interrupt_pending(), 0);
+    c = (count){0};
+    require(train((const char *const[]){SMALL, "steps=4", "threads=3", "resume=true", NULL}, &c));
+    assert_int_equal(c.calls, 2);
+    require(fov_io_read(weights, (size_t)1 << 30, 0, &parts));
+    assert_int_equal(whole.size, parts.size);
+    assert_memory_equal(whole.data, parts.data, whole.size);
+    fov_blob_clear(&whole);
+    fov_blob_clear(&parts);
+}
+
+/* Uses the run of the test before. */
+static void files_and_pixels_have_the_same_features(void **state) {
+    (void)state;
+    static float all[PICTURES][192], one[192];
+    const char *paths[PICTURES];
+    fov_embedder *embedder = NULL;
+    for (size_t i = 0; i < PICTURES; i++) {
+        paths[i] = file[i];
+    }
+    require(fov_embedder_open(&embedder, run, 2));
+    assert_int_equal(fov_embedder_width(embedder), 192);
+    assert_int_equal(fov_embedder_image_size(embedder), 32);
+    require(fov_embedder_embed_files(embedder, paths, PICTURES, all[0]));
+    for (unsigned i = 0; i < PICTURES; i += 23) {
+        require(fov_embedder_embed_file(embedder, file[i], one));
+        assert_memory_equal(one, all[i], sizeof one);
+        paint(i);
+        require(fov_embedder_embed_rgb(embedder, pixels, WIDTH, HEIGHT, one));
+        assert_memory_equal(one, all[i], sizeof one);
+    }
+    assert_memory_not_equal(all[0], all[1], sizeof one);
+
+    paths[3] = "absent-a.png";
+    paths[5] = "absent-b.png";
+    assert_int_equal(fov_embedder_embed_files(embedder, paths, PICTURES, all[0]), FOV_E_NOTFOUND);
+    assert_non_null(strstr(fov_last_error(), "absent-a.png"));
+    paths[3] = NULL;
+    assert_int_equal(fov_embedder_embed_files(embedder, paths, PICTURES, all[0]), FOV_E_INVALID);
+    require(fov_embedder_embed_files(embedder, NULL, 0, all[0]));
+    assert_int_equal(fov_embedder_embed_rgb(embedder, pixels, 0, HEIGHT, one), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_rgb(embedder, NULL, WIDTH, HEIGHT, one), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_rgb(embedder, pixels, SIZE_MAX / 2, 3, one), FOV_E_LIMIT);
+    fov_embedder_close(embedder);
+}
+
+static void wrong_weights_are_told(void **state) {
+    (void)state;
+    fov_embedder *embedder = NULL;
+    assert_int_equal(fov_embedder_open(&embedder, "no-such-run", 1), FOV_E_NOTFOUND);
+    assert_non_null(strstr(fov_last_error(), "no-such-run"));
+    assert_int_equal(fov_embedder_open(&embedder, NULL, 1), FOV_E_INVALID);
+    assert_int_not_equal(fov_embedder_open(&embedder, file[0], 1), FOV_OK);
+    assert_non_null(strstr(fov_last_error(), file[0]));
+    assert_null(embedder);
+    fov_embedder_close(NULL);
+}
+
+static void refuses(const char *setting, const char *said) {
+    const char *const settings[] = {setting, NULL}, *const data[] = {pictures};
+    char out[600];
+    (void)snprintf(out, sizeof out, "%s/refused", folder);
+    assert_int_equal(fov_train_folder(data, 1, out, settings, NULL, NULL), FOV_E_INVALID);
+    if (strstr(fov_last_error(), said) == NULL) {
+        fail_msg("'%s' gives '%s', which does not say '%s'", setting, fov_last_error(), said);
+    }
+    assert_int_equal(fov_io_kind(out), FOV_PATH_NONE);
+}
+
+static void wrong_settings_are_told(void **state) {
+    (void)state;
+    refuses("epoch=3", "--epochs");
+    refuses("temperatur=0.1", "--temperature");
+    refuses("epochs=many", "many");
+    refuses("method=simclear", "simclr");
+    refuses("epochs", "name=value");
+    refuses("--epochs=3", "name=value");
+    refuses("", "name=value");
+    refuses("out=elsewhere", "argument of its own");
+    assert_int_equal(fov_train_folder(NULL, 0, run, NULL, NULL, NULL), FOV_E_INVALID);
+    const char *const data[] = {pictures, NULL};
+    assert_int_equal(fov_train_folder(data, 2, run, NULL, NULL, NULL), FOV_E_INVALID);
+    assert_int_equal(fov_train_folder(data, 1, "", NULL, NULL, NULL), FOV_E_INVALID);
+}
+
+static void versions_agree(void **state) {
+    (void)state;
+    char text[40];
+    (void)snprintf(text, sizeof text, "%d.%d.%d", FOV_VERSION_MAJOR, FOV_VERSION_MINOR, FOV_VERSION_PATCH);
+    assert_string_equal(fov_version(), text);
+    assert_string_equal(fov_version(), FOVEA_VERSION);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stopping_and_going_on_gives_the_same_weights),
+        cmocka_unit_test(files_and_pixels_have_the_same_features),
+        cmocka_unit_test(wrong_weights_are_told),
+        cmocka_unit_test(wrong_settings_are_told),
+        cmocka_unit_test(versions_agree),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
