@@ -28,15 +28,16 @@ static void blas(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, const
     const CBLAS_TRANSPOSE ta = a.transposed ? CblasTrans : CblasNoTrans;
     const CBLAS_TRANSPOSE tb = b.transposed ? CblasTrans : CblasNoTrans;
 #ifdef FOVEA_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, (int)size[0], (int)size[1], (int)size[2], alpha, a.data, (int)a.stride, b.data, (int)b.stride, beta, c,
-                (int)c_stride);
+    cblas_dgemm(CblasRowMajor, ta, tb, (int)size[0], (int)size[1], (int)size[2], alpha, a.data, (int)a.stride, b.data, (int)b.stride, beta,
+                c, (int)c_stride);
 #else
-    cblas_sgemm(CblasRowMajor, ta, tb, (int)size[0], (int)size[1], (int)size[2], alpha, a.data, (int)a.stride, b.data, (int)b.stride, beta, c,
-                (int)c_stride);
+    cblas_sgemm(CblasRowMajor, ta, tb, (int)size[0], (int)size[1], (int)size[2], alpha, a.data, (int)a.stride, b.data, (int)b.stride, beta,
+                c, (int)c_stride);
 #endif
 }
 
-void fov_gemm_serial(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real alpha, fov_real beta) {
+void fov_gemm_serial(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real alpha,
+                     fov_real beta) {
     if (m == 0 || n == 0) {
         return;
     }
@@ -116,7 +117,8 @@ size_t fov_gemm_work(size_t m, size_t n, size_t k) {
     return cuts == 1 ? 0 : cuts * m * n * sizeof(fov_real);
 }
 
-void fov_gemm(fov_pool *pool, fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real beta, void *work) {
+void fov_gemm(fov_pool *pool, fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real beta,
+              void *work) {
     if (m == 0 || n == 0) {
         return;
     }

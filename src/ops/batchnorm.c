@@ -5,9 +5,9 @@
  *   dx = gamma rstd g                                                          running statistics
  *
  * Memory decides its speed, so each direction makes two passes: sums, then numbers. Sums of squares are taken about the first row, which
- * keeps the variance exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and added
- * in order. The ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is one;
- * in that case the first backward pass writes g where dresidual belongs, and the second one reads it there. */
+ * keeps the variance exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and
+ * added in order. The ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is
+ * one; in that case the first backward pass writes g where dresidual belongs, and the second one reads it there. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -55,16 +55,20 @@ typedef struct bn_pass {
     const fov_step *step;
     fov_row_cut cut;
     bool relu, training;
-    double *sums;           /* [chunks, 2, c] */
-    fov_real *mean, *rstd;  /* of the statistics in use */
-    fov_real *scale, *shift; /* y = scale x + shift */
+    double *sums;                      /* [chunks, 2, c] */
+    fov_real *mean, *rstd;             /* of the statistics in use */
+    fov_real *scale, *shift;           /* y = scale x + shift */
     fov_real *factor, *center, *slope; /* dx = factor (g - center - (x - mean) slope) */
-    bool masked;            /* g stands in dresidual */
+    bool masked;                       /* g stands in dresidual */
 } bn_pass;
 
 static bn_pass pass_of(const fov_step *step) {
     const bn_attr *attr = step->node->attr;
-    bn_pass p = {.step = step, .cut = fov_cut_shape(&step->node->shape), .relu = attr->relu, .training = fov_graph_training(step->node->graph), .sums = step->work};
+    bn_pass p = {.step = step,
+                 .cut = fov_cut_shape(&step->node->shape),
+                 .relu = attr->relu,
+                 .training = fov_graph_training(step->node->graph),
+                 .sums = step->work};
     const size_t c = p.cut.width;
     fov_real *rest = (fov_real *)(void *)(p.sums + 2 * p.cut.chunks * c);
     p.scale = rest;
@@ -145,8 +149,9 @@ static void apply_chunk(void *context, size_t chunk, unsigned worker) {
     const bn_pass *p = context;
     const size_t first = fov_cut_first(&p->cut, chunk) * p->cut.width;
     const fov_real *residual = p->step->in[IN_RESIDUAL];
-    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first, residual == NULL ? NULL : residual + first,
-                         p->scale, p->shift, p->relu, fov_cut_count(&p->cut, chunk), p->cut.width);
+    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
+                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, fov_cut_count(&p->cut, chunk),
+                         p->cut.width);
 }
 
 static void forward(const fov_step *step) {
@@ -183,8 +188,9 @@ static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->step->accumulate[IN_X], g, (const fov_real *)p->step->in[IN_X] + first, y, p->mean,
-                            p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope, fov_cut_count(&p->cut, chunk), c);
+    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->step->accumulate[IN_X], g, (const fov_real *)p->step->in[IN_X] + first, y,
+                            p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope,
+                            fov_cut_count(&p->cut, chunk), c);
 }
 
 static void add_to(fov_real *to, size_t i, double value, bool accumulate) {
@@ -230,10 +236,10 @@ static fov_cost cost(const fov_node *node) {
 }
 
 #define BN_READS (FOV_READS_IN(IN_X) | FOV_READS_IN(IN_GAMMA) | FOV_READS_IN(IN_BETA))
-#define BN_OP(extra, over)                                                                                                  \
-    {                                                                                                                       \
-        .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra), \
-        .inplace = (over)                                                                                                   \
+#define BN_OP(extra, over)                                                                                                                 \
+    {                                                                                                                                      \
+        .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra),          \
+        .inplace = (over)                                                                                                                  \
     }
 
 const fov_op fov_op_batchnorm = BN_OP(0U, -1);
@@ -242,8 +248,13 @@ static const fov_op with_residual_relu = BN_OP(FOV_READS_OUT, IN_RESIDUAL);
 
 fov_node *fov_batchnorm(fov_graph *g, fov_node *x, const fov_batchnorm_args *args) {
     const bn_attr attr = {.eps = args->eps, .momentum = args->momentum, .relu = args->relu};
-    fov_node *const inputs[IN_COUNT] = {[IN_X] = x, [IN_MEAN] = args->running_mean, [IN_VAR] = args->running_var, [IN_COUNTER] = args->counter,
-                                        [IN_GAMMA] = args->gamma, [IN_BETA] = args->beta, [IN_RESIDUAL] = args->residual};
+    fov_node *const inputs[IN_COUNT] = {[IN_X] = x,
+                                        [IN_MEAN] = args->running_mean,
+                                        [IN_VAR] = args->running_var,
+                                        [IN_COUNTER] = args->counter,
+                                        [IN_GAMMA] = args->gamma,
+                                        [IN_BETA] = args->beta,
+                                        [IN_RESIDUAL] = args->residual};
     const fov_op *op = args->residual == NULL ? &fov_op_batchnorm : args->relu ? &with_residual_relu : &with_residual;
     return fov_graph_add(g, op, &attr, sizeof attr, inputs, IN_COUNT, IN_COUNTER);
 }

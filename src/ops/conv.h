@@ -30,9 +30,11 @@ typedef struct fov_conv_bytes {
 bool fov_winograd_suits(const fov_conv *c);
 void fov_winograd_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
 fov_conv_bytes fov_winograd_forward_bytes(const fov_conv *c);
-void fov_winograd_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add);
+void fov_winograd_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,
+                                 bool add);
 fov_conv_bytes fov_winograd_input_gradient_bytes(const fov_conv *c);
-void fov_winograd_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add);
+void fov_winograd_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in,
+                                  bool add);
 fov_conv_bytes fov_winograd_weight_gradient_bytes(const fov_conv *c);
 
 /* Every pass directly. out [n, oh, ow, co] = conv(in [n, h, w, ci], weight). Uses step->work and the workers' scratch. */
@@ -40,11 +42,13 @@ void fov_conv_forward(const fov_step *step, const fov_conv *c, fov_real *out, co
 fov_conv_bytes fov_conv_forward_bytes(const fov_conv *c);
 
 /* din [n, h, w, ci] (+)= the gradient that dout [n, oh, ow, co] sends through the weights. */
-void fov_conv_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add);
+void fov_conv_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,
+                             bool add);
 fov_conv_bytes fov_conv_input_gradient_bytes(const fov_conv *c);
 
 /* dweight [co, kh, kw, ci] (+)= dout times the windows of in. */
-void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add);
+void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in,
+                              bool add);
 fov_conv_bytes fov_conv_weight_gradient_bytes(const fov_conv *c);
 
 /* ---- shared by weight gradients ---- */
@@ -56,7 +60,8 @@ typedef struct fov_conv_source {
     fov_range images, rows;
 } fov_conv_source;
 
-/* y [row, column, image, width]: `lanes` channels from `channel`, zeros beyond; columns sorted by residue modulo the stride, then by place. */
+/* y [row, column, image, width]: `lanes` channels from `channel`, zeros beyond; columns sorted by residue modulo the stride, then by place.
+ */
 void fov_conv_copy(const fov_kernels *k, fov_real *y, size_t width, const fov_conv_source *s, size_t channel, size_t lanes);
 
 /* dweight (+)= the sum of `sets` tensors of `count` numbers, in order. */

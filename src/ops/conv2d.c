@@ -1,8 +1,9 @@
-/* Convolution: out[n, y, x, :] = bias + sum over kh, kw of in[n, y s + kh - p, x s + kw - p, :] W[:, kh, kw, :]^T, zeros outside the picture.
+/* Convolution: out[n, y, x, :] = bias + sum over kh, kw of in[n, y s + kh - p, x s + kw - p, :] W[:, kh, kw, :]^T, zeros outside the
+ * picture.
  *
  * The direct passes are in conv_gather.c (forward and input gradient) and conv_weight.c (weight gradient); conv_winograd.c and
- * conv_winograd_weight.c take over where minimal filtering saves products. Which way is a matter of shape alone. A 1 x 1 window with stride 1 is a
- * product over all pixels, and is run as n h w pictures of one pixel. */
+ * conv_winograd_weight.c take over where minimal filtering saves products. Which way is a matter of shape alone. A 1 x 1 window with stride
+ * 1 is a product over all pixels, and is run as n h w pictures of one pixel. */
 #include "ops/conv.h"
 #include "ops/ops.h"
 #include "ops/row_shared.h"
@@ -19,7 +20,8 @@ static fov_conv conv_of(const fov_node *node) {
     const conv_attr *attr = node->attr;
     const size_t *x = node->input[0]->shape.dim;
     const size_t *w = node->input[1]->shape.dim;
-    fov_conv c = {.n = x[0], .h = x[1], .w = x[2], .ci = x[3], .kh = w[1], .kw = w[2], .co = w[0], .stride = attr->stride, .pad = attr->pad};
+    fov_conv c = {
+        .n = x[0], .h = x[1], .w = x[2], .ci = x[3], .kh = w[1], .kw = w[2], .co = w[0], .stride = attr->stride, .pad = attr->pad};
     if (c.kh == 1 && c.kw == 1 && c.stride == 1 && c.pad == 0) {
         c.n *= c.h * c.w;
         c.h = c.w = 1;
@@ -43,12 +45,12 @@ static fov_status check(const fov_node *node) {
         return FOV_FAIL(FOV_E_INVALID, "needs input [n, h, w, %zu], got %s", w->dim[3], fov_shape_text(x, text, sizeof text));
     }
     if (attr->stride == 0 || attr->pad >= w->dim[1] || attr->pad >= w->dim[2]) {
-        return FOV_FAIL(FOV_E_INVALID, "needs stride >= 1 and padding smaller than its window %zu x %zu, got stride %zu, padding %zu", w->dim[1],
-                        w->dim[2], attr->stride, attr->pad);
+        return FOV_FAIL(FOV_E_INVALID, "needs stride >= 1 and padding smaller than its window %zu x %zu, got stride %zu, padding %zu",
+                        w->dim[1], w->dim[2], attr->stride, attr->pad);
     }
     if (x->dim[1] + 2 * attr->pad < w->dim[1] || x->dim[2] + 2 * attr->pad < w->dim[2]) {
-        return FOV_FAIL(FOV_E_INVALID, "needs pictures of at least its window %zu x %zu less padding %zu, got %s", w->dim[1], w->dim[2], attr->pad,
-                        fov_shape_text(x, text, sizeof text));
+        return FOV_FAIL(FOV_E_INVALID, "needs pictures of at least its window %zu x %zu less padding %zu, got %s", w->dim[1], w->dim[2],
+                        attr->pad, fov_shape_text(x, text, sizeof text));
     }
     if (node->input[2] != NULL) {
         FOV_TRY(fov_check_vector(node, 2, "bias", w->dim[0]));
@@ -125,11 +127,11 @@ static void backward(const fov_step *step) {
     const bool winograd = fov_winograd_suits(&c);
     if (step->grad_in[0] != NULL) {
         (winograd ? fov_winograd_input_gradient : fov_conv_input_gradient)(step, &c, step->grad_in[0], step->grad_out, step->in[1],
-                                                                            step->accumulate[0]);
+                                                                           step->accumulate[0]);
     }
     if (step->grad_in[1] != NULL) {
         (winograd ? fov_winograd_weight_gradient : fov_conv_weight_gradient)(step, &c, step->grad_in[1], step->grad_out, step->in[0],
-                                                                              step->accumulate[1]);
+                                                                             step->accumulate[1]);
     }
     if (step->grad_in[2] != NULL) {
         bias_pass p = {step, bias_cut(step->node)};
@@ -150,8 +152,13 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){flops, passes * flops, bytes, passes * bytes};
 }
 
-const fov_op fov_op_conv2d = {.name = "conv2d", .infer = infer, .forward = forward, .backward = backward, .cost = cost,
-                              .reads = FOV_READS_IN(0) | FOV_READS_IN(1), .inplace = -1};
+const fov_op fov_op_conv2d = {.name = "conv2d",
+                              .infer = infer,
+                              .forward = forward,
+                              .backward = backward,
+                              .cost = cost,
+                              .reads = FOV_READS_IN(0) | FOV_READS_IN(1),
+                              .inplace = -1};
 
 fov_node *fov_conv2d(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, size_t stride, size_t pad) {
     const conv_attr attr = {.stride = stride, .pad = pad};

@@ -1,13 +1,14 @@
 /* Convolution and its input gradient as one gather: every output pixel is a sum over taps of input pixels times weights.
  *
  *   forward          out[n, y, x, :] = sum over kh, kw of in[n, y s + kh - p, x s + kw - p, :] W[:, kh, kw, :]^T
- *   input gradient   din[n, y, x, :] = sum over kh, kw of dout[n, (y + p - kh) / s, (x + p - kw) / s, :] W[:, kh, kw, :], exact quotients only
+ *   input gradient   din[n, y, x, :] = sum over kh, kw of dout[n, (y + p - kh) / s, (x + p - kw) / s, :] W[:, kh, kw, :], exact quotients
+ * only
  *
  * Rows of a register tile are up to 14 images at one pixel, columns are 32 output channels, k runs over taps and input channels. Images
  * of a group are interleaved once ([h, w, c, image]); then the taps of one window row are one contiguous run of k, the window is never
  * copied (im2col would copy it kh kw times), and taps that fall outside the picture are left out instead of multiplied by zero: 8 % of the
- * work at 16 x 16, 31 % at 4 x 4, 56 % at 2 x 2 for 3 x 3 windows. Weights are packed once a pass, taps ordered so that runs stay contiguous:
- * as they are going forward; by residue modulo the stride, then descending, going back. */
+ * work at 16 x 16, 31 % at 4 x 4, 56 % at 2 x 2 for 3 x 3 windows. Weights are packed once a pass, taps ordered so that runs stay
+ * contiguous: as they are going forward; by residue modulo the stride, then descending, going back. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -22,9 +23,9 @@ typedef struct gather {
     size_t n, out_h, out_w, out_c, in_h, in_w, in_c, kh, kw, stride, pad;
     bool back, add;
     /* How it is cut. */
-    size_t columns, panels, groups; /* tile columns; panels of weights; groups of images */
+    size_t columns, panels, groups;  /* tile columns; panels of weights; groups of images */
     size_t set, sets, bands, splits; /* groups a chunk; sets of groups; bands of output rows; splits of the panels */
-    size_t band_rows;               /* most input rows that a band needs */
+    size_t band_rows;                /* most input rows that a band needs */
 } gather;
 
 /* Taps of one output coordinate that hit the input: consecutive inputs, at consecutive places in the packed weights. */
@@ -140,9 +141,9 @@ static void tiles(const gather *g, const fov_real *pixels, fov_range images, fov
         for (size_t x = 0; x < g->out_w; x++) {
             const span sx = span_of(g, x, g->kw, g->in_w);
             const size_t at = sy.count == 0 ? 0 : ((sy.from - top) * g->in_w + sx.from) * g->in_c * lanes;
-            g->k->gemm_tile(g->out + images.first * image + (y * g->out_w + x) * g->out_c + channel, image, lanes, columns, pixels + at, lanes,
-                            g->in_w * g->in_c * lanes, weights + (sy.tap * g->kw + sx.tap) * g->in_c * g->columns, g->kw * g->in_c * g->columns,
-                            sx.count * g->in_c, sy.count, 1, g->add ? 1 : 0);
+            g->k->gemm_tile(g->out + images.first * image + (y * g->out_w + x) * g->out_c + channel, image, lanes, columns, pixels + at,
+                            lanes, g->in_w * g->in_c * lanes, weights + (sy.tap * g->kw + sx.tap) * g->in_c * g->columns,
+                            g->kw * g->in_c * g->columns, sx.count * g->in_c, sy.count, 1, g->add ? 1 : 0);
         }
     }
 }
@@ -208,15 +209,35 @@ static void pack_back(void *context, size_t panel, unsigned worker) {
 /* ---- entries ---- */
 
 static gather forward_of(const fov_conv *c) {
-    gather g = {.n = c->n, .out_h = c->oh, .out_w = c->ow, .out_c = c->co, .in_h = c->h, .in_w = c->w, .in_c = c->ci,
-                .kh = c->kh, .kw = c->kw, .stride = c->stride, .pad = c->pad, .back = false};
+    gather g = {.n = c->n,
+                .out_h = c->oh,
+                .out_w = c->ow,
+                .out_c = c->co,
+                .in_h = c->h,
+                .in_w = c->w,
+                .in_c = c->ci,
+                .kh = c->kh,
+                .kw = c->kw,
+                .stride = c->stride,
+                .pad = c->pad,
+                .back = false};
     cut(&g);
     return g;
 }
 
 static gather back_of(const fov_conv *c) {
-    gather g = {.n = c->n, .out_h = c->h, .out_w = c->w, .out_c = c->ci, .in_h = c->oh, .in_w = c->ow, .in_c = c->co,
-                .kh = c->kh, .kw = c->kw, .stride = c->stride, .pad = c->pad, .back = true};
+    gather g = {.n = c->n,
+                .out_h = c->h,
+                .out_w = c->w,
+                .out_c = c->ci,
+                .in_h = c->oh,
+                .in_w = c->ow,
+                .in_c = c->co,
+                .kh = c->kh,
+                .kw = c->kw,
+                .stride = c->stride,
+                .pad = c->pad,
+                .back = true};
     cut(&g);
     return g;
 }
@@ -250,7 +271,8 @@ void fov_conv_forward(const fov_step *step, const fov_conv *c, fov_real *out, co
     run(&g, step, weight);
 }
 
-void fov_conv_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add) {
+void fov_conv_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,
+                             bool add) {
     gather g = back_of(c);
     g.out = din;
     g.in = dout;

@@ -1,4 +1,5 @@
-/* Weight gradient of a convolution: dW[co, kh, kw, ci] = sum over images and output pixels of dout[n, y, x, co] in[n, y s + kh - p, x s + kw - p, ci].
+/* Weight gradient of a convolution: dW[co, kh, kw, ci] = sum over images and output pixels of dout[n, y, x, co] in[n, y s + kh - p, x s +
+ * kw - p, ci].
  *
  * For each tap this is a product with k running over images and output pixels. A tile holds up to 14 output channels by 32 input channels
  * of one tap in registers while k runs. Both sides are copied into [h, w, image, channels of the tile] for a block of images that fits the
@@ -24,9 +25,9 @@ typedef struct weight_grad {
     const fov_real *dout, *in;
     fov_real *dweight, *sums; /* sums: one weight tensor for each set; sums = dweight with one set */
     bool add, narrow;
-    size_t columns, panels;   /* panels of input channels, or of output channels when narrow */
-    size_t sets, parts;       /* of images; of panels */
-    size_t images, bands;     /* images a block; bands of output rows a block */
+    size_t columns, panels; /* panels of input channels, or of output channels when narrow */
+    size_t sets, parts;     /* of images; of panels */
+    size_t images, bands;   /* images a block; bands of output rows a block */
     size_t row_tiles;
 } weight_grad;
 
@@ -185,7 +186,7 @@ static void wide_block(const weight_grad *g, const block *with, fov_range images
     fov_real *panels = scratch + c->co * out_reals;
     for (size_t p = b.panels.first; p < b.panels.last; p++) {
         fov_conv_copy(g->k, panels + (p - b.panels.first) * in_reals, g->columns, &in, p * g->columns,
-                   least(c->ci - p * g->columns, g->columns));
+                      least(c->ci - p * g->columns, g->columns));
     }
     b.out = scratch;
     b.in = panels;
@@ -304,7 +305,8 @@ void fov_conv_add_sets(const fov_step *step, fov_real *dweight, const fov_real *
     fov_pool_for(step->pool, ceil_div(count, SUM_COUNT), add_chunk, &a);
 }
 
-void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add) {
+void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in,
+                              bool add) {
     weight_grad g = cut(c);
     g.step = step;
     g.dweight = dweight;

@@ -1,12 +1,23 @@
 /* Convolution and its input gradient by minimal filtering F(4x4, 3x3), see kernels/isa/winograd.c for the transforms.
  *
- * As in conv_gather.c, up to 14 images of a group are interleaved ([h, w, c, image]). The transform of a 6 x 6 window then gives, for each of
- * the 36 places, a panel [c, image] that a register tile multiplies with the transformed weights [36][c, 32]; the products of one window and 32
- * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Two windows at a time share them. */
+ * As in conv_gather.c, up to 14 images of a group are interleaved ([h, w, c, image]). The transform of a 6 x 6 window then gives, for each
+ * of the 36 places, a panel [c, image] that a register tile multiplies with the transformed weights [36][c, 32]; the products of one window
+ * and 32 output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Two windows at a time share
+ * them. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
-enum { TILE = 4, WINDOW = 6, PLACES = 36, TAPS = 9, BAND_BYTES = 512 * 1024, MOST_GROUPS = 4, SHARING = 2, WANTED_CHUNKS = 32, PAD_REALS = 16 };
+enum {
+    TILE = 4,
+    WINDOW = 6,
+    PLACES = 36,
+    TAPS = 9,
+    BAND_BYTES = 512 * 1024,
+    MOST_GROUPS = 4,
+    SHARING = 2,
+    WANTED_CHUNKS = 32,
+    PAD_REALS = 16
+};
 
 typedef struct winograd {
     const fov_step *step;
@@ -16,10 +27,10 @@ typedef struct winograd {
     size_t n, out_h, out_w, out_c, in_h, in_w, in_c, pad;
     bool back, add;
     size_t tiles_y, tiles_x;
-    size_t lanes, columns, panels, groups;  /* images a group at most; columns of a panel of weights */
-    size_t set, sets, bands, splits;        /* groups a chunk; bands of tile rows; splits of the panels */
-    size_t band_rows;                       /* most input rows that a band needs */
-    size_t v_step, m_step, u_step;          /* reals between places: transformed input, products, transformed weights */
+    size_t lanes, columns, panels, groups; /* images a group at most; columns of a panel of weights */
+    size_t set, sets, bands, splits;       /* groups a chunk; bands of tile rows; splits of the panels */
+    size_t band_rows;                      /* most input rows that a band needs */
+    size_t v_step, m_step, u_step;         /* reals between places: transformed input, products, transformed weights */
 } winograd;
 
 static size_t least(size_t a, size_t b) {
@@ -120,8 +131,8 @@ static void run_units(const winograd *g, const unit *units, size_t count, fov_ra
             const fov_real *weights = g->transformed + (panel * PLACES + place) * g->u_step;
             for (size_t i = 0; i < count; i++) {
                 const size_t lanes = fov_range_count(units[i].images);
-                g->k->gemm_tile(m + (i * PLACES + place) * g->m_step, g->columns, lanes, g->columns, v + (i * PLACES + place) * g->v_step, lanes, 0,
-                                weights, 0, g->in_c, 1, 1, 0);
+                g->k->gemm_tile(m + (i * PLACES + place) * g->m_step, g->columns, lanes, g->columns, v + (i * PLACES + place) * g->v_step,
+                                lanes, 0, weights, 0, g->in_c, 1, 1, 0);
             }
         }
         for (size_t i = 0; i < count; i++) {
@@ -142,8 +153,9 @@ static void winograd_chunk(void *context, size_t chunk, unsigned worker) {
     fov_real *m = v + SHARING * PLACES * g->v_step;
     for (size_t i = groups.first; i < groups.last; i++) {
         const fov_range images = fov_range_part(g->n, i, g->groups);
-        g->k->pack_lanes(pixels + (i - groups.first) * group_reals(g), fov_range_count(images), g->in + (images.first * g->in_h + used.first) * row,
-                         g->in_h * row, fov_range_count(images), fov_range_count(used) * row);
+        g->k->pack_lanes(pixels + (i - groups.first) * group_reals(g), fov_range_count(images),
+                         g->in + (images.first * g->in_h + used.first) * row, g->in_h * row, fov_range_count(images),
+                         fov_range_count(used) * row);
     }
     unit units[SHARING];
     const size_t each = fov_range_count(tiles) * g->tiles_x, all = each * fov_range_count(groups);
@@ -151,8 +163,11 @@ static void winograd_chunk(void *context, size_t chunk, unsigned worker) {
         const size_t count = least(SHARING, all - done);
         for (size_t i = 0; i < count; i++) {
             const size_t group = (done + i) / each, tile = (done + i) % each;
-            units[i] = (unit){.images = fov_range_part(g->n, groups.first + group, g->groups), .y = tiles.first + tile / g->tiles_x,
-                              .x = tile % g->tiles_x, .pixels = pixels + group * group_reals(g), .top = used.first};
+            units[i] = (unit){.images = fov_range_part(g->n, groups.first + group, g->groups),
+                              .y = tiles.first + tile / g->tiles_x,
+                              .x = tile % g->tiles_x,
+                              .pixels = pixels + group * group_reals(g),
+                              .top = used.first};
         }
         run_units(g, units, count, panels, v, m);
     }
@@ -175,7 +190,8 @@ static void transform_panel(void *context, size_t panel, unsigned worker) {
     fov_real *taps = fov_step_worker(g->step, worker);
     if (g->back) {
         for (size_t tap = 0; tap < TAPS; tap++) {
-            g->k->pack_rows(taps + (TAPS - 1 - tap) * step, g->columns, g->columns, t->weight + tap * g->out_c + channel, TAPS * g->out_c, lanes, g->in_c);
+            g->k->pack_rows(taps + (TAPS - 1 - tap) * step, g->columns, g->columns, t->weight + tap * g->out_c + channel, TAPS * g->out_c,
+                            lanes, g->in_c);
         }
     } else {
         g->k->pack_lanes(taps, g->columns, t->weight + channel * TAPS * g->in_c, TAPS * g->in_c, lanes, TAPS * g->in_c);
@@ -192,7 +208,15 @@ static winograd forward_of(const fov_conv *c) {
 }
 
 static winograd back_of(const fov_conv *c) {
-    winograd g = {.n = c->n, .out_h = c->h, .out_w = c->w, .out_c = c->ci, .in_h = c->oh, .in_w = c->ow, .in_c = c->co, .pad = 2 - c->pad, .back = true};
+    winograd g = {.n = c->n,
+                  .out_h = c->h,
+                  .out_w = c->w,
+                  .out_c = c->ci,
+                  .in_h = c->oh,
+                  .in_w = c->ow,
+                  .in_c = c->co,
+                  .pad = 2 - c->pad,
+                  .back = true};
     cut(&g);
     return g;
 }
@@ -248,7 +272,8 @@ void fov_winograd_forward(const fov_step *step, const fov_conv *c, fov_real *out
     run(&g, step, weight);
 }
 
-void fov_winograd_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add) {
+void fov_winograd_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,
+                                 bool add) {
     winograd g = back_of(c);
     g.out = din;
     g.in = dout;

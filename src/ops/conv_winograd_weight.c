@@ -1,8 +1,8 @@
 /* Weight gradient by minimal filtering F(4x4, 3x3): dW = G^T [sum over tiles of (A dout A^T) (B^T d B)] G, see kernels/isa/winograd.c.
  *
  * For each of the 36 places, the sum over tiles and images is a product [co, ci] with k running over them. A chunk owns at most 64 x 64
- * channels, so that its 36 sums stay in L2, and walks over the images of its set in blocks of about 32 tiles; the sums are transformed to 3 x 3
- * once at the end. Sets of images are fixed by the shape, and are added in order. */
+ * channels, so that its 36 sums stay in L2, and walks over the images of its set in blocks of about 32 tiles; the sums are transformed to 3
+ * x 3 once at the end. Sets of images are fixed by the shape, and are added in order. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -117,8 +117,8 @@ static void transform_out(const winograd_weight *g, const block *b, size_t t, fo
     for (size_t ty = b->tiles.first; ty < b->tiles.last; ty++) {
         for (size_t tx = 0; tx < g->tiles_x; tx++, to += pixel) {
             const size_t y = ty * TILE - b->out_rows.first, x = tx * TILE;
-            g->k->winograd_gradient(to, g->out_step, b->s.pixels + (y * c->ow + x) * pixel, c->ow * pixel, pixel, least(TILE, c->oh - ty * TILE),
-                                    least(TILE, c->ow - x), pixel);
+            g->k->winograd_gradient(to, g->out_step, b->s.pixels + (y * c->ow + x) * pixel, c->ow * pixel, pixel,
+                                    least(TILE, c->oh - ty * TILE), least(TILE, c->ow - x), pixel);
         }
     }
 }
@@ -142,8 +142,8 @@ static void add_block(const winograd_weight *g, const block *b, fov_real beta) {
             for (size_t t = 0; t < g->out_tiles; t++) {
                 const fov_range co = tile_channels(b, t, g->out_tiles);
                 const size_t rows = fov_range_count(co);
-                g->k->gemm_tile(b->s.sums + place * g->u_step + (co.first - b->co.first) * g->width + p * g->columns, g->width, rows, g->columns,
-                                b->s.out + (t * PLACES + place) * g->out_step, rows, 0, in, 0, k, 1, 1, beta);
+                g->k->gemm_tile(b->s.sums + place * g->u_step + (co.first - b->co.first) * g->width + p * g->columns, g->width, rows,
+                                g->columns, b->s.out + (t * PLACES + place) * g->out_step, rows, 0, in, 0, k, 1, 1, beta);
             }
         }
     }
@@ -172,8 +172,8 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t channels = least(b.panels.last * g->columns, c->ci) - first;
     fov_real *to = g->to + set * c->co * TAPS * c->ci + first;
     for (size_t co = b.co.first; co < b.co.last; co++) {
-        g->k->winograd_filter_gradient(to + co * TAPS * c->ci, c->ci, b.s.sums + (co - b.co.first) * g->width, g->u_step, g->sets == 1 && g->add,
-                                       channels);
+        g->k->winograd_filter_gradient(to + co * TAPS * c->ci, c->ci, b.s.sums + (co - b.co.first) * g->width, g->u_step,
+                                       g->sets == 1 && g->add, channels);
     }
 }
 
@@ -183,7 +183,8 @@ fov_conv_bytes fov_winograd_weight_gradient_bytes(const fov_conv *c) {
                             .worker = scratch_at(&g, NULL).total * sizeof(fov_real)};
 }
 
-void fov_winograd_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add) {
+void fov_winograd_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in,
+                                  bool add) {
     winograd_weight g = cut(c);
     g.step = step;
     g.dout = dout;

@@ -1,4 +1,5 @@
-/* Largest value of each window, with minus infinity outside the picture. Ties go to the first tap in scan order, and a NaN wins, as in PyTorch.
+/* Largest value of each window, with minus infinity outside the picture. Ties go to the first tap in scan order, and a NaN wins, as in
+ * PyTorch.
  *
  * The winning tap is kept as one byte an output; backward adds dy there, one picture a chunk since windows overlap. */
 #include "ops/ops.h"
@@ -19,8 +20,9 @@ static fov_status infer(fov_node *node) {
         return FOV_FAIL(FOV_E_INVALID, "needs input [n, h, w, c], got %s", fov_shape_text(x, text, sizeof text));
     }
     if (a->kernel == 0 || a->kernel > MAX_KERNEL || a->stride == 0 || 2 * a->pad > a->kernel) {
-        return FOV_FAIL(FOV_E_INVALID, "needs a window of 1 to %d, stride >= 1 and padding of at most half the window, got %zu, %zu and %zu",
-                        MAX_KERNEL, a->kernel, a->stride, a->pad);
+        return FOV_FAIL(FOV_E_INVALID,
+                        "needs a window of 1 to %d, stride >= 1 and padding of at most half the window, got %zu, %zu and %zu", MAX_KERNEL,
+                        a->kernel, a->stride, a->pad);
     }
     if (x->dim[1] + 2 * a->pad < a->kernel || x->dim[2] + 2 * a->pad < a->kernel) {
         return FOV_FAIL(FOV_E_INVALID, "needs pictures of at least its window %zu less padding %zu, got %s", a->kernel, a->pad,

@@ -19,7 +19,8 @@ static fov_status infer(fov_node *node) {
     }
     for (size_t c = 0; c < x->dim[3]; c++) {
         if (!(attr->std[c] > 0) || !isfinite(attr->mean[c])) {
-            return FOV_FAIL(FOV_E_INVALID, "needs a finite mean and a std over 0, got %g and %g for channel %zu", attr->mean[c], attr->std[c], c);
+            return FOV_FAIL(FOV_E_INVALID, "needs a finite mean and a std over 0, got %g and %g for channel %zu", attr->mean[c],
+                            attr->std[c], c);
         }
     }
     node->shape = *x;

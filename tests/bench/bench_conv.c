@@ -17,9 +17,9 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {"conv1", 64, 3, 64, 7, 2, 3},        {"layer1", 16, 64, 64, 3, 1, 1},       {"layer2.0.conv1", 16, 64, 128, 3, 2, 1},
-    {"layer2.0.down", 16, 64, 128, 1, 2, 0}, {"layer2", 8, 128, 128, 3, 1, 1},   {"layer3.0.conv1", 8, 128, 256, 3, 2, 1},
-    {"layer3.0.down", 8, 128, 256, 1, 2, 0}, {"layer3", 4, 256, 256, 3, 1, 1},   {"layer4.0.conv1", 4, 256, 512, 3, 2, 1},
+    {"conv1", 64, 3, 64, 7, 2, 3},           {"layer1", 16, 64, 64, 3, 1, 1},  {"layer2.0.conv1", 16, 64, 128, 3, 2, 1},
+    {"layer2.0.down", 16, 64, 128, 1, 2, 0}, {"layer2", 8, 128, 128, 3, 1, 1}, {"layer3.0.conv1", 8, 128, 256, 3, 2, 1},
+    {"layer3.0.down", 8, 128, 256, 1, 2, 0}, {"layer3", 4, 256, 256, 3, 1, 1}, {"layer4.0.conv1", 4, 256, 512, 3, 2, 1},
     {"layer4.0.down", 4, 256, 512, 1, 2, 0}, {"layer4", 2, 512, 512, 3, 1, 1},
 };
 
@@ -73,7 +73,8 @@ static int run_node(const shape *s, const fov_node *node, size_t batch, int repe
     const double back_weight = best_of(node->op->backward, &step, repeats);
     (void)printf("{\"shape\": \"%s\", \"batch\": %zu, \"threads\": %u, \"gflop\": %.3f, \"forward\": %.1f, \"input_gradient\": %.1f, "
                  "\"weight_gradient\": %.1f, \"milliseconds\": [%.2f, %.2f, %.2f]}\n",
-                 s->name, batch, threads, flops, flops / forward, flops / back, flops / back_weight, 1e3 * forward, 1e3 * back, 1e3 * back_weight);
+                 s->name, batch, threads, flops, flops / forward, flops / back, flops / back_weight, 1e3 * forward, 1e3 * back,
+                 1e3 * back_weight);
     void *const blocks[] = {x, w, y, dx, dw, step.work, step.worker_base};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         fov_mem_free(blocks[i]);

@@ -172,7 +172,8 @@ static inline __attribute__((always_inline)) void gradient_strip(double *sums, c
     }
 }
 
-static inline __attribute__((always_inline)) void gradient_column(double *sums, const gradient *g, size_t j, const int how, const int keep) {
+static inline __attribute__((always_inline)) void gradient_column(double *sums, const gradient *g, size_t j, const int how,
+                                                                  const int keep) {
     double sum = 0, product = 0;
     for (size_t i = 0; i < g->rows; i++) {
         const size_t at = i * g->c + j;
@@ -200,24 +201,26 @@ static inline __attribute__((always_inline)) void gradient_sums(double *sums, co
     }
 }
 
-#define GRADIENT_SUMS(name, how)                                            \
-    static void gradient_sums_##name(double *sums, const gradient *g, int keep) { \
-        if (keep == 0) {                                                    \
-            gradient_sums(sums, g, how, 0);                                 \
-        } else if (keep == 1) {                                             \
-            gradient_sums(sums, g, how, 1);                                 \
-        } else {                                                            \
-            gradient_sums(sums, g, how, 2);                                 \
-        }                                                                   \
+#define GRADIENT_SUMS(name, how)                                                                                                           \
+    static void gradient_sums_##name(double *sums, const gradient *g, int keep) {                                                          \
+        if (keep == 0) {                                                                                                                   \
+            gradient_sums(sums, g, how, 0);                                                                                                \
+        } else if (keep == 1) {                                                                                                            \
+            gradient_sums(sums, g, how, 1);                                                                                                \
+        } else {                                                                                                                           \
+            gradient_sums(sums, g, how, 2);                                                                                                \
+        }                                                                                                                                  \
     }
 GRADIENT_SUMS(all, ALL)
 GRADIENT_SUMS(by_x, BY_X)
 GRADIENT_SUMS(by_y, BY_Y)
 #undef GRADIENT_SUMS
 
-void FOV_ISA_FN(bn_gradient_sums)(double *sums, fov_real *dresidual, int accumulate, const fov_real *dy, const fov_real *x, const fov_real *y,
-                                  const fov_real *mean, const fov_real *scale, const fov_real *shift, size_t rows, size_t c) {
-    const gradient g = {.dresidual = dresidual, .dy = dy, .x = x, .y = y, .mean = mean, .scale = scale, .shift = shift, .rows = rows, .c = c};
+void FOV_ISA_FN(bn_gradient_sums)(double *sums, fov_real *dresidual, int accumulate, const fov_real *dy, const fov_real *x,
+                                  const fov_real *y, const fov_real *mean, const fov_real *scale, const fov_real *shift, size_t rows,
+                                  size_t c) {
+    const gradient g = {
+        .dresidual = dresidual, .dy = dy, .x = x, .y = y, .mean = mean, .scale = scale, .shift = shift, .rows = rows, .c = c};
     const int keep = dresidual == NULL ? 0 : (accumulate ? 2 : 1);
     if (scale == NULL) {
         gradient_sums_all(sums, &g, keep);
@@ -228,8 +231,9 @@ void FOV_ISA_FN(bn_gradient_sums)(double *sums, fov_real *dresidual, int accumul
     }
 }
 
-static inline __attribute__((always_inline)) void gradient_rows(fov_real *dx, const int accumulate, const gradient *g, const fov_real *factor,
-                                                                const fov_real *center, const fov_real *slope, const int how) {
+static inline __attribute__((always_inline)) void gradient_rows(fov_real *dx, const int accumulate, const gradient *g,
+                                                                const fov_real *factor, const fov_real *center, const fov_real *slope,
+                                                                const int how) {
     const fov_real *dy = g->dy, *x = g->x, *y = g->y;
     const fov_real *mean = g->mean, *scale = g->scale, *shift = g->shift;
     const size_t c = g->c;
@@ -249,14 +253,14 @@ static inline __attribute__((always_inline)) void gradient_rows(fov_real *dx, co
 }
 
 void FOV_ISA_FN(bn_gradient)(fov_real *dx, int accumulate, const fov_real *dy, const fov_real *x, const fov_real *y, const fov_real *mean,
-                             const fov_real *scale, const fov_real *shift, const fov_real *factor, const fov_real *center, const fov_real *slope,
-                             size_t rows, size_t c) {
+                             const fov_real *scale, const fov_real *shift, const fov_real *factor, const fov_real *center,
+                             const fov_real *slope, size_t rows, size_t c) {
     const gradient g = {.dy = dy, .x = x, .y = y, .mean = mean, .scale = scale, .shift = shift, .rows = rows, .c = c};
     const int how = scale == NULL ? ALL : (y == NULL ? BY_X : BY_Y);
-#define CASE(h, a)                                              \
-    if (how == (h) && (accumulate != 0) == (a)) {               \
-        gradient_rows(dx, a, &g, factor, center, slope, h);     \
-        return;                                                 \
+#define CASE(h, a)                                                                                                                         \
+    if (how == (h) && (accumulate != 0) == (a)) {                                                                                          \
+        gradient_rows(dx, a, &g, factor, center, slope, h);                                                                                \
+        return;                                                                                                                            \
     }
     CASE(ALL, 0)
     CASE(ALL, 1)
@@ -290,11 +294,12 @@ static void take_larger(fov_real *restrict y, uint8_t *restrict index, const fov
 static void take_larger_value(fov_real *restrict y, const fov_real *restrict x, size_t c) {
 #pragma omp simd
     for (size_t j = 0; j < c; j++) {
-        y[j] = (x[j] > y[j]) | (x[j] != x[j]) ? x[j] : y[j];
+        y[j] = ((x[j] > y[j]) | (x[j] != x[j])) ? x[j] : y[j];
     }
 }
 
-void FOV_ISA_FN(maxpool_pixel)(fov_real *y, uint8_t *index, const fov_real *x, size_t x_row, const size_t taps[4], size_t kernel, size_t c) {
+void FOV_ISA_FN(maxpool_pixel)(fov_real *y, uint8_t *index, const fov_real *x, size_t x_row, const size_t taps[4], size_t kernel,
+                               size_t c) {
     take_first(y, index, x, (uint8_t)(taps[0] * kernel + taps[2]), c);
     for (size_t row = taps[0]; row < taps[1]; row++) {
         for (size_t column = taps[2]; column < taps[3]; column++) {
@@ -308,8 +313,8 @@ void FOV_ISA_FN(maxpool_pixel)(fov_real *y, uint8_t *index, const fov_real *x, s
     }
 }
 
-void FOV_ISA_FN(maxpool_pixel_backward)(fov_real *dx, size_t x_row, const fov_real *dy, const uint8_t *index, const size_t taps[4], size_t kernel,
-                                        size_t c) {
+void FOV_ISA_FN(maxpool_pixel_backward)(fov_real *dx, size_t x_row, const fov_real *dy, const uint8_t *index, const size_t taps[4],
+                                        size_t kernel, size_t c) {
     for (size_t row = taps[0]; row < taps[1]; row++) {
         for (size_t column = taps[2]; column < taps[3]; column++) {
             fov_real *restrict to = dx + (row - taps[0]) * x_row + (column - taps[2]) * c;

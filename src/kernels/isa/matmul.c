@@ -24,7 +24,7 @@
 enum {
     LANES = VECTOR_BYTES / (int)sizeof(fov_real),
     TILE_COLUMNS = 2 * LANES,
-    BLOCK_K = 384,                                                     /* rows of a packed block of B */
+    BLOCK_K = 384,                                                                     /* rows of a packed block of B */
     BLOCK_N = 393216 / (BLOCK_K * (int)sizeof(fov_real)) / TILE_COLUMNS * TILE_COLUMNS /* and its columns: 384 KiB, most of an L2 cache */
 };
 
@@ -83,11 +83,11 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov
         for (size_t p = o->k; p > 0; p--) {
             const vec b0 = load(b);
             const vec b1 = load(b + LANES);
-#define STEP(i)                  \
-    if (rows > i) {              \
-        const fov_real t = a[i]; \
-        x##i += b0 * t;          \
-        y##i += b1 * t;          \
+#define STEP(i)                                                                                                                            \
+    if (rows > i) {                                                                                                                        \
+        const fov_real t = a[i];                                                                                                           \
+        x##i += b0 * t;                                                                                                                    \
+        y##i += b1 * t;                                                                                                                    \
     }
             EACH_ROW(STEP)
 #undef STEP
@@ -95,28 +95,29 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov
             b += TILE_COLUMNS;
         }
     }
-#define STORE(i)                                              \
-    if (rows > i) {                                           \
-        store_row(c + i * c_stride, x##i, y##i, alpha, beta); \
+#define STORE(i)                                                                                                                           \
+    if (rows > i) {                                                                                                                        \
+        store_row(c + i * c_stride, x##i, y##i, alpha, beta);                                                                              \
     }
     EACH_ROW(STORE)
 #undef STORE
 }
 
-#define TILE(n)                                                                                                             \
-    static void tile_##n(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) { \
-        tile_of(n, c, c_stride, o, alpha, beta);                                                                            \
+#define TILE(n)                                                                                                                            \
+    static void tile_##n(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) {                                 \
+        tile_of(n, c, c_stride, o, alpha, beta);                                                                                           \
     }
-TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(1)
+TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if TILE_ROWS == 14
-TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+    TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif
 #undef TILE
 
-typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta);
+        typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta);
 
 static const tile_fn tiles[TILE_ROWS + 1] = {
-    NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
+    NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,
 #if TILE_ROWS == 14
     tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
 #endif
@@ -262,8 +263,8 @@ static void block_rows(fov_real *c, size_t c_stride, const fov_real *a, size_t a
     }
 }
 
-void FOV_ISA_FN(gemm)(fov_real *c, size_t c_stride, const fov_real *a, size_t a_stride, int a_transposed, const fov_real *b, size_t b_stride,
-                      int b_transposed, size_t m, size_t n, size_t k, fov_real alpha, fov_real beta) {
+void FOV_ISA_FN(gemm)(fov_real *c, size_t c_stride, const fov_real *a, size_t a_stride, int a_transposed, const fov_real *b,
+                      size_t b_stride, int b_transposed, size_t m, size_t n, size_t k, fov_real alpha, fov_real beta) {
     _Alignas(64) fov_real packed[BLOCK_K * BLOCK_N];
     const size_t cuts = k == 0 ? 1 : (k + BLOCK_K - 1) / BLOCK_K;
     for (size_t j = 0; j < n; j += BLOCK_N) {

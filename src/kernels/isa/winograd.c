@@ -9,9 +9,9 @@
  *         0  2 -1 -2  1  0         1/24 -1/12 1/6
  *         0  4  0 -5  0  1           0    0     1
  *
- * and the weight gradient is dw = G^T [(A dout A^T) * (B^T d B)] G. Every transform acts on n independent numbers that lie side by side at each
- * place of the tile (channels of several images), so it is plain vector arithmetic without shuffles. Numbers are rounded up to whole vectors:
- * buffers of transformed numbers have room for that. */
+ * and the weight gradient is dw = G^T [(A dout A^T) * (B^T d B)] G. Every transform acts on n independent numbers that lie side by side at
+ * each place of the tile (channels of several images), so it is plain vector arithmetic without shuffles. Numbers are rounded up to whole
+ * vectors: buffers of transformed numbers have room for that. */
 #include "kernels/isa.h"
 
 #if defined(__AVX512F__)
@@ -93,7 +93,8 @@ INLINE void times_g_back(vec o[3], const vec *d, size_t step) {
     o[2] = sum + sum2 + d5;
 }
 
-void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4], size_t n) {
+void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
+                                size_t n) {
     size_t from[36]; /* offset of each pixel; those outside are not read */
     unsigned char there[36];
     for (size_t p = 0; p < 36; p++) {
@@ -124,7 +125,8 @@ void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, s
     }
 }
 
-void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows, size_t columns, size_t n) {
+void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
+                                   size_t columns, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[24];
 #pragma GCC unroll 4
@@ -148,8 +150,8 @@ void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x
     }
 }
 
-void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step, int add,
-                                 size_t n) {
+void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
+                                 int add, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[24];
 #pragma GCC unroll 6
