@@ -4,7 +4,7 @@
  *
  * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec object owns libjpeg's state and the row
  * scratch, the caller owns the image, and each body that runs under `guarded` reports through the object. The decompressor is made
- * anew for every image (some microseconds): libjpeg remembers quantisation and Huffman tables from one image to the next, so a reused
+ * anew for every image (under a microsecond): libjpeg remembers quantisation and Huffman tables from one image to the next, so a reused
  * one would decode a file that lacks its tables with its predecessor's, and the pixels would depend on the thread.
  *
  * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code

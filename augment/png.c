@@ -349,6 +349,7 @@ typedef struct png_output {
     png_infop info;
     jmp_buf jump;
     fov_status status;
+    bool out_of_memory;
     fov_writer *writer;
     const char *path;
     const uint8_t *pixels;
@@ -358,7 +359,7 @@ typedef struct png_output {
 
 static void output_error(png_structp png, png_const_charp text) {
     png_output *const out = png_get_error_ptr(png);
-    out->status = FOV_FAIL(FOV_E_INVALID, "%s: writing PNG: %s", out->path, text);
+    out->status = out->out_of_memory ? FOV_E_NOMEM : FOV_FAIL(FOV_E_INVALID, "%s: writing PNG: %s", out->path, text);
     longjmp(out->jump, 1);
 }
 
@@ -381,13 +382,17 @@ static void output_flush(png_structp png) {
 }
 
 static png_voidp output_alloc(png_structp png, png_alloc_size_t bytes) {
-    (void)png;
-    return fov_mem_alloc(FOV_MEM_IMAGE, bytes);
+    void *const block = fov_mem_alloc(FOV_MEM_IMAGE, bytes);
+    png_output *const out = png_get_mem_ptr(png);
+    if (block == NULL && out != NULL) {
+        out->out_of_memory = true;
+    }
+    return block;
 }
 
 static void encode_body(png_output *out) {
     static const int colors[5] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
-    out->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, out, output_error, output_warning, NULL, output_alloc, on_free);
+    out->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, out, output_error, output_warning, out, output_alloc, on_free);
     out->info = out->png != NULL ? png_create_info_struct(out->png) : NULL;
     if (out->info == NULL) {
         out->status = FOV_E_NOMEM;
