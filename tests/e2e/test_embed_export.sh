@@ -92,7 +92,7 @@ refused 2 'there is no folder' export --weights run --out nowhere/backbone.safet
 refused 2 'export needs --out' export --weights run
 refused 2 'did you mean --weights run' export run
 head -c 5000 backbone.safetensors >short.safetensors
-refused 1 'short.safetensors' export --weights short.safetensors --out x.safetensors
+refused 3 'short.safetensors' export --weights short.safetensors --out x.safetensors
 [ ! -e x.safetensors ] || fail "a refused export left a file"
 
 for command in embed export; do

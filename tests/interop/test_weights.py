@@ -156,7 +156,7 @@ def vits(scratch, folder, size):
 
 def resampled(scratch, size):
     """A ViT on larger pictures than it was made for: positions as timm resamples them."""
-    larger, name = size + 32, "vit_tiny_patch8"
+    larger, name = size + 16, "vit_tiny_patch8"  # below 96 px the whole picture is taken
     folder = pictures(scratch / "larger", 3, larger, larger, 5)
     source = scratch / f"{name}.safetensors"
     state = load_file(source)
