@@ -5,7 +5,7 @@ fovea_registry(augments augment/augments.def)
 fovea_registry(objectives src/objectives/objectives.def)
 fovea_registry(optimizers src/train/optimizers.def)
 
-set(layers src/base src/kernels src/graph src/ops src/weights models augment src/data src/objectives src/train src/eval src/export src/report)
+set(layers src/base src/kernels src/graph src/ops src/weights models augment src/data src/objectives src/train src/eval src/export src/report src/api)
 set(FOVEA_SOURCES ${ops_SOURCES} ${backbones_SOURCES} ${augments_SOURCES} ${objectives_SOURCES} ${optimizers_SOURCES})
 foreach(layer IN LISTS layers)
   file(GLOB found CONFIGURE_DEPENDS ${layer}/*.c)
