@@ -23,7 +23,8 @@ import formula
 
 SEED, EPOCH, MASK_OP = 5, 2, 3
 SAMPLES = [3 + 7 * i for i in range(4)]
-DECAY, EPS = 0.05, 1e-3  # eps of the step: large, so that adamw does not step by the sign of gradients of about zero
+DECAY = 0.05
+EPS = {"simclr": 0.05, "mae": 1e-3}  # of adamw: about a gradient, so that it does not step by the sign of those that are nearly zero
 MEAN, STD = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 out = {}
 
@@ -157,7 +158,7 @@ def record(case, model):
         with torch.no_grad():
             for (_, p), s in zip(trainable, start):
                 p.copy_(s)
-        optimizer(kind, trainable, 1.0, EPS).step()  # a large lr: the change stands out of the rounding of weights
+        optimizer(kind, trainable, 1.0, EPS[case]).step()  # a large lr: the change stands out of the rounding of weights
         for (name, p), s in zip(trainable, start):
             out[f"{case}.{kind}|{name}"] = summary(name, p - s)
     rms = [p.grad.pow(2).mean().sqrt().item() for _, p in trainable]

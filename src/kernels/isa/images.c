@@ -91,7 +91,7 @@ void FOV_ISA_FN(bn_sums)(double *sums, const fov_real *x, const fov_real *pivot,
 
 static inline __attribute__((always_inline)) void apply(fov_real *y, const fov_real *x, const fov_real *residual, const fov_real *scale,
                                                         const fov_real *shift, const int add, const int relu, size_t rows, size_t c) {
-    for (size_t i = 0; i < rows; i++, x += c, y += c, residual += add ? c : 0) {
+    for (size_t i = 0; i < rows; i++, x += c, y += c, residual = add ? residual + c : NULL) {
 #pragma omp simd
         for (size_t j = 0; j < c; j++) {
             fov_real v = x[j] * scale[j] + shift[j];
