@@ -51,6 +51,7 @@ int fov_exit_status(fov_status status) {
     case FOV_E_DATA:
     case FOV_E_FORMAT:
     case FOV_E_UNSUPPORTED:
+    case FOV_E_LIMIT:
         return 3;
     case FOV_E_IO:
         return 4;

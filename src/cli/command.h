@@ -24,7 +24,8 @@ typedef struct fov_common_options {
 } fov_common_options;
 
 /* Prints the failure of the calling thread to standard error, as "fovea: message", and returns the exit status for the code:
- * 0 done, 1 failed, 2 wrong usage, 3 bad data or a damaged file, 4 cannot write, 5 not finite, 7 out of memory, 8 locked, 9 stalled, 128 + signal. */
+ * 0 done, 1 failed, 2 wrong usage, 3 bad data or a file that is damaged or too large, 4 cannot write, 5 not finite, 7 out of memory,
+ * 8 locked, 9 stalled, 128 + signal. */
 int fov_exit_status(fov_status status);
 
 /* Prints help for one command to standard output. */

@@ -46,8 +46,8 @@ const fov_command fov_command_plan = {
     .name = "plan",
     .usage = "[options]",
     .summary = "show the operations, memory and cost of a training step",
-    .details = "Plans one step of a method on a backbone, runs it on random pixels and prints each\n"
-               "operation with its shape, place in memory, cost and time.\n\n",
+    .details = "Plans one step of a method on a backbone, runs it on random pixels and prints\n"
+               "each operation with its shape, place in memory, cost and time.\n\n",
     .run = run,
     .options = tables,
 };

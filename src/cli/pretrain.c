@@ -4,16 +4,21 @@
 
 #include "base/clock.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "train/trainer.h"
 
-#define NAME_WIDTH 18 /* of settings, as they are printed */
+#define NAME_WIDTH 18       /* of settings, as they are printed */
+#define LONG_RUN 7200.0     /* seconds; worth a word to somebody who did not ask for it */
+#define STEPS_TO_JUDGE 5    /* before the time left is believed */
 
 /* What the callbacks know. */
 typedef struct seen {
     const fov_common_options *common;
     const fov_pretrain_settings *settings;
+    bool length_chosen; /* by us, not by the user */
+    unsigned steps;     /* seen so far */
 } seen;
 
 static void scanning(void *context, size_t done, size_t total) {
@@ -44,10 +49,12 @@ static void print_wrapped(const char *words, size_t column, size_t width) {
 
 /* The settings, those that were chosen for the user marked as such, before the first step. */
 static void resolved(void *context, const fov_option_set *options, const fov_index *index) {
-    const seen *s = context;
+    seen *s = context;
     if (s->common->quiet) {
         return;
     }
+    s->length_chosen = fov_options_source(options, "epochs") == FOV_FROM_DATA && fov_options_source(options, "steps") == FOV_FROM_DATA &&
+                       s->settings->hours == 0.0;
     char count[32], value[512], shown[540];
     fov_format_count(fov_index_count(index), count, sizeof count);
     (void)fprintf(stderr, "%s pictures", count);
@@ -71,9 +78,12 @@ static void resolved(void *context, const fov_option_set *options, const fov_ind
 
 /* Most important first: a narrow terminal cuts the end. */
 static void progress(void *context, const fov_train_progress *p) {
-    (void)context;
+    seen *s = context;
     char line[240], left[32];
     fov_clock_format(p->seconds_left, left, sizeof left);
+    if (++s->steps == STEPS_TO_JUDGE && s->length_chosen && p->seconds_left > LONG_RUN) {
+        fov_log(FOV_LOG_INFO, "this takes about %s; --hours 1 would make a run of an hour, Ctrl-C stops and saves, --resume goes on", left);
+    }
     (void)snprintf(line, sizeof line, "step %llu of %llu, loss %.4f, %s left, epoch %llu of %llu, %.0f views/s, %.0f %% waiting for data",
                    (unsigned long long)p->step, (unsigned long long)p->steps, p->loss, left, (unsigned long long)p->epoch,
                    (unsigned long long)p->epochs, p->images_per_second, 100.0 * p->data_wait);
