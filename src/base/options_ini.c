@@ -30,6 +30,14 @@ typedef struct reader {
     fov_status status;
 } reader;
 
+/* Whether a line that is too long can be left out: comments may be cut, anything else would change its meaning. */
+static bool says_nothing(const char *at, const char *stop) {
+    while (at < stop && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n')) {
+        at++;
+    }
+    return at == stop || *at == '#' || *at == ';';
+}
+
 /* inih's line source: like fgets, but knows the line number and never hands out part of a line. */
 static char *next_line(char *text, int room, void *context) {
     reader *r = context;
@@ -43,9 +51,7 @@ static char *next_line(char *text, int room, void *context) {
     r->indented = *r->at == ' ' || *r->at == '\t';
     const size_t limit = room > 2 && (size_t)room - 2 < LINE_LIMIT ? (size_t)room - 2 : LINE_LIMIT;
     if (length > limit) {
-        /* Comments may be cut; anything else would change its meaning. */
-        const size_t space = strspn(r->at, " \t");
-        if (r->at[space] != '#' && r->at[space] != ';') {
+        if (!says_nothing(r->at, stop)) {
             fov_options_problem(
                 r->set, "%s:%u: the line has more than %zu characters; put it in quotes and continue it, in quotes, on an indented line",
                 r->path, r->line, limit);

@@ -294,7 +294,8 @@ static fov_status wait_for(fov_loader *loader, const fov_loader_slot *slot) {
         }
     }
     loader->stats.wait_seconds += fov_clock_seconds() - start;
-    if (slot->state != FOV_SLOT_READY && loader->status != FOV_OK) {
+    /* After a stall nothing comes out any more, even if the file did come in the end. */
+    if (loader->status != FOV_OK && (loader->stalled || slot->state != FOV_SLOT_READY)) {
         const char *message = loader->message == NULL ? "a loader thread failed" : loader->message;
         return fov_fail_copy(loader->status, message, loader->trail == NULL ? "" : loader->trail);
     }

@@ -63,7 +63,7 @@ static size_t blocks(size_t n, size_t unit) {
 
 static size_t cuts_of(size_t m, size_t n, size_t k) {
     const size_t chunks = blocks(m, BLOCK_M) * blocks(n, BLOCK_N);
-    if (chunks >= MIN_CHUNKS || k < 2 * (size_t)MIN_CUT_K) {
+    if (chunks == 0 || chunks >= MIN_CHUNKS || k < 2 * (size_t)MIN_CUT_K) {
         return 1;
     }
     const size_t wanted = blocks(MIN_CHUNKS, chunks);

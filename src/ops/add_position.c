@@ -15,7 +15,7 @@ static fov_status infer(fov_node *node) {
     const size_t *x = node->input[0]->shape.dim;
     const size_t *position = node->input[1]->shape.dim;
     if (position[0] != 1 || position[2] != x[2] || first > position[1] || position[1] - first < x[1]) {
-        return FOV_FAIL(FOV_E_INVALID, "add_position needs a position embedding [1, p, %zu] with p >= %zu + %zu, got [%zu, %zu, %zu]", x[2],
+        return FOV_FAIL(FOV_E_INVALID, "needs a position embedding [1, p, %zu] with p >= %zu + %zu, got [%zu, %zu, %zu]", x[2],
                         first, x[1], position[0], position[1], position[2]);
     }
     return fov_token_output(node, node->input[0]->shape);

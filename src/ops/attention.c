@@ -35,12 +35,12 @@ static fov_status infer(fov_node *node) {
     const size_t *x = node->input[0]->shape.dim;
     if (heads == 0 || x[2] % 3 != 0 || (x[2] / 3) % heads != 0) {
         char text[128];
-        return FOV_FAIL(FOV_E_INVALID, "attention needs input [n, t, 3 d] with d a multiple of its %zu heads, got %s", heads,
+        return FOV_FAIL(FOV_E_INVALID, "needs input [n, t, 3 d] with d a multiple of its %zu heads, got %s", heads,
                         fov_shape_text(&node->input[0]->shape, text, sizeof text));
     }
     const size_t rows = x[1] < QUERY_ROWS ? x[1] : QUERY_ROWS;
-    FOV_TRY(fov_token_bytes(node, &node->stash_bytes, (const size_t[]){x[0], heads, x[1], sizeof(fov_real)}, 4));
-    FOV_TRY(fov_token_bytes(node, &node->worker_work, (const size_t[]){2, rows, x[1], sizeof(fov_real)}, 4));
+    FOV_TRY(fov_token_bytes(&node->stash_bytes, (const size_t[]){x[0], heads, x[1], sizeof(fov_real)}, 4));
+    FOV_TRY(fov_token_bytes(&node->worker_work, (const size_t[]){2, rows, x[1], sizeof(fov_real)}, 4));
     return fov_token_output(node, FOV_SHAPE(x[0], x[1], x[2] / 3));
 }
 

@@ -60,6 +60,7 @@ typedef struct bn_pass {
     fov_real *scale, *shift;           /* y = scale x + shift */
     fov_real *factor, *center, *slope; /* dx = factor (g - center - (x - mean) slope) */
     bool masked;                       /* g stands in dresidual */
+    bool add_x, add_residual;          /* dx and dresidual are added to, not written */
 } bn_pass;
 
 static bn_pass pass_of(const fov_step *step) {
@@ -177,7 +178,7 @@ static void gradient_sums_chunk(void *context, size_t chunk, unsigned worker) {
     const bn_pass *p = context;
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     fov_real *dresidual = p->step->grad_in[IN_RESIDUAL];
-    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->step->accumulate[IN_RESIDUAL],
+    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual,
                                  p->step->grad_out + first, (const fov_real *)p->step->in[IN_X] + first, mask_source(p, first), p->mean,
                                  p->relu ? p->scale : NULL, p->shift, fov_cut_count(&p->cut, chunk), c);
 }
@@ -188,7 +189,7 @@ static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->step->accumulate[IN_X], g, (const fov_real *)p->step->in[IN_X] + first, y,
+    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, g, (const fov_real *)p->step->in[IN_X] + first, y,
                             p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope,
                             fov_cut_count(&p->cut, chunk), c);
 }
@@ -220,11 +221,15 @@ static void coefficients(bn_pass *p) {
 
 static void backward(const fov_step *step) {
     bn_pass p = pass_of(step);
+    /* A residual that is the input itself shares its gradient; the residual's part is then the one that comes first. */
+    const bool shared = step->grad_in[IN_X] != NULL && step->grad_in[IN_X] == step->grad_in[IN_RESIDUAL];
+    p.add_x = shared || step->accumulate[IN_X];
+    p.add_residual = shared ? step->accumulate[IN_X] : step->accumulate[IN_RESIDUAL];
     affine(&p);
     fov_pool_for(step->pool, p.cut.chunks, gradient_sums_chunk, &p);
     coefficients(&p);
     if (step->grad_in[IN_X] != NULL) {
-        p.masked = step->grad_in[IN_RESIDUAL] != NULL && !step->accumulate[IN_RESIDUAL];
+        p.masked = step->grad_in[IN_RESIDUAL] != NULL && !p.add_residual;
         fov_pool_for(step->pool, p.cut.chunks, gradient_chunk, &p);
     }
 }

@@ -34,10 +34,10 @@ static fov_status infer(fov_node *node) {
     FOV_TRY(fov_token_check_shape(node, 1, "targets of the predictions' shape", node->input[0]->shape));
     FOV_TRY(fov_token_check_shape(node, 2, "a mask [n, t]", FOV_SHAPE(x[0], x[1])));
     if (((const masked_mse_attr *)node->attr)->normalize_target && x[2] < 2) {
-        return FOV_FAIL(FOV_E_INVALID, "masked_mse needs patches of at least 2 numbers to normalise them, got %zu", x[2]);
+        return FOV_FAIL(FOV_E_INVALID, "needs patches of at least 2 numbers to normalise them, got %zu", x[2]);
     }
-    FOV_TRY(fov_token_bytes(node, &node->stash_bytes, (const size_t[]){x[0], x[1], sizeof(patch_scale)}, 3));
-    FOV_TRY(fov_token_bytes(node, &node->forward_work, (const size_t[]){chunks_of(x[0] * x[1]), sizeof(double)}, 2));
+    FOV_TRY(fov_token_bytes(&node->stash_bytes, (const size_t[]){x[0], x[1], sizeof(patch_scale)}, 3));
+    FOV_TRY(fov_token_bytes(&node->forward_work, (const size_t[]){chunks_of(x[0] * x[1]), sizeof(double)}, 2));
     return fov_token_output(node, (fov_shape){.rank = 0});
 }
 

@@ -12,7 +12,7 @@ static fov_status infer(fov_node *node) {
     FOV_TRY(fov_token_check(node, 0, "tokens [n, t, d]", 3, FOV_DTYPE_REAL));
     const size_t *x = node->input[0]->shape.dim;
     if (first >= x[1]) {
-        return FOV_FAIL(FOV_E_INVALID, "mean_tokens needs at least one token from %zu on, got %zu tokens", first, x[1]);
+        return FOV_FAIL(FOV_E_INVALID, "needs at least one token from %zu on, got %zu tokens", first, x[1]);
     }
     return fov_token_output(node, FOV_SHAPE(x[0], x[2]));
 }

@@ -25,15 +25,15 @@ static fov_status infer(fov_node *node) {
     FOV_TRY(fov_token_check(node, 0, "features [2 n, d]", 2, FOV_DTYPE_REAL));
     const size_t *z = node->input[0]->shape.dim;
     if (z[0] % 2 != 0) {
-        return FOV_FAIL(FOV_E_INVALID, "nt_xent needs an even number of rows, first views then second, got [%zu, %zu]", z[0], z[1]);
+        return FOV_FAIL(FOV_E_INVALID, "needs an even number of rows, first views then second, got [%zu, %zu]", z[0], z[1]);
     }
     if (!(temperature > 0.0) || !isfinite(temperature)) {
-        return FOV_FAIL(FOV_E_INVALID, "nt_xent needs a temperature above 0, got %g", temperature);
+        return FOV_FAIL(FOV_E_INVALID, "needs a temperature above 0, got %g", temperature);
     }
     const size_t block = z[0] < BLOCK_ROWS ? z[0] : BLOCK_ROWS;
-    FOV_TRY(fov_token_bytes(node, &node->stash_bytes, (const size_t[]){z[0], sizeof(fov_real)}, 2));
-    FOV_TRY(fov_token_bytes(node, &node->worker_work, (const size_t[]){block, z[0], sizeof(fov_real)}, 3));
-    FOV_TRY(fov_token_bytes(node, &node->forward_work, (const size_t[]){z[0], sizeof(fov_real) + sizeof(double)}, 2));
+    FOV_TRY(fov_token_bytes(&node->stash_bytes, (const size_t[]){z[0], sizeof(fov_real)}, 2));
+    FOV_TRY(fov_token_bytes(&node->worker_work, (const size_t[]){block, z[0], sizeof(fov_real)}, 3));
+    FOV_TRY(fov_token_bytes(&node->forward_work, (const size_t[]){z[0], sizeof(fov_real) + sizeof(double)}, 2));
     return fov_token_output(node, (fov_shape){.rank = 0});
 }
 

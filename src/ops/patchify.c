@@ -13,7 +13,7 @@ static fov_status infer(fov_node *node) {
     FOV_TRY(fov_token_check(node, 0, "images [n, h, w, c]", 4, FOV_DTYPE_REAL));
     const size_t *x = node->input[0]->shape.dim;
     if (p == 0 || x[1] % p != 0 || x[2] % p != 0) {
-        return FOV_FAIL(FOV_E_INVALID, "patchify needs an image height and width that are multiples of the patch size %zu, got %zu x %zu", p,
+        return FOV_FAIL(FOV_E_INVALID, "needs an image height and width that are multiples of the patch size %zu, got %zu x %zu", p,
                         x[1], x[2]);
     }
     return fov_token_output(node, FOV_SHAPE(x[0], (x[1] / p) * (x[2] / p), p * p * x[3]));

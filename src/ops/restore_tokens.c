@@ -12,7 +12,7 @@ static fov_status infer(fov_node *node) {
     const size_t *restore = node->input[2]->shape.dim;
     FOV_TRY(fov_token_check_shape(node, 1, "a token [1, 1, d]", FOV_SHAPE(1, 1, x[2])));
     FOV_TRY(fov_token_check_shape(node, 2, "places [n, t]", FOV_SHAPE(x[0], restore[1])));
-    FOV_TRY(fov_token_bytes(node, &node->backward_work, (const size_t[]){x[0], x[2], sizeof(fov_real)}, 3));
+    FOV_TRY(fov_token_bytes(&node->backward_work, (const size_t[]){x[0], x[2], sizeof(fov_real)}, 3));
     return fov_token_output(node, FOV_SHAPE(x[0], restore[1], x[2]));
 }
 

@@ -10,7 +10,7 @@ static fov_status infer(fov_node *node) {
     FOV_TRY(fov_token_check(node, 0, "tokens [n, t, d]", 3, FOV_DTYPE_REAL));
     const size_t *x = node->input[0]->shape.dim;
     if (attr->count == 0 || attr->first > x[1] || x[1] - attr->first < attr->count) {
-        return FOV_FAIL(FOV_E_INVALID, "slice_tokens needs a range within the %zu tokens of its input, got %zu tokens from %zu", x[1],
+        return FOV_FAIL(FOV_E_INVALID, "needs a range within the %zu tokens of its input, got %zu tokens from %zu", x[1],
                         attr->count, attr->first);
     }
     return fov_token_output(node, FOV_SHAPE(x[0], attr->count, x[2]));

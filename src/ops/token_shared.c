@@ -22,12 +22,12 @@ fov_status fov_token_check(const fov_node *node, unsigned i, const char *wanted,
     const fov_node *input = node->input[i];
     char text[128];
     if (input->shape.rank != rank || input->dtype != dtype) {
-        return FOV_FAIL(FOV_E_INVALID, "%s needs %s %s as input %u, got %s %s", node->op->name, dtype_name(dtype), wanted, i,
+        return FOV_FAIL(FOV_E_INVALID, "needs %s %s as input %u, got %s %s", dtype_name(dtype), wanted, i,
                         dtype_name(input->dtype), fov_shape_text(&input->shape, text, sizeof text));
     }
     for (unsigned a = 0; a < rank; a++) {
         if (input->shape.dim[a] == 0) {
-            return FOV_FAIL(FOV_E_INVALID, "%s needs %s without empty axes as input %u, got %s", node->op->name, wanted, i,
+            return FOV_FAIL(FOV_E_INVALID, "needs %s without empty axes as input %u, got %s", wanted, i,
                             fov_shape_text(&input->shape, text, sizeof text));
         }
     }
@@ -39,15 +39,15 @@ fov_status fov_token_check_shape(const fov_node *node, unsigned i, const char *w
     char got[128];
     char need[128];
     if (!fov_shape_equal(&input->shape, &shape)) {
-        return FOV_FAIL(FOV_E_INVALID, "%s needs %s as input %u, here %s, got %s", node->op->name, wanted, i,
+        return FOV_FAIL(FOV_E_INVALID, "needs %s as input %u, here %s, got %s", wanted, i,
                         fov_shape_text(&shape, need, sizeof need), fov_shape_text(&input->shape, got, sizeof got));
     }
     return FOV_OK;
 }
 
-fov_status fov_token_bytes(const fov_node *node, size_t *bytes, const size_t *factors, size_t count) {
+fov_status fov_token_bytes(size_t *bytes, const size_t *factors, size_t count) {
     if (!fov_product_size(factors, count, bytes)) {
-        return FOV_FAIL(FOV_E_LIMIT, "%s needs more scratch than this machine can address; use a smaller batch or image", node->op->name);
+        return FOV_FAIL(FOV_E_LIMIT, "needs more scratch than this machine can address; use a smaller batch or image");
     }
     return FOV_OK;
 }
@@ -57,8 +57,8 @@ fov_status fov_token_output(fov_node *node, fov_shape shape) {
     for (unsigned a = 0; a < shape.rank; a++) {
         if (!fov_mul_size(bytes, shape.dim[a], &bytes)) {
             char text[128];
-            return FOV_FAIL(FOV_E_LIMIT, "%s: an output of %s is larger than this machine can address; use a smaller batch or image",
-                            node->op->name, fov_shape_text(&shape, text, sizeof text));
+            return FOV_FAIL(FOV_E_LIMIT, "gives %s, which is larger than this machine can address; use a smaller batch or image",
+                            fov_shape_text(&shape, text, sizeof text));
         }
     }
     node->shape = shape;

@@ -11,7 +11,7 @@ FOV_MUST_USE fov_status fov_token_check(const fov_node *node, unsigned i, const 
 /* Fails unless input i has exactly this shape, as `wanted` explains. */
 FOV_MUST_USE fov_status fov_token_check_shape(const fov_node *node, unsigned i, const char *wanted, fov_shape shape);
 /* bytes = product of factors, or FOV_E_LIMIT. */
-FOV_MUST_USE fov_status fov_token_bytes(const fov_node *node, size_t *bytes, const size_t *factors, size_t count);
+FOV_MUST_USE fov_status fov_token_bytes(size_t *bytes, const size_t *factors, size_t count);
 /* Sets the node's shape after checking that its elements can be counted in bytes. */
 FOV_MUST_USE fov_status fov_token_output(fov_node *node, fov_shape shape);
 

@@ -69,8 +69,25 @@ static fov_status get(const fov_safetensors *file, const char *key, const char *
     return *value != NULL ? FOV_OK : FOV_FAIL(FOV_E_FORMAT, "the weight file says what backbone it is for, but lacks '%s'", key);
 }
 
+/* Values come from a stranger: what could steer a terminal is escaped in messages. */
 static fov_status wrong(const char *key, const char *value, const char *wanted) {
-    return FOV_FAIL(FOV_E_FORMAT, "the weight file has '%s' = '%.80s', which is not %s", key, value, wanted);
+    fov_text shown;
+    fov_text_init(&shown);
+    fov_text_add_escaped(&shown, value);
+    const fov_status status = FOV_FAIL(FOV_E_FORMAT, "the weight file has '%s' = '%.80s', which is not %s", key,
+                                       shown.data == NULL ? "" : shown.data, wanted);
+    fov_text_clear(&shown);
+    return status;
+}
+
+/* No backbone's name has anything to escape, so the escaped name means the same and is safe to repeat in a message. */
+static fov_status read_backbone(const char *name, size_t image_size, fov_backbone_spec *spec) {
+    fov_text plain;
+    fov_text_init(&plain);
+    fov_text_add_escaped(&plain, name);
+    const fov_status status = plain.status == FOV_OK ? fov_backbone_parse(plain.data, image_size, spec) : plain.status;
+    fov_text_clear(&plain);
+    return status;
 }
 
 static fov_status get_size(const fov_safetensors *file, const char *key, size_t *size) {
@@ -138,7 +155,7 @@ fov_status fov_metadata_read(const fov_safetensors *file, fov_backbone_spec *spe
         return FOV_FAIL(FOV_E_FORMAT, "the weight file resizes to %zu pixels and then crops %zu, which is more", read.resize,
                         read.image_size);
     }
-    FOV_TRY(fov_backbone_parse(backbone, read.image_size, spec));
+    FOV_TRY(read_backbone(backbone, read.image_size, spec));
     spec->small_stem = small_stem;
     *preprocess = read;
     return FOV_OK;

@@ -76,7 +76,11 @@ static fov_status read_dtype(const place *p, const fov_json *json, fov_file_dtyp
         }
     }
     char reason[96];
-    (void)snprintf(reason, sizeof reason, "number type '%.40s' is not one of those known", name);
+    fov_text shown;
+    fov_text_init(&shown);
+    fov_text_add_escaped(&shown, name);
+    (void)snprintf(reason, sizeof reason, "number type '%.40s' is not one of those known", shown.data == NULL ? "" : shown.data);
+    fov_text_clear(&shown);
     return fault(p, FOV_E_FORMAT, reason);
 }
 

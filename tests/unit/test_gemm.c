@@ -152,12 +152,20 @@ static void test_same_bits_at_any_thread_count(void **state) {
     }
 }
 
+static void test_nothing_to_do(void **state) {
+    (void)state;
+    assert_int_equal(fov_gemm_work(0, 64, 4096), 0);
+    assert_int_equal(fov_gemm_work(64, 0, 4096), 0);
+    fov_gemm(NULL, NULL, 64, (fov_matrix){NULL, 4096, false}, (fov_matrix){NULL, 4096, true}, 0, 64, 4096, 0, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serial),
         cmocka_unit_test(test_every_set),
         cmocka_unit_test(test_pooled),
         cmocka_unit_test(test_same_bits_at_any_thread_count),
+        cmocka_unit_test(test_nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

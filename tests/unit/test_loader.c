@@ -381,7 +381,11 @@ static void test_stall(void **state) {
     assert_true(fov_clock_seconds() - start < 10.0);
     assert_int_equal(log_lines, 1);
     assert_non_null(strstr(logged, slow_suffix));
-    atomic_store(&hang, false); /* the disk comes back, so that the thread can be joined */
+    atomic_store(&hang, false); /* the disk comes back, so that the thread can be joined; but the failure is final */
+    const struct timespec while_it_reads = {.tv_nsec = 300000000};
+    (void)nanosleep(&while_it_reads, NULL);
+    assert_int_equal(fov_loader_next(loader, &batch), FOV_E_STALLED);
+    assert_null(batch);
     fov_loader_free(loader);
 }
 

@@ -67,6 +67,8 @@ static void test_refusals(void **state) {
     (void)state;
     static const char *const changes[][2] = {
         {"fovea.backbone", "resnet81"},
+        {"fovea.backbone", "resnet18\x1b[2J"},
+        {"fovea.stem", "\x1b[2J"},
         {"fovea.stem", "large"},
         {"fovea.image_size", "0"},
         {"fovea.image_size", "1e3"},
@@ -99,6 +101,7 @@ static void test_refusals(void **state) {
         fov_preprocess preprocess;
         assert_true(fov_metadata_read(file, &spec, &preprocess) != FOV_OK);
         assert_true(strlen(fov_last_error()) > 10);
+        assert_null(strchr(fov_last_error(), '\x1b')); /* nothing that steers a terminal */
         fov_safetensors_close(file);
         fov_metadata_clear(&list);
     }

@@ -296,6 +296,41 @@ static void test_norm_same_bits(void **state) {
     fov_graph_free(g);
 }
 
+/* A residual that is the input itself: its gradient is that of both ways together. */
+static void test_norm_own_residual(void **state) {
+    (void)state;
+    const fov_shape shape = FOV_SHAPE(6, 5);
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        fov_graph *g = graph_new(true);
+        const fov_node *node = norm_node(g, shape, true);
+        fov_real *in[NORM_INPUTS], *apart[2], *together = token_numbers(30, 1, 50), *before = token_numbers(30, 1, 50);
+        token_step t = {.out = token_block(30 * sizeof(fov_real)), .grad_out = token_numbers(30, 1, 40)};
+        for (unsigned i = 0; i < NORM_INPUTS; i++) {
+            t.in[i] = in[i] = token_numbers(count_of(node->input[i]), 1, 30 + i);
+        }
+        t.in[6] = in[0];
+        t.grad_in[0] = apart[0] = token_block(30 * sizeof(fov_real));
+        t.grad_in[6] = apart[1] = token_block(30 * sizeof(fov_real));
+        token_run(node, &t, 2);
+        t.grad_in[0] = t.grad_in[6] = together;
+        t.accumulate[0] = accumulate != 0; /* as a plan sets them: the first writes or adds, the second adds */
+        t.accumulate[6] = true;
+        token_run(node, &t, 2);
+        for (size_t i = 0; i < 30; i++) {
+            const double want = (double)apart[0][i] + (double)apart[1][i] + (accumulate != 0 ? (double)before[i] : 0);
+            assert_true(fabs((double)together[i] - want) < 1e-5);
+        }
+        for (unsigned i = 0; i < NORM_INPUTS; i++) {
+            fov_mem_free(in[i]);
+        }
+        void *const blocks[] = {apart[0], apart[1], together, before, t.out, (void *)(uintptr_t)t.grad_out};
+        for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+            fov_mem_free(blocks[i]);
+        }
+        fov_graph_free(g);
+    }
+}
+
 /* ---- pooling and bytes ---- */
 
 static void test_pools(void **state) {
@@ -408,7 +443,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv),           cmocka_unit_test(test_conv_same_bits), cmocka_unit_test(test_norm),
         cmocka_unit_test(test_norm_same_bits), cmocka_unit_test(test_pools),          cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_messages),       cmocka_unit_test(test_norm_own_residual),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,11 @@ static void wrong_shapes_are_refused(void **state) {
         if (strstr(fov_last_error(), refusals[i].says) == NULL || strstr(fov_last_error(), "here") == NULL) {
             fail_msg("case %zu should say \"%s\", says \"%s\"", i, refusals[i].says, fov_last_error());
         }
+        /* "here: OP needs ...": the op is named once, by the graph. */
+        const char *op = strstr(fov_last_error(), "here: ") + strlen("here: ");
+        if (strncmp(strchr(op, ' '), " needs", strlen(" needs")) != 0) {
+            fail_msg("case %zu does not name its op once: \"%s\"", i, fov_last_error());
+        }
         fov_graph_free(g);
     }
 }

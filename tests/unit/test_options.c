@@ -331,6 +331,22 @@ static void test_config_problems(void **state) {
 }
 
 /* A method's settings in a config file wait for the method's table, as its options do. */
+/* Lines end where the memory does: what lies behind must not be looked at. */
+static void test_config_bounds(void **state) {
+    (void)state;
+    settings s;
+    fov_option_set *set = make(&s);
+    char text[301];
+    memset(text, ' ', 300);
+    text[300] = 'x';
+    assert_int_equal(fov_options_read_text(set, text, 300, "memory"), FOV_OK);
+    text[299] = 'x';
+    text[300] = '#';
+    assert_int_equal(fov_options_read_text(set, text, 300, "memory"), FOV_E_INVALID);
+    assert_message("memory:1: the line has more than");
+    fov_options_free(set);
+}
+
 static void test_config_late(void **state) {
     (void)state;
     settings s;
@@ -445,7 +461,7 @@ int main(void) {
         cmocka_unit_test(test_defaults),    cmocka_unit_test(test_forms),           cmocka_unit_test(test_problems),
         cmocka_unit_test(test_late_tables), cmocka_unit_test(test_sources),         cmocka_unit_test(test_help),
         cmocka_unit_test(test_config),      cmocka_unit_test(test_config_problems), cmocka_unit_test(test_config_late),
-        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_config_bounds),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

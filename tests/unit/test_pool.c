@@ -275,10 +275,19 @@ static void test_new(void **state) {
     }
 }
 
+/* gcc says it by a macro, clang by a feature. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
 /* With little address space left the stacks of new threads do not fit: an error, and what was started is stopped. */
 static void test_thread_failure(void **state) {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
     skip(); /* they map more address space than the limit leaves */
 #else
     const pid_t child = fork();

@@ -104,6 +104,7 @@ static void test_hostile_headers(void **state) {
         {"{" U8("a\\u0000b", "1", "0", "1") "}", 1, "u0000"},
         {"{" U8("\xff", "1", "0", "1") "}", 1, "UTF-8"},
         {"{\"a\":{\"dtype\":\"F33\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "'F33'"},
+        {"{\"a\":{\"dtype\":\"\\u001b[2J\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "'\\x1B[2J'"},
         {"{\"a\":{\"dtype\":4,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype"},
         {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "must hold"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, "shape"},

@@ -237,7 +237,7 @@ static inline __attribute__((always_inline)) void gradient_rows(fov_real *dx, co
     const fov_real *dy = g->dy, *x = g->x, *y = g->y;
     const fov_real *mean = g->mean, *scale = g->scale, *shift = g->shift;
     const size_t c = g->c;
-    for (size_t i = 0; i < g->rows; i++, dx += c, dy += c, x += c, y += how == BY_Y ? c : 0) {
+    for (size_t i = 0; i < g->rows; i++, dx += c, dy += c, x += c, y = how == BY_Y ? y + c : NULL) {
 #pragma omp simd
         for (size_t j = 0; j < c; j++) {
             fov_real d = dy[j];
