@@ -120,6 +120,19 @@ static fov_status report_bad(const fov_index *index, const char *path) {
     return FOV_OK;
 }
 
+/* Paths without features are no result: they would only stand in the way of the next try. */
+static fov_status write_features(const char *path, const char *paths, const float *features, size_t count, size_t width) {
+    fov_status status = fov_features_write(path, features, count, width);
+    if (status != FOV_OK) {
+        char *message = fov_mem_strdup(FOV_MEM_EVAL, fov_last_error());
+        if (fov_io_remove(paths) != FOV_OK && message != NULL) { /* the first failure is the one to tell */
+            status = fov_fail_copy(status, message, fov_last_trail());
+        }
+        fov_mem_free(message);
+    }
+    return status;
+}
+
 static fov_status embed_index(const settings *s, fov_encoder *encoder, const fov_index *index, const outputs *out) {
     static char verb[] = "embedding";
     const size_t width = fov_encoder_width(encoder), count = fov_index_count(index);
@@ -133,7 +146,7 @@ static fov_status embed_index(const settings *s, fov_encoder *encoder, const fov
     FOV_TRY_GOTO(status, done, fov_encoder_embed_index(encoder, index, features, fov_terminal_count, verb));
     FOV_TRY_GOTO(status, done, report_bad(index, out->bad));
     FOV_TRY_GOTO(status, done, fov_features_write_paths(out->paths, index));
-    FOV_TRY_GOTO(status, done, fov_features_write(s->out, features, count, width));
+    FOV_TRY_GOTO(status, done, write_features(s->out, out->paths, features, count, width));
     (void)printf("features: %s  %zu pictures x %zu, float32\npaths:    %s\n", s->out, count, width, out->paths);
 done:
     fov_mem_free(features);

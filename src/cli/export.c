@@ -20,8 +20,8 @@ typedef struct settings {
 static const fov_option table[] = {
     {.name = "weights", .type = FOV_OPT_STRING, .offset = FIELD(weights), .value_name = "RUN|FILE", .help = "a run directory, or a .safetensors file of Fovea, torchvision or timm", .letter = 'w'},
     {.name = "out", .type = FOV_OPT_STRING, .offset = FIELD(out), .value_name = "FILE", .help = "the .safetensors file to write", .letter = 'o'},
-    {.name = "backbone", .type = FOV_OPT_STRING, .offset = FIELD(backbone), .value_name = "NAME", .help = "what the file holds, if it does not tell"},
-    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "PX", .help = "side of the pictures it is meant for, if not the file's own", .fallback = "0", .min = 0, .max = 4096},
+    {.name = "backbone", .type = FOV_OPT_STRING, .offset = FIELD(backbone), .value_name = "NAME", .help = "what the weights are for, if the file does not tell"},
+    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "PX", .help = "side of the pictures it is meant for; 0: the weights' own", .fallback = "0", .min = 0, .max = 4096},
     {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads; 0: all processors", .fallback = "0", .min = 0, .max = 1024},
     {.name = "overwrite", .type = FOV_OPT_FLAG, .offset = FIELD(overwrite), .help = "replace the output if it exists", .fallback = "false"},
     {.name = NULL},

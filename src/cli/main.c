@@ -1,7 +1,9 @@
 /* The program `fovea`: finds the command and hands over. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/text.h"
@@ -46,12 +48,7 @@ static int help(int argc, char **argv) {
     return command == NULL ? unknown(argv[0]) : fov_command_help(command, argc - 1, argv + 1);
 }
 
-int main(int argc, char **argv) {
-    (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write with a message, not a silent death in the middle of a run */
-    if (argc < 2) {
-        overview(stderr);
-        return 2;
-    }
+static int run(int argc, char **argv) {
     const char *word = argv[1];
     if (strcmp(word, "--version") == 0) {
         (void)puts("fovea " FOVEA_VERSION);
@@ -66,4 +63,30 @@ int main(int argc, char **argv) {
     }
     const fov_status status = fov_cpu_check();
     return status != FOV_OK ? fov_exit_status(status) : command->run(argc - 2, argv + 2);
+}
+
+/* A file that is opened while a standard stream is closed gets its number, and what is printed would go into the file. */
+static void hold_standard_streams(void) {
+    int file = 0;
+    do {
+        file = open("/dev/null", O_RDWR);
+    } while (file >= 0 && file <= STDERR_FILENO);
+    if (file >= 0) {
+        (void)close(file);
+    }
+}
+
+int main(int argc, char **argv) {
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write with a message, not a silent death in the middle of a run */
+    hold_standard_streams();
+    if (argc < 2) {
+        overview(stderr);
+        return 2;
+    }
+    const int code = run(argc, argv);
+    const bool failed = fflush(stdout) != 0;
+    if ((failed || ferror(stdout) != 0) && code == 0) {
+        return fov_exit_status(FOV_FAIL(FOV_E_IO, "standard output: what was printed could not be written"));
+    }
+    return code;
 }

@@ -15,19 +15,21 @@
 typedef struct probe_options {
     const char *weights, *train, *test, *backbone, *json;
     int64_t image_size, k, seed, threads;
+    bool follow_links;
 } probe_options;
 
 #define FIELD(name) .offset = offsetof(probe_options, name)
 
 static const fov_option table[] = {
-    {.name = "weights", .type = FOV_OPT_STRING, FIELD(weights), .value_name = "RUN|FILE", .help = "a run's folder, or a .safetensors file of fovea, torchvision or timm"},
+    {.name = "weights", .type = FOV_OPT_STRING, FIELD(weights), .value_name = "RUN|FILE", .help = "a run directory, or a .safetensors file of Fovea, torchvision or timm", .letter = 'w'},
     {.name = "train", .type = FOV_OPT_STRING, FIELD(train), .value_name = "DIR", .help = "labelled pictures to learn from, DIR/CLASS/picture"},
     {.name = "test", .type = FOV_OPT_STRING, FIELD(test), .value_name = "DIR", .help = "other labelled pictures, to judge with"},
-    {.name = "backbone", .type = FOV_OPT_STRING, FIELD(backbone), .value_name = "NAME", .help = "network of the weights, where the file does not tell"},
-    {.name = "image-size", .type = FOV_OPT_INT, FIELD(image_size), .value_name = "N", .help = "side in pixels, where the file does not tell", .min = 8, .max = 2048},
-    {.name = "k", .type = FOV_OPT_INT, FIELD(k), .value_name = "N", .help = "neighbours that vote; 20, or fewer where classes are small", .min = 1, .max = 100000},
+    {.name = "backbone", .type = FOV_OPT_STRING, FIELD(backbone), .value_name = "NAME", .help = "what the weights are for, if the file does not tell"},
+    {.name = "image-size", .type = FOV_OPT_INT, FIELD(image_size), .value_name = "PX", .help = "side that pictures are brought to; 0: the weights' own", .fallback = "0", .min = 0, .max = 4096},
+    {.name = "k", .type = FOV_OPT_INT, FIELD(k), .value_name = "N", .help = "neighbours that vote; 0: 20, or fewer where classes are small", .fallback = "0", .min = 0, .max = 100000},
     {.name = "seed", .type = FOV_OPT_INT, FIELD(seed), .value_name = "N", .help = "names all randomness: random weights, folds, resamples", .fallback = "0", .min = 0, .max = 9e15},
-    {.name = "threads", .type = FOV_OPT_INT, FIELD(threads), .value_name = "N", .help = "threads that compute; results do not depend on it", .min = 1, .max = 1024},
+    {.name = "threads", .type = FOV_OPT_INT, FIELD(threads), .value_name = "N", .help = "threads; 0: all processors", .fallback = "0", .min = 0, .max = 1024},
+    {.name = "follow-links", .type = FOV_OPT_FLAG, FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
     {.name = "json", .type = FOV_OPT_STRING, FIELD(json), .value_name = "FILE", .help = "write every figure to FILE; - prints JSON instead of the table"},
     {.name = NULL},
 };
@@ -180,8 +182,8 @@ static void warn_same_folder(const char *train, const char *test) {
     }
 }
 
-static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, fov_pool *pool) {
-    const fov_scan_options options = {.verify = true, .progress = scanning};
+static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, bool follow_links, fov_pool *pool) {
+    const fov_scan_options options = {.verify = true, .follow_links = follow_links, .progress = scanning};
     FOV_TRY(fov_index_scan_labelled(index, folder, min_per_class, &options, pool));
     for (size_t i = 0; i < fov_index_bad_count(*index); i++) {
         const fov_bad_file *bad = fov_index_bad(*index, i);
@@ -229,8 +231,8 @@ static fov_status probe(const probe_options *o, const fov_common_options *common
     FOV_TRY_GOTO(status, done, check_json(o->json));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)o->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, o->weights, o->backbone, (size_t)o->image_size, pool));
-    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, pool));
-    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, pool));
+    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, o->follow_links, pool));
+    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, o->follow_links, pool));
     warn_same_folder(o->train, o->test);
     FOV_TRY_GOTO(status, done, fov_probe(&report, encoder, train, test, &settings, pool));
     FOV_TRY_GOTO(status, done, deliver(o, &report, common));
@@ -263,7 +265,6 @@ static int run(int argc, char **argv) {
             status = probe(&options, &common);
         }
         code = fov_exit_status(status);
-        code = status == FOV_E_FORMAT || status == FOV_E_UNSUPPORTED || status == FOV_E_LIMIT ? 3 : code; /* damaged or foreign weights are bad data */
     }
     fov_options_free(set);
     fov_mem_free(words);

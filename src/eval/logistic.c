@@ -1,5 +1,6 @@
 /* The fit and its predictions. L-BFGS (Liu and Nocedal, 1989, through libLBFGS) because the problem is smooth and convex and has too many
- * unknowns for Newton: unlike gradient descent it has no learning rate to sweep, so that two feature sources are compared and not two tunings. */
+ * unknowns for Newton: unlike gradient descent it has no learning rate to sweep, so that two feature sources are compared and not two tunings.
+ * It works on variables in which the curvature is even (see deflation.c), but what ends it is the slope in terms of the weights. */
 #include "eval/logistic.h"
 
 #include <lbfgs.h>
@@ -7,6 +8,7 @@
 #include <math.h>
 
 #include "base/checked.h"
+#include "eval/deflation.h"
 #include "eval/logistic_loss.h"
 
 enum {
@@ -33,25 +35,51 @@ void fov_logistic_clear(fov_logistic *model) {
     *model = (fov_logistic){0};
 }
 
-static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsfloatval_t *g, const int n, const lbfgsfloatval_t step) {
-    (void)n;
-    (void)step;
-    return fov_logistic_evaluate(instance, x, g);
-}
-
 typedef struct fit_state {
-    fov_logistic_problem problem; /* first: evaluate takes it for the whole */
+    fov_logistic_problem problem;
+    fov_deflation deflation;
+    double *variable; /* what L-BFGS moves: weights in other variables, then biases */
+    double *weight;   /* weights and biases at the last evaluation */
+    double *gradient; /* in terms of them */
+    double tolerance;
+    double slope; /* norm of that gradient over max(1, norm of the parameters) */
     int iterations;
-    double slope; /* norm of the gradient over max(1, norm of the parameters) */
 } fit_state;
 
+/* Weights change, biases stay. */
+static void change_variables(fit_state *state, double *to, const double *from, bool inverse) {
+    const size_t weights = state->problem.classes * state->problem.width;
+    fov_deflation_apply(&state->deflation, to, from, inverse);
+    for (size_t k = weights; k < weights + state->problem.classes; k++) {
+        to[k] = from[k];
+    }
+}
+
+static double norm(const double *x, size_t count) {
+    double square = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        square += x[i] * x[i];
+    }
+    return sqrt(square);
+}
+
+static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsfloatval_t *g, const int n, const lbfgsfloatval_t step) {
+    (void)step;
+    fit_state *state = instance;
+    change_variables(state, state->weight, x, false);
+    const double loss = fov_logistic_evaluate(&state->problem, state->weight, state->gradient);
+    state->slope = norm(state->gradient, (size_t)n) / fmax(1.0, norm(state->weight, (size_t)n));
+    change_variables(state, g, state->gradient, false);
+    return loss;
+}
+
+/* After the evaluation of the point that the line search took. */
 static int note_iteration(void *instance, const lbfgsfloatval_t *x, const lbfgsfloatval_t *g, const lbfgsfloatval_t fx, const lbfgsfloatval_t xnorm,
                            const lbfgsfloatval_t gnorm, const lbfgsfloatval_t step, int n, int k, int ls) {
-    (void)x, (void)g, (void)fx, (void)step, (void)n, (void)ls;
+    (void)x, (void)g, (void)fx, (void)xnorm, (void)gnorm, (void)step, (void)n, (void)ls;
     fit_state *state = instance;
     state->iterations = k;
-    state->slope = gnorm / fmax(1.0, xnorm);
-    return 0;
+    return state->slope <= state->tolerance ? LBFGS_STOP : 0;
 }
 
 /* What libLBFGS returned. A line search that finds no lower point where the slope is small means that float sums are exhausted: libLBFGS has
@@ -88,27 +116,48 @@ static fov_status check_finite(const fov_logistic *model) {
     return FOV_OK;
 }
 
+static fov_status prepare(fit_state *state, const fov_logistic *model, const fov_real *x, const uint32_t *label, size_t count, double c,
+                          fov_pool *pool) {
+    const size_t unknowns = (model->width + 1) * model->classes;
+    FOV_TRY(fov_logistic_problem_init(&state->problem, x, label, count, model->width, model->classes, c, pool));
+    FOV_TRY(fov_deflation_init(&state->deflation, x, count, model->width, model->classes, pool));
+    /* the curvature of cross-entropy is about p (1 - p): that of a guess, since it falls where predictions get sure */
+    fov_deflation_set(&state->deflation, 1.0 / (double)model->classes, 1.0 / (c * (double)count));
+    state->variable = fov_mem_array(FOV_MEM_EVAL, unknowns + ROUNDING, sizeof *state->variable);
+    FOV_TRY_ALLOC(state->variable);
+    state->weight = fov_mem_array(FOV_MEM_EVAL, unknowns, sizeof *state->weight);
+    FOV_TRY_ALLOC(state->weight);
+    state->gradient = fov_mem_array(FOV_MEM_EVAL, unknowns, sizeof *state->gradient);
+    FOV_TRY_ALLOC(state->gradient);
+    change_variables(state, state->variable, model->parameters, true);
+    return FOV_OK;
+}
+
 fov_status fov_logistic_fit(fov_logistic *model, const fov_real *x, const uint32_t *label, size_t count, const fov_logistic_settings *settings,
                             fov_pool *pool, fov_logistic_result *result) {
     FOV_ASSERT(count > 0 && settings->c > 0.0);
-    fit_state state = {.slope = HUGE_VAL};
+    fit_state state = {.slope = HUGE_VAL, .tolerance = settings->tolerance};
     fov_status status = FOV_OK;
     bool converged = false;
-    FOV_TRY(fov_logistic_problem_init(&state.problem, x, label, count, model->width, model->classes, settings->c, pool));
+    FOV_TRY_GOTO(status, done, prepare(&state, model, x, label, count, settings->c, pool));
     lbfgs_parameter_t parameter;
     lbfgs_parameter_init(&parameter);
     parameter.m = MEMORY;
-    parameter.epsilon = settings->tolerance;
+    parameter.epsilon = 0.0; /* note_iteration decides */
     parameter.max_iterations = settings->max_iterations;
-    const int unknowns = (int)((model->width + 1) * model->classes);
-    const int code = lbfgs(unknowns, model->parameters, NULL, evaluate, note_iteration, &state, &parameter);
+    const int code = lbfgs((int)((model->width + 1) * model->classes), state.variable, NULL, evaluate, note_iteration, &state, &parameter);
     FOV_TRY_GOTO(status, done, judge(code, state.slope, &converged));
+    change_variables(&state, model->parameters, state.variable, false);
     FOV_TRY_GOTO(status, done, check_finite(model));
     if (result != NULL) {
         *result = (fov_logistic_result){.iterations = state.iterations, .converged = converged};
     }
 done:
     fov_logistic_problem_clear(&state.problem);
+    fov_deflation_clear(&state.deflation);
+    fov_mem_free(state.variable);
+    fov_mem_free(state.weight);
+    fov_mem_free(state.gradient);
     return status;
 }
 

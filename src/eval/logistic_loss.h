@@ -12,10 +12,10 @@ typedef struct fov_logistic_problem {
     fov_pool *pool;
     /* scratch */
     fov_real *weight;   /* [classes, width] */
-    fov_real *logits;   /* [count, classes], then residuals */
-    fov_real *gradient; /* [classes, width] */
-    double *loss;       /* [chunks] */
-    double *bias;       /* [chunks, classes] */
+    fov_real *logits;   /* [count, classes]; while evaluating, [classes, rows] for each block of rows, then residuals */
+    fov_real *gradient; /* [parts, classes, width] */
+    double *loss;       /* [parts] */
+    double *bias;       /* [parts, classes] */
     void *work;
 } fov_logistic_problem;
 

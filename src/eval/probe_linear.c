@@ -2,10 +2,12 @@
  *
  * C walks 1e-6, 1e-5, ... up to 1e3, from strong to weak regularisation; each fold keeps its model and goes on from it, since neighbouring problems
  * have neighbouring solutions. For each C the folds' held-out pictures together give one accuracy. Weak regularisation is where fits are slow
- * and, past the best C, where they are useless: past
- * C = 1e-3, two steps in a row that gain neither accuracy nor cross-entropy end the walk. The model of the chosen C is then fitted to all
- * training pictures from nothing. Each fold standardises by its own training part: the held-out part stays unseen in every respect. */
+ * and, past the best C, where they are useless: past C = 1e-3 the walk ends after two steps in a row that gain neither accuracy nor cross-entropy,
+ * or after one that does so and loses more than a standard error of the accuracy. The model of the chosen C is then fitted to all training
+ * pictures, from where the first fold stood at that C. Each fold standardises by its own training part: the held-out part stays unseen in every
+ * respect. */
 #include <math.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "eval/folds.h"
@@ -17,7 +19,7 @@ enum { MIN_TRIED = 4 };
 
 /* Fits of the walk only rank values of C; the final one is what is reported. */
 static const fov_logistic_settings walk_settings = {.tolerance = 1e-3, .max_iterations = 100};
-static const fov_logistic_settings final_settings = {.tolerance = 1e-5, .max_iterations = 1000};
+static const fov_logistic_settings final_settings = {.tolerance = 1e-4, .max_iterations = 1000};
 
 typedef struct fold_state {
     uint32_t *rows; /* [count]: those to fit first, then those held out */
@@ -34,6 +36,7 @@ typedef struct walk {
     uint32_t *label;     /* [count], in the same order */
     double *probability; /* [count, classes] */
     uint32_t *predicted; /* [count] */
+    fov_logistic start;  /* the first fold's model at the best C so far */
 } walk;
 
 static void tick(const fov_linear_task *task, size_t done, size_t total) {
@@ -91,6 +94,10 @@ static fov_status run_fold(walk *w, fold_state *fold, double c, size_t *correct,
     return FOV_OK;
 }
 
+static void copy_model(fov_logistic *to, const fov_logistic *from) {
+    memcpy(to->parameters, from->parameters, (from->width + 1) * from->classes * sizeof *from->parameters);
+}
+
 static fov_status choose(walk *w, fov_probe_choice *choice) {
     const fov_linear_task *t = w->task;
     size_t without_gain = 0;
@@ -109,8 +116,12 @@ static fov_status choose(walk *w, fov_probe_choice *choice) {
         choice->tried = g + 1;
         const double gain = choice->accuracy[g] - choice->accuracy[choice->best];
         const bool better = g == 0 || gain > 0.0 || (gain == 0.0 && choice->loss[g] < choice->loss[choice->best]);
-        without_gain = better || choice->loss[g] < lowest_loss ? 0 : without_gain + 1;
-        choice->best = better ? g : choice->best;
+        const double error = sqrt(choice->accuracy[choice->best] * (1.0 - choice->accuracy[choice->best]) / (double)t->count);
+        without_gain = better || choice->loss[g] < lowest_loss ? 0 : without_gain + (gain < -error ? 2 : 1);
+        if (better) {
+            choice->best = g;
+            copy_model(&w->start, &w->fold[0].model);
+        }
         lowest_loss = fmin(lowest_loss, choice->loss[g]);
     }
     return FOV_OK;
@@ -127,6 +138,7 @@ static fov_status fit_all(walk *w, fov_probe_choice *choice, uint32_t *predicted
     settings.c = choice->c[choice->best];
     FOV_TRY_GOTO(status, done, fov_scaler_init(&scaler, t->train, NULL, t->count, t->width, t->pool));
     FOV_TRY_GOTO(status, done, fov_logistic_init(&model, t->width, t->classes));
+    copy_model(&model, &w->start);
     test = fov_mem_array(FOV_MEM_EVAL, t->test_count * t->width, sizeof *test);
     if (test == NULL) {
         status = fov_forward_at(__FILE__, __LINE__, FOV_E_NOMEM);
@@ -159,6 +171,7 @@ fov_status fov_probe_linear(const fov_linear_task *task, fov_probe_choice *choic
         status = fov_forward_at(__FILE__, __LINE__, FOV_E_NOMEM);
         goto done;
     }
+    FOV_TRY_GOTO(status, done, fov_logistic_init(&w.start, task->width, task->classes));
     FOV_TRY_GOTO(status, done, prepare(&w));
     FOV_TRY_GOTO(status, done, choose(&w, choice));
     FOV_TRY_GOTO(status, done, fit_all(&w, choice, predicted));
@@ -168,6 +181,7 @@ done:
         fov_scaler_clear(&fold[f].scaler);
         fov_logistic_clear(&fold[f].model);
     }
+    fov_logistic_clear(&w.start);
     fov_mem_free(w.x);
     fov_mem_free(w.label);
     fov_mem_free(w.predicted);

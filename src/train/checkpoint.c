@@ -309,6 +309,11 @@ fov_status fov_checkpoint_load(const char *dir, fov_session *session, fov_checkp
         loaded = status == FOV_OK;
         fov_mem_free(path);
     }
+    if (status == FOV_E_FORMAT) {
+        const bool others = strict && steps.count > 1;
+        status = fov_fail_prefix(status, others ? "without --strict-resume an older checkpoint is used"
+                                                : "no checkpoint can be read; a new run can begin with this one's weights by --init");
+    }
     fov_mem_free(steps.step);
     return status;
 }

@@ -39,6 +39,7 @@ const fov_option fov_pretrain_options[] = {
     {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
     {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 1e-9, .max = 1.0, .resumable = true},
     {SWITCH("verify", verify, "decode every picture once before the first step"), .fallback = "true", .resumable = true},
+    {SWITCH("follow-links", follow_links, "go into folders that are symbolic links"), .fallback = "false"},
     {WHOLE("save-every", save_every, "N", "steps between checkpoints; every two minutes if not given"), .min = 1, .max = 1e9, .resumable = true},
     {WHOLE("log-every", log_every, "N", "steps between lines of metrics.jsonl"), .fallback = "1", .min = 1, .max = 1e9, .resumable = true},
     {WHOLE("keep", keep, "N", "checkpoints that stay"), .fallback = "2", .min = 2, .max = 1e6, .resumable = true},

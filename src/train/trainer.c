@@ -45,6 +45,7 @@ static fov_status scan(trainer *t, const char *const *data, size_t data_count) {
     t->setup.decode.alpha = strcmp(alpha, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(alpha, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE;
     const fov_scan_options options = {.decode = t->setup.decode,
                                       .verify = s->verify,
+                                      .follow_links = s->follow_links,
                                       .max_bad = s->max_bad,
                                       .progress = t->observer->scanning,
                                       .context = t->observer->context};
@@ -184,12 +185,14 @@ static fov_status begin(trainer *t, const char *const *data, size_t data_count) 
 
 /* ---- saving ---- */
 
+static fov_status write_state(trainer *t) {
+    FOV_TRY(fov_checkpoint_save(t->run.checkpoints, t->session, &t->state, (size_t)t->setup.settings->keep));
+    return fov_finish_weights(&t->setup, t->session, &t->state, t->run.weights);
+}
+
 static fov_status save(trainer *t) {
     t->last_save = fov_clock_seconds();
-    fov_status status = fov_checkpoint_save(t->run.checkpoints, t->session, &t->state, (size_t)t->setup.settings->keep);
-    if (status == FOV_OK) {
-        status = fov_finish_weights(&t->setup, t->session, &t->state, t->run.weights);
-    }
+    const fov_status status = write_state(t);
     if (status == FOV_OK) {
         t->failed_saves = 0;
         return FOV_OK;
@@ -209,8 +212,7 @@ static fov_status save_if_due(trainer *t) {
 
 /* The last save has no "later": it must succeed. */
 static fov_status save_now(trainer *t) {
-    t->failed_saves = FAILED_SAVES_LIMIT - 1;
-    const fov_status status = save(t);
+    const fov_status status = write_state(t);
     return status == FOV_OK ? FOV_OK : fov_fail_prefix(status, "the run could not be saved at step %" PRIu64, t->state.step);
 }
 

@@ -19,7 +19,7 @@ typedef struct fov_pretrain_settings {
     const char *alpha;     /* "white", "black", "drop" */
     const char *config;    /* file of settings; what the command line says is stronger */
     double max_bad;
-    bool resume, strict_resume, verify;
+    bool resume, strict_resume, verify, follow_links;
 } fov_pretrain_settings;
 
 extern const fov_option fov_pretrain_options[];

@@ -95,6 +95,17 @@ head -c 5000 backbone.safetensors >short.safetensors
 refused 3 'short.safetensors' export --weights short.safetensors --out x.safetensors
 [ ! -e x.safetensors ] || fail "a refused export left a file"
 
+# standard output that cannot be written is a failure; closed, it must not lend its number to a file
+status=0
+"$fovea" list >/dev/full 2>err || status=$?
+[ "$status" -eq 4 ] && grep -q 'standard output' err || fail "list to a full device ended with $status"
+"$fovea" embed --weights run pictures --out open.npy -q >/dev/null
+"$fovea" embed --weights run pictures --out closed.npy -q >&-
+cmp open.npy closed.npy || fail "what was printed went into the features"
+# features that cannot be written leave no paths behind
+FOVEA_FAIL_IO=write:2+:ENOSPC "$fovea" embed --weights run pictures --out none.npy -q 2>err && fail "a full disk went unnoticed"
+[ ! -e none.npy ] && [ ! -e none.tsv ] || fail "a failed embed left a file"
+
 for command in embed export; do
     "$fovea" help "$command" | grep -q -- --weights || fail "help $command does not name --weights"
 done
