@@ -4,15 +4,15 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/setup.sh"
 fovea="$root/build/release/fovea"
-pictures="$root/samples/clipart"
-run="$root/build/quickstart"
+cd "$root"
+run=build/quickstart
 rm -rf "$run" # our own earlier result; fovea itself never overwrites a run
 
-say() { printf '\n$ fovea %s\n' "$*"; }
+say() {
+    printf '\n$ fovea %s\n' "$*"
+    "$fovea" "$@"
+}
 
-say pretrain samples/clipart/train --out build/quickstart --image-size 32 --epochs 40
-"$fovea" pretrain "$pictures/train" --out "$run" --image-size 32 --epochs 40
-say probe --weights build/quickstart --train samples/clipart/train --test samples/clipart/test
-"$fovea" probe --weights "$run" --train "$pictures/train" --test "$pictures/test"
-say export --weights build/quickstart --out build/quickstart/clipart.safetensors
-"$fovea" export --weights "$run" --out "$run/clipart.safetensors"
+say pretrain samples/clipart/train --out "$run" --image-size 64 --epochs 20
+say probe --weights "$run" --train samples/clipart/train --test samples/clipart/test
+say export --weights "$run" --out "$run/clipart.safetensors"

@@ -1,5 +1,6 @@
 /* The program `fovea`: finds the command and hands over. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +77,12 @@ static void hold_standard_streams(void) {
     }
 }
 
+/* `fovea help | head` reads what it wants and goes: not a failure. */
+static bool reader_left(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write with a message, not a silent death in the middle of a run */
     hold_standard_streams();
@@ -85,7 +92,7 @@ int main(int argc, char **argv) {
     }
     const int code = run(argc, argv);
     const bool failed = fflush(stdout) != 0;
-    if ((failed || ferror(stdout) != 0) && code == 0) {
+    if ((failed || ferror(stdout) != 0) && code == 0 && !reader_left()) {
         return fov_exit_status(FOV_FAIL(FOV_E_IO, "standard output: what was printed could not be written"));
     }
     return code;

@@ -107,6 +107,6 @@ FOVEA_FAIL_IO=write:2+:ENOSPC "$fovea" embed --weights run pictures --out none.n
 [ ! -e none.npy ] && [ ! -e none.tsv ] || fail "a failed embed left a file"
 
 for command in embed export; do
-    "$fovea" help "$command" | grep -q -- --weights || fail "help $command does not name --weights"
+    "$fovea" help "$command" | grep -- --weights >/dev/null || fail "help $command does not name --weights"
 done
 echo "embed and export do what they say"

@@ -66,13 +66,13 @@ strict=(-Wall -Wextra -Wpedantic -Werror)
 
 cc -std=c11 "${strict[@]}" "$place/use.c" -o "$place/c_shared" $(pkg-config --cflags --libs fovea)
 check "C, shared library" env LD_LIBRARY_PATH="$libdir" "$place/c_shared"
-readelf -d "$place/c_shared" | grep -q 'NEEDED.*libfovea\.so\.' || fail "the program is not linked with libfovea.so"
+readelf -d "$place/c_shared" | grep "NEEDED.*libfovea[.]so[.]" >/dev/null || fail "the program is not linked with libfovea.so"
 
 mkdir "$place/static"
 cp "$libdir/libfovea.a" "$place/static/" # alone, so that the linker has no choice
 cc -std=c11 "${strict[@]}" "$place/use.c" -o "$place/c_static" -L"$place/static" $(pkg-config --static --cflags --libs fovea)
 check "C, static library" "$place/c_static"
-if readelf -d "$place/c_static" | grep -q 'NEEDED.*libfovea'; then fail "the static program wants libfovea.so"; fi
+if readelf -d "$place/c_static" | grep "NEEDED.*libfovea" >/dev/null; then fail "the static program wants libfovea.so"; fi
 
 if command -v c++ >/dev/null; then
     c++ -std=c++11 "${strict[@]}" "$place/use.cpp" -o "$place/cpp" $(pkg-config --cflags --libs fovea)
