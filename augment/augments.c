@@ -3,7 +3,7 @@
 
 #include "augment/augment.h"
 #include "base/checked.h"
-#include "base/text.h"
+#include "base/registry.h"
 
 #define FOV_ENTRY(name) extern const fov_augment fov_augment_##name;
 #include "augments.inc"
@@ -19,16 +19,7 @@ static const fov_augment *const augments[] = {
 
 const char *const fov_interpolation_names[] = {"bilinear", "bicubic", NULL};
 
-const fov_augment *fov_augment_at(size_t index) { return index < AUGMENT_COUNT ? augments[index] : NULL; }
-
-const fov_augment *fov_augment_named(const char *name) {
-    for (size_t i = 0; i < AUGMENT_COUNT; i++) {
-        if (strcmp(augments[i]->name, name) == 0) {
-            return augments[i];
-        }
-    }
-    return NULL;
-}
+FOV_REGISTRY_LOOKUP(augment, augments)
 
 const char *fov_augment_nearest(const char *name, bool first) {
     const char *names[AUGMENT_COUNT];

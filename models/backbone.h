@@ -42,6 +42,7 @@ typedef struct fov_backbone {
 
 const fov_backbone *fov_backbone_at(size_t index);          /* NULL past the end */
 const fov_backbone *fov_backbone_named(const char *name);   /* NULL if unknown */
+FOV_MUST_USE fov_status fov_backbone_find(const char *name, const fov_backbone **found); /* names the nearest if unknown */
 
 /* Reads "resnet18", "vit_tiny", "vit_tiny/8" (patch after the slash) and fills the spec: image_size as given, small_stem false. A patch that
  * is not named follows the image size: 4 up to 48 px, 8 up to 128 px, else 16. Unknown names fail with the nearest valid one, and so does a

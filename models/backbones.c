@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/registry.h"
 #include "models/backbone.h"
 
 #define FOV_ENTRY(name) extern const fov_backbone fov_backbone_##name;
@@ -17,30 +17,8 @@ static const fov_backbone *const backbones[] = {
 #undef FOV_ENTRY
 };
 
-#define BACKBONE_COUNT (sizeof backbones / sizeof backbones[0])
-
-const fov_backbone *fov_backbone_at(size_t index) { return index < BACKBONE_COUNT ? backbones[index] : NULL; }
-
-const fov_backbone *fov_backbone_named(const char *name) {
-    for (size_t i = 0; i < BACKBONE_COUNT; i++) {
-        if (strcmp(backbones[i]->name, name) == 0) {
-            return backbones[i];
-        }
-    }
-    return NULL;
-}
-
-static fov_status unknown_backbone(const char *name) {
-    const char *names[BACKBONE_COUNT];
-    for (size_t i = 0; i < BACKBONE_COUNT; i++) {
-        names[i] = backbones[i]->name;
-    }
-    const char *nearest = fov_nearest_name(name, names, BACKBONE_COUNT);
-    if (nearest != NULL) {
-        return FOV_FAIL(FOV_E_INVALID, "there is no backbone '%s'; did you mean '%s'?", name, nearest);
-    }
-    return FOV_FAIL(FOV_E_INVALID, "there is no backbone '%s'; 'fovea list' names them all", name);
-}
+FOV_REGISTRY_LOOKUP(backbone, backbones)
+FOV_REGISTRY_FIND(backbone, "backbone", "fovea list", backbones)
 
 /* About the 196 tokens of a 224 px picture in 16 px patches, or fewer: shorter patches on smaller pictures. */
 static size_t default_patch(size_t image_size) { return image_size <= 48 ? 4 : image_size <= 128 ? 8 : 16; }
@@ -57,15 +35,13 @@ fov_status fov_backbone_parse(const char *text, size_t image_size, fov_backbone_
     char name[64];
     const char *slash = strchr(text, '/');
     const size_t length = slash == NULL ? strlen(text) : (size_t)(slash - text);
+    const fov_backbone *backbone = NULL;
     if (length == 0 || length >= sizeof name) {
-        return unknown_backbone(text);
+        return fov_backbone_find(text, &backbone);
     }
     memcpy(name, text, length);
     name[length] = '\0';
-    const fov_backbone *backbone = fov_backbone_named(name);
-    if (backbone == NULL) {
-        return unknown_backbone(name);
-    }
+    FOV_TRY(fov_backbone_find(name, &backbone));
     *spec = (fov_backbone_spec){.backbone = backbone, .image_size = image_size, .channels = 3};
     const bool has_patches = (backbone->gives & FOV_GIVES_TOKENS) != 0;
     if (slash != NULL && !has_patches) {

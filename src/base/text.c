@@ -215,3 +215,11 @@ void fov_format_bytes(double bytes, char *text, size_t size) {
     }
     (void)snprintf(text, size, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
 }
+
+fov_status fov_fail_unknown(const char *kind, const char *name, const char *const *names, size_t count, const char *list) {
+    const char *nearest = fov_nearest_name(name, names, count);
+    if (nearest != NULL) {
+        return FOV_FAIL(FOV_E_INVALID, "there is no %s '%s'; did you mean '%s'?", kind, name, nearest);
+    }
+    return FOV_FAIL(FOV_E_INVALID, "there is no %s '%s'; '%s' names them all", kind, name, list);
+}

@@ -24,6 +24,8 @@ int fov_utf8_valid(const void *bytes, size_t count);
 unsigned fov_edit_distance(const char *a, const char *b);
 /* Nearest of `count` names within distance max(2, length / 3), and less than a name's length; NULL if none is near. */
 const char *fov_nearest_name(const char *name, const char *const *names, size_t count);
+/* FOV_E_INVALID: "there is no KIND 'NAME'; did you mean 'NEAREST'?", or, when none is near, "...; 'LIST' names them all". */
+fov_status fov_fail_unknown(const char *kind, const char *name, const char *const *names, size_t count, const char *list);
 
 /* "1,234,567" and "12.3 MB"; text holds at least 32 bytes. */
 void fov_format_count(unsigned long long n, char *text, size_t size);

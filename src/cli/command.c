@@ -6,6 +6,7 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/registry.h"
 #include "cli/terminal.h"
 
 #define FOV_ENTRY(name) extern const fov_command fov_command_##name;
@@ -25,16 +26,8 @@ static const fov_option common_table[] = {
     {.name = NULL},
 };
 
-const fov_command *fov_command_at(size_t index) { return index < sizeof commands / sizeof commands[0] ? commands[index] : NULL; }
-
-const fov_command *fov_command_named(const char *name) {
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(commands[i]->name, name) == 0) {
-            return commands[i];
-        }
-    }
-    return NULL;
-}
+FOV_REGISTRY_LOOKUP(command, commands)
+FOV_REGISTRY_FIND(command, "command", "fovea help", commands)
 
 int fov_exit_status(fov_status status) {
     if (status == FOV_OK) {
@@ -82,14 +75,22 @@ static bool asks_for_help(int argc, char **argv) {
     return false;
 }
 
+static fov_status add_tables(const fov_command *command, fov_option_set *set, void *fields, int argc, char **argv) {
+    if (command->options != NULL) {
+        return command->options(set, argc, argv);
+    }
+    return command->table == NULL ? FOV_OK : fov_options_add(set, command->heading, command->table, fields);
+}
+
 int fov_command_help(const fov_command *command, int argc, char **argv) {
     fov_common_options common = {0};
     fov_option_set *set = NULL;
     fov_text text;
     fov_text_init(&text);
-    fov_status status = fov_options_new(&set);
-    if (status == FOV_OK && command->options != NULL) {
-        status = command->options(set, argc, argv);
+    void *fields = fov_mem_zalloc(FOV_MEM_BASE, command->fields_size);
+    fov_status status = fields == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    if (status == FOV_OK) {
+        status = add_tables(command, set, fields, argc, argv);
     }
     if (status == FOV_OK) {
         status = fov_options_add(set, "General", common_table, &common);
@@ -101,6 +102,7 @@ int fov_command_help(const fov_command *command, int argc, char **argv) {
     }
     fov_text_clear(&text);
     fov_options_free(set);
+    fov_mem_free(fields);
     return fov_exit_status(status);
 }
 
@@ -122,31 +124,36 @@ int fov_command_parse(const fov_command *command, fov_option_set *set, fov_commo
     return -1;
 }
 
-static fov_status run_body(const fov_command *command, const fov_common_options *common, const char *const *words, size_t count, size_t most,
-                           fov_command_body body) {
-    if (count > most) {
-        return FOV_FAIL(FOV_E_INVALID, "%s: there is one word too many: '%s'", command->name, words[most]);
+static fov_status run_body(const fov_command *command, const void *fields, const fov_common_options *common, const char *const *words,
+                           size_t count) {
+    if (count > command->most_words) {
+        return FOV_FAIL(FOV_E_INVALID, "%s: there is one word too many: '%s'", command->name, words[command->most_words]);
     }
-    return body(common, words, count);
+    return command->body(fields, common, words, count);
 }
 
-int fov_command_main(const fov_command *command, int argc, char **argv, size_t most_words, fov_command_body body) {
+int fov_command_run(const fov_command *command, int argc, char **argv) {
+    if (command->body == NULL) {
+        return command->run(argc, argv);
+    }
     fov_option_set *set = NULL;
     fov_common_options common = {0};
     const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
+    void *fields = fov_mem_zalloc(FOV_MEM_BASE, command->fields_size);
     size_t count = 0;
-    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
-    if (status == FOV_OK && command->options != NULL) {
-        status = command->options(set, argc, argv);
+    fov_status status = words == NULL || fields == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    if (status == FOV_OK) {
+        status = add_tables(command, set, fields, argc, argv);
     }
     int code = fov_exit_status(status);
     if (status == FOV_OK) {
         code = fov_command_parse(command, set, &common, argc, argv, words, &count, false);
     }
     if (code == -1) {
-        code = fov_exit_status(run_body(command, &common, words, count, most_words, body));
+        code = fov_exit_status(run_body(command, fields, &common, words, count));
     }
     fov_options_free(set);
+    fov_mem_free(fields);
     fov_mem_free(words);
     return code;
 }

@@ -34,13 +34,7 @@ static const fov_option table[] = {
     {.name = NULL},
 };
 
-static fov_status tables(fov_option_set *set, int argc, char **argv) {
-    (void)argc, (void)argv;
-    static settings fields;
-    return fov_options_add(set, "Embedding", table, &fields);
-}
-
-static int run(int argc, char **argv);
+static fov_status embed(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count);
 
 const fov_command fov_command_embed = {
     .name = "embed",
@@ -50,8 +44,11 @@ const fov_command fov_command_embed = {
                "gets one row for each picture, float32; FILE.tsv one line with its path, in the\n"
                "same order. Pictures that cannot be read are left out and listed in\n"
                "FILE.bad.tsv.\n\n",
-    .run = run,
-    .options = tables,
+    .heading = "Embedding",
+    .table = table,
+    .fields_size = sizeof(settings),
+    .most_words = SIZE_MAX,
+    .body = embed,
 };
 
 /* The files that are written, from FILE.npy. */
@@ -153,20 +150,22 @@ done:
     return status;
 }
 
-static fov_status embed(const settings *s, const char *const *data, size_t count) {
+static fov_status embed(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
+    (void)common;
+    const settings *s = fields;
     fov_pool *pool = NULL;
     fov_encoder *encoder = NULL;
     fov_index *index = NULL;
     outputs out = {0};
     fov_status status = FOV_OK;
-    if (s->weights == NULL || s->out == NULL || count == 0) {
+    if (s->weights == NULL || s->out == NULL || word_count == 0) {
         return FOV_FAIL(FOV_E_INVALID, "embed needs %s",
                         s->weights == NULL ? "--weights RUN or --weights FILE.safetensors" : s->out == NULL ? "--out FILE.npy" : "a folder or picture files");
     }
     FOV_TRY_GOTO(status, done, check_outputs(s, &out));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, s->weights, s->backbone, (size_t)s->image_size, pool));
-    FOV_TRY_GOTO(status, done, scan(s, data, count, pool, &index));
+    FOV_TRY_GOTO(status, done, scan(s, words, word_count, pool, &index));
     FOV_TRY_GOTO(status, done, embed_index(s, encoder, index, &out));
 done:
     fov_index_free(index);
@@ -175,26 +174,4 @@ done:
     fov_mem_free(out.paths);
     fov_mem_free(out.bad);
     return status;
-}
-
-static int run(int argc, char **argv) {
-    fov_option_set *set = NULL;
-    settings s = {0};
-    fov_common_options common = {0};
-    const char **data = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *data);
-    size_t count = 0;
-    fov_status status = data == NULL ? FOV_E_NOMEM : fov_options_new(&set);
-    if (status == FOV_OK) {
-        status = fov_options_add(set, "Embedding", table, &s);
-    }
-    int code = fov_exit_status(status);
-    if (status == FOV_OK) {
-        code = fov_command_parse(&fov_command_embed, set, &common, argc, argv, data, &count, false);
-    }
-    if (code == -1) {
-        code = fov_exit_status(embed(&s, data, count));
-    }
-    fov_options_free(set);
-    fov_mem_free(data);
-    return code;
 }

@@ -27,13 +27,7 @@ static const fov_option table[] = {
     {.name = NULL},
 };
 
-static fov_status tables(fov_option_set *set, int argc, char **argv) {
-    (void)argc, (void)argv;
-    static settings fields;
-    return fov_options_add(set, "Export", table, &fields);
-}
-
-static int run(int argc, char **argv);
+static fov_status export_weights(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count);
 
 const fov_command fov_command_export = {
     .name = "export",
@@ -42,8 +36,11 @@ const fov_command fov_command_export = {
     .details = "Names and shapes are torchvision's (ResNet) or timm's (ViT); load the file with\n"
                "safetensors and load_state_dict. Backbone, preprocessing and origin stand in its\n"
                "metadata. The file is read back, and the largest difference is printed.\n\n",
-    .run = run,
-    .options = tables,
+    .heading = "Export",
+    .table = table,
+    .fields_size = sizeof(settings),
+    .most_words = SIZE_MAX,
+    .body = export_weights,
 };
 
 static void print_result(const settings *s, const fov_encoder *encoder, const fov_export_result *result, double features) {
@@ -75,13 +72,18 @@ done:
     return status;
 }
 
-static fov_status export_weights(const settings *s) {
+static fov_status export_weights(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
+    (void)common;
+    const settings *s = fields;
     fov_pool *pool = NULL;
     fov_encoder *encoder = NULL;
     fov_export_result result = {0};
     double features = 0.0;
     size_t count = 0;
     fov_status status = FOV_OK;
+    if (word_count > 0) {
+        return FOV_FAIL(FOV_E_INVALID, "export takes options only, got '%s'; did you mean --weights %s?", words[0], words[0]);
+    }
     if (s->weights == NULL || s->out == NULL) {
         return FOV_FAIL(FOV_E_INVALID, "export needs %s", s->weights == NULL ? "--weights RUN or --weights FILE.safetensors" : "--out FILE.safetensors");
     }
@@ -97,27 +99,4 @@ done:
     fov_encoder_free(encoder);
     fov_pool_free(pool);
     return status;
-}
-
-static int run(int argc, char **argv) {
-    fov_option_set *set = NULL;
-    settings s = {0};
-    fov_common_options common = {0};
-    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
-    size_t count = 0;
-    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
-    if (status == FOV_OK) {
-        status = fov_options_add(set, "Export", table, &s);
-    }
-    int code = fov_exit_status(status);
-    if (status == FOV_OK) {
-        code = fov_command_parse(&fov_command_export, set, &common, argc, argv, words, &count, false);
-    }
-    if (code == -1) {
-        code = fov_exit_status(count > 0 ? FOV_FAIL(FOV_E_INVALID, "export takes options only, got '%s'; did you mean --weights %s?", words[0], words[0])
-                                         : export_weights(&s));
-    }
-    fov_options_free(set);
-    fov_mem_free(words);
-    return code;
 }

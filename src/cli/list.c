@@ -7,14 +7,14 @@
 #include "objectives/objective.h"
 #include "train/optimizer.h"
 
-static int run(int argc, char **argv);
+static fov_status list(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count);
 
 const fov_command fov_command_list = {
     .name = "list",
     .usage = "",
     .summary = "methods, backbones, view steps and optimizers by name",
     .details = "Prints every name that --method, --backbone, --views and --optimizer take.\n\n",
-    .run = run,
+    .body = list,
 };
 
 static void heading(const char *text) { (void)printf("%s%s%s\n", fov_terminal_bold(), text, fov_terminal_plain()); }
@@ -38,12 +38,8 @@ static void print_all(void) {
     }
 }
 
-static fov_status list(const fov_common_options *common, const char *const *words, size_t count) {
-    (void)common;
-    (void)words;
-    (void)count;
+static fov_status list(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
+    (void)fields, (void)common, (void)words, (void)word_count;
     print_all();
     return FOV_OK;
 }
-
-static int run(int argc, char **argv) { return fov_command_main(&fov_command_list, argc, argv, 0, list); }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/cpu.h"
-#include "base/text.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 
@@ -24,29 +23,14 @@ static void overview(FILE *out) {
                        "'fovea help COMMAND' tells more.\n");
 }
 
-static int unknown(const char *word) {
-    const char *names[32];
-    size_t count = 0;
-    for (; fov_command_at(count) != NULL && count < 32; count++) {
-        names[count] = fov_command_at(count)->name;
-    }
-    const char *nearest = fov_nearest_name(word, names, count);
-    (void)fprintf(stderr, "fovea: there is no command '%s'", word);
-    if (nearest != NULL) {
-        (void)fprintf(stderr, "; did you mean '%s'?\n", nearest);
-    } else {
-        (void)fputs("; 'fovea help' lists them\n", stderr);
-    }
-    return 2;
-}
-
 static int help(int argc, char **argv) {
     if (argc < 1) {
         overview(stdout);
         return 0;
     }
-    const fov_command *command = fov_command_named(argv[0]);
-    return command == NULL ? unknown(argv[0]) : fov_command_help(command, argc - 1, argv + 1);
+    const fov_command *command = NULL;
+    const fov_status status = fov_command_find(argv[0], &command);
+    return status != FOV_OK ? fov_exit_status(status) : fov_command_help(command, argc - 1, argv + 1);
 }
 
 static int run(int argc, char **argv) {
@@ -58,12 +42,12 @@ static int run(int argc, char **argv) {
     if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         return help(argc - 2, argv + 2);
     }
-    const fov_command *command = fov_command_named(word);
-    if (command == NULL) {
-        return unknown(word);
+    const fov_command *command = NULL;
+    fov_status status = fov_command_find(word, &command);
+    if (status == FOV_OK) {
+        status = fov_cpu_check();
     }
-    const fov_status status = fov_cpu_check();
-    return status != FOV_OK ? fov_exit_status(status) : command->run(argc - 2, argv + 2);
+    return status != FOV_OK ? fov_exit_status(status) : fov_command_run(command, argc - 2, argv + 2);
 }
 
 /* A file that is opened while a standard stream is closed gets its number, and what is printed would go into the file. */

@@ -32,15 +32,7 @@ static const fov_option table[] = {
     {.name = NULL},
 };
 
-static plan_options chosen; /* of this process's one command */
-
-static fov_status tables(fov_option_set *set, int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    return fov_options_add(set, "Plan", table, &chosen);
-}
-
-static int run(int argc, char **argv);
+static fov_status plan(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count);
 
 const fov_command fov_command_plan = {
     .name = "plan",
@@ -48,8 +40,10 @@ const fov_command fov_command_plan = {
     .summary = "show the operations, memory and cost of a training step",
     .details = "Plans one step of a method on a backbone, runs it on random pixels and prints\n"
                "each operation with its shape, place in memory, cost and time.\n\n",
-    .run = run,
-    .options = tables,
+    .heading = "Plan",
+    .table = table,
+    .fields_size = sizeof(plan_options),
+    .body = plan,
 };
 
 /* One batch of pixels that mean nothing. */
@@ -79,7 +73,7 @@ static fov_status noise_init(noise *n, const fov_session_options *o, size_t view
     return FOV_OK;
 }
 
-static fov_status measure(fov_session *session, const fov_session_options *o, size_t views) {
+static fov_status measure(const plan_options *p, fov_session *session, const fov_session_options *o, size_t views) {
     noise n;
     fov_status status = noise_init(&n, o, views);
     fov_step_result result;
@@ -88,11 +82,11 @@ static fov_status measure(fov_session *session, const fov_session_options *o, si
     }
     fov_plan_time(session->plan, true);
     const double begun = fov_clock_seconds();
-    for (int64_t i = 0; i < chosen.repeat && status == FOV_OK; i++) {
+    for (int64_t i = 0; i < p->repeat && status == FOV_OK; i++) {
         status = fov_session_step(session, &n.batch, 0.0, &result);
     }
     if (status == FOV_OK) {
-        const double seconds = (fov_clock_seconds() - begun) / (double)chosen.repeat;
+        const double seconds = (fov_clock_seconds() - begun) / (double)p->repeat;
         const fov_cost cost = fov_plan_cost(session->plan);
         (void)printf("one step: %.1f ms, %.1f images/s, %.1f GFLOP/s\n", 1e3 * seconds, (double)(views * o->batch_size) / seconds,
                      (cost.forward_flops + cost.backward_flops) / seconds * 1e-9);
@@ -102,14 +96,14 @@ static fov_status measure(fov_session *session, const fov_session_options *o, si
     return status;
 }
 
-static void print_plan(const fov_session *session) {
+static void print_plan(const plan_options *p, const fov_session *session) {
     char memory[32], parameters[32];
     fov_text text;
     fov_text_init(&text);
     const fov_cost cost = fov_plan_cost(session->plan);
     fov_format_bytes((double)fov_plan_bytes(session->plan), memory, sizeof memory);
     fov_format_count(fov_store_parameters(session->store), parameters, sizeof parameters);
-    if (chosen.steps) {
+    if (p->steps) {
         fov_plan_describe(session->plan, &text);
         (void)fputs(text.data == NULL ? "" : text.data, stdout);
     }
@@ -143,71 +137,55 @@ static fov_status objective_setup(const fov_objective *objective, fov_session_op
     return objective->check == NULL ? FOV_OK : objective->check(&context);
 }
 
-static fov_status show(const fov_objective *objective, fov_session_options *o, void *fields) {
+static fov_status show(const plan_options *p, const fov_objective *objective, fov_session_options *o, void *fields) {
     fov_session *session = NULL;
     fov_preprocess preprocess;
     size_t views = 0;
-    FOV_TRY(fov_backbone_parse(chosen.backbone, (size_t)chosen.image_size, &o->spec));
+    FOV_TRY(fov_backbone_parse(p->backbone, (size_t)p->image_size, &o->spec));
     if ((o->spec.backbone->gives & objective->needs) != objective->needs) {
-        return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s; 'fovea list' shows what there is", objective->name, chosen.backbone);
+        return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s; 'fovea list' shows what there is", objective->name, p->backbone);
     }
-    o->spec.small_stem = strcmp(chosen.stem, "cifar") == 0 && o->spec.patch == 0;
+    o->spec.small_stem = strcmp(p->stem, "cifar") == 0 && o->spec.patch == 0;
     fov_preprocess_default(o->spec.image_size, &preprocess);
     memcpy(o->mean, preprocess.mean, sizeof o->mean);
     memcpy(o->std, preprocess.std, sizeof o->std);
     FOV_TRY(objective_setup(objective, o, fields, &views));
     FOV_TRY(fov_session_new(&session, o));
-    fov_status status = chosen.repeat > 0 ? measure(session, o, views) : FOV_OK;
+    fov_status status = p->repeat > 0 ? measure(p, session, o, views) : FOV_OK;
     if (status == FOV_OK) {
-        print_plan(session);
+        print_plan(p, session);
     }
     fov_session_free(session);
     return status;
 }
 
-static fov_status unknown_method(void) {
-    const char *names[64];
-    size_t count = 0;
-    for (; fov_objective_at(count) != NULL && count < 64; count++) {
-        names[count] = fov_objective_at(count)->name;
-    }
-    const char *nearest = fov_nearest_name(chosen.method, names, count);
-    return FOV_FAIL(FOV_E_INVALID, "there is no method '%s'; %s%s%s", chosen.method, nearest == NULL ? "'fovea list' names them all" : "did you mean '",
-                    nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
-}
-
-static fov_status plan(const fov_common_options *common, const char *const *words, size_t count) {
-    (void)common;
-    (void)words;
-    (void)count;
-    const fov_objective *objective = fov_objective_named(chosen.method);
-    if (objective == NULL) {
-        return unknown_method();
-    }
+static fov_status plan(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
+    (void)common, (void)words, (void)word_count;
+    const plan_options *p = fields;
+    const fov_objective *objective = NULL;
+    FOV_TRY(fov_objective_find(p->method, &objective));
     fov_session_options o = {.objective = objective,
-                             .batch_size = (size_t)chosen.batch_size,
-                             .micro_batch = (size_t)chosen.batch_size,
-                             .plan = {.no_reuse = !chosen.reuse}};
+                             .batch_size = (size_t)p->batch_size,
+                             .micro_batch = (size_t)p->batch_size,
+                             .plan = {.no_reuse = !p->reuse}};
     fov_option_set *own = NULL;
-    void *fields = fov_mem_zalloc(FOV_MEM_TRAIN, objective->options_size + 1);
-    fov_status status = fields == NULL ? FOV_E_NOMEM : fov_options_new(&own);
+    void *own_fields = fov_mem_zalloc(FOV_MEM_TRAIN, objective->options_size + 1);
+    fov_status status = own_fields == NULL ? FOV_E_NOMEM : fov_options_new(&own);
     if (status == FOV_OK && objective->prepare != NULL) {
-        objective->prepare(fields);
+        objective->prepare(own_fields);
     }
     if (status == FOV_OK) {
-        status = fov_options_add(own, objective->name, objective->options, fields);
+        status = fov_options_add(own, objective->name, objective->options, own_fields);
     }
     if (status == FOV_OK) {
-        status = fov_pool_new(&o.pool, (unsigned)chosen.threads);
+        status = fov_pool_new(&o.pool, (unsigned)p->threads);
     }
     if (status == FOV_OK) {
-        o.objective_options = fields;
-        status = show(objective, &o, fields);
+        o.objective_options = own_fields;
+        status = show(p, objective, &o, own_fields);
     }
     fov_pool_free(o.pool);
     fov_options_free(own);
-    fov_mem_free(fields);
+    fov_mem_free(own_fields);
     return status;
 }
-
-static int run(int argc, char **argv) { return fov_command_main(&fov_command_plan, argc, argv, 0, plan); }

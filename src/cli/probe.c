@@ -34,14 +34,7 @@ static const fov_option table[] = {
     {.name = NULL},
 };
 
-static fov_status tables(fov_option_set *set, int argc, char **argv) {
-    static probe_options options;
-    (void)argc;
-    (void)argv;
-    return fov_options_add(set, "Probe", table, &options);
-}
-
-static int run(int argc, char **argv);
+static fov_status probe(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count);
 
 const fov_command fov_command_probe = {
     .name = "probe",
@@ -52,8 +45,11 @@ const fov_command fov_command_probe = {
                "neighbours - judge the frozen features of the weights, of random weights of the\n"
                "same backbone, and raw pixels. All intervals are 95 % bootstrap intervals over\n"
                "the test pictures.\n\n",
-    .run = run,
-    .options = tables,
+    .heading = "Probe",
+    .table = table,
+    .fields_size = sizeof(probe_options),
+    .most_words = SIZE_MAX,
+    .body = probe,
 };
 
 /* ---- the tables ---- */
@@ -221,13 +217,15 @@ static fov_status deliver(const probe_options *o, const fov_probe_report *report
     return status;
 }
 
-static fov_status probe(const probe_options *o, const fov_common_options *common) {
+static fov_status probe(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
+    const probe_options *o = fields;
     fov_pool *pool = NULL;
     fov_encoder *encoder = NULL;
     fov_index *train = NULL, *test = NULL;
     fov_probe_report report = {0};
     fov_status status = FOV_OK;
     const fov_probe_settings settings = {.seed = (uint64_t)o->seed, .k = (size_t)o->k, .progress = progress};
+    FOV_TRY_GOTO(status, done, check_options(o, words, word_count));
     FOV_TRY_GOTO(status, done, check_json(o->json));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)o->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, o->weights, o->backbone, (size_t)o->image_size, pool));
@@ -243,30 +241,4 @@ done:
     fov_encoder_free(encoder);
     fov_pool_free(pool);
     return status;
-}
-
-static int run(int argc, char **argv) {
-    fov_option_set *set = NULL;
-    probe_options options = {0};
-    fov_common_options common = {0};
-    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
-    size_t count = 0;
-    fov_status status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
-    if (status == FOV_OK) {
-        status = fov_options_add(set, "Probe", table, &options);
-    }
-    int code = fov_exit_status(status);
-    if (status == FOV_OK) {
-        code = fov_command_parse(&fov_command_probe, set, &common, argc, argv, words, &count, false);
-    }
-    if (code == -1) {
-        status = check_options(&options, words, count);
-        if (status == FOV_OK) {
-            status = probe(&options, &common);
-        }
-        code = fov_exit_status(status);
-    }
-    fov_options_free(set);
-    fov_mem_free(words);
-    return code;
 }

@@ -70,5 +70,6 @@ size_t fov_default_epochs(const fov_train_facts *facts, size_t samples);
 
 const fov_objective *fov_objective_at(size_t index);        /* NULL past the end */
 const fov_objective *fov_objective_named(const char *name); /* NULL if unknown */
+FOV_MUST_USE fov_status fov_objective_find(const char *name, const fov_objective **found); /* names the nearest if unknown */
 
 #endif

@@ -1,6 +1,5 @@
 /* The registry of objectives. */
-#include <string.h>
-
+#include "base/registry.h"
 #include "objectives/objective.h"
 
 #define FOV_ENTRY(name) extern const fov_objective fov_objective_##name;
@@ -13,18 +12,8 @@ static const fov_objective *const objectives[] = {
 #undef FOV_ENTRY
 };
 
-#define OBJECTIVE_COUNT (sizeof objectives / sizeof objectives[0])
-
-const fov_objective *fov_objective_at(size_t index) { return index < OBJECTIVE_COUNT ? objectives[index] : NULL; }
-
-const fov_objective *fov_objective_named(const char *name) {
-    for (size_t i = 0; i < OBJECTIVE_COUNT; i++) {
-        if (strcmp(objectives[i]->name, name) == 0) {
-            return objectives[i];
-        }
-    }
-    return NULL;
-}
+FOV_REGISTRY_LOOKUP(objective, objectives)
+FOV_REGISTRY_FIND(objective, "method", "fovea list", objectives)
 
 size_t fov_default_batch(const fov_train_facts *facts, size_t largest) {
     const size_t side = facts->spec->image_size;

@@ -40,6 +40,7 @@ typedef struct fov_optimizer {
 
 const fov_optimizer *fov_optimizer_at(size_t index);        /* NULL past the end */
 const fov_optimizer *fov_optimizer_named(const char *name); /* NULL if unknown */
+FOV_MUST_USE fov_status fov_optimizer_find(const char *name, const fov_optimizer **found); /* names the nearest if unknown */
 
 /* Momentum with the update's ratio: `apply` of sgd (ratio 1) and lars. Slot 0 is the momentum. */
 void fov_momentum_apply(const fov_update *update);

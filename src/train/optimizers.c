@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/memory.h"
+#include "base/registry.h"
 
 #define FOV_ENTRY(name) extern const fov_optimizer fov_optimizer_##name;
 #include "optimizers.inc"
@@ -17,19 +17,10 @@ static const fov_optimizer *const optimizers[] = {
 #undef FOV_ENTRY
 };
 
-#define OPTIMIZER_COUNT (sizeof optimizers / sizeof optimizers[0])
+FOV_REGISTRY_LOOKUP(optimizer, optimizers)
+FOV_REGISTRY_FIND(optimizer, "optimizer", "fovea list", optimizers)
+
 #define PIECE 32768 /* elements; 128 KiB of each block stay in L2 while a piece is worked on */
-
-const fov_optimizer *fov_optimizer_at(size_t index) { return index < OPTIMIZER_COUNT ? optimizers[index] : NULL; }
-
-const fov_optimizer *fov_optimizer_named(const char *name) {
-    for (size_t i = 0; i < OPTIMIZER_COUNT; i++) {
-        if (strcmp(optimizers[i]->name, name) == 0) {
-            return optimizers[i];
-        }
-    }
-    return NULL;
-}
 
 fov_status fov_optimizer_init(fov_optimizer_state *state, const fov_optimizer *optimizer, const fov_optimizer_settings *settings,
                               fov_store *store) {

@@ -29,36 +29,6 @@ static void choose_real(fov_setup *setup, const char *name, double *field, doubl
     }
 }
 
-/* ---- before the pictures are looked at ---- */
-
-static fov_status unknown(const char *kind, const char *name, const char *const *names, size_t count) {
-    const char *nearest = fov_nearest_name(name, names, count);
-    if (nearest != NULL) {
-        return FOV_FAIL(FOV_E_INVALID, "there is no %s '%s'; did you mean '%s'?", kind, name, nearest);
-    }
-    return FOV_FAIL(FOV_E_INVALID, "there is no %s '%s'; 'fovea list' names them all", kind, name);
-}
-
-static fov_status find_objective(fov_setup *setup) {
-    const char *names[64];
-    size_t count = 0;
-    for (; fov_objective_at(count) != NULL && count < 64; count++) {
-        names[count] = fov_objective_at(count)->name;
-    }
-    setup->objective = fov_objective_named(setup->settings->method);
-    return setup->objective != NULL ? FOV_OK : unknown("method", setup->settings->method, names, count);
-}
-
-static fov_status find_optimizer(fov_setup *setup) {
-    const char *names[16];
-    size_t count = 0;
-    for (; fov_optimizer_at(count) != NULL && count < 16; count++) {
-        names[count] = fov_optimizer_at(count)->name;
-    }
-    setup->optimizer = fov_optimizer_named(setup->settings->optimizer);
-    return setup->optimizer != NULL ? FOV_OK : unknown("optimizer", setup->settings->optimizer, names, count);
-}
-
 /* ---- a stored run ---- */
 
 static void stored_value(const fov_option_set *stored, const char *name, char *value, size_t size) {
@@ -174,7 +144,7 @@ static fov_status begin(fov_setup *setup, const char *config) {
     if (config != NULL) {
         FOV_TRY(read_stored(setup, config));
     }
-    FOV_TRY(find_objective(setup));
+    FOV_TRY(fov_objective_find(setup->settings->method, &setup->objective));
     if (config != NULL) {
         FOV_TRY(compare_stored(setup, config, false));
     }
@@ -385,7 +355,7 @@ fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
     if (is_open(setup, "optimizer")) {
         FOV_TRY(fov_options_set(setup->options, "optimizer", setup->proposed.optimizer, FOV_FROM_DATA));
     }
-    FOV_TRY(find_optimizer(setup));
+    FOV_TRY(fov_optimizer_find(setup->settings->optimizer, &setup->optimizer));
     resolve_optimisation(setup);
     FOV_TRY(resolve_views(setup));
     FOV_TRY(check_objective(setup));

@@ -39,6 +39,14 @@ fails() {
     grep -qF -- "$part" err.txt || fail "$* does not say '$part': $(cat err.txt)"
 }
 
+# refused STATUS 'part of the message' arguments...: fovea ends with that status, says that on standard error and prints no result.
+refused() {
+    local want=$1 part=$2
+    shift 2
+    fails "$want" "$part" "$fovea" "$@"
+    [ ! -s out.txt ] || fail "fovea $* wrote to standard output: $(cat out.txt)"
+}
+
 says() { # 'part': the command that failed last said this too
     grep -qF -- "$1" err.txt || fail "it does not say '$1': $(cat err.txt)"
 }

@@ -1,45 +1,15 @@
 #!/usr/bin/env bash
 # From a short run to features and an exported file, as a user does it, and the ways in which it is refused.
 # ctest: label=short timeout=300
-set -euo pipefail
+source "$(dirname "$0")/common.sh"
 
-fovea=$FOVEA_BIN
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-
-fail() {
-    echo "FAIL: $*"
-    exit 1
-}
-
-# refused STATUS "part of the message" arguments...: the program ends with that status and says that on standard error.
-refused() {
-    local want=$1 part=$2 code=0
-    shift 2
-    "$fovea" "$@" >out.txt 2>err.txt || code=$?
-    [ "$code" -eq "$want" ] || fail "fovea $* ended with $code, not $want: $(cat err.txt)"
-    grep -qF -- "$part" err.txt || fail "fovea $* does not say '$part': $(cat err.txt)"
-    [ ! -s out.txt ] || fail "fovea $* wrote to standard output"
-}
-
-# 32 x 32 pictures as PNG with stored (uncompressed) data need checksums; python3 of the system has them in zlib.
-make_pictures() { # folder count
-    python3 - "$1" "$2" <<'PY'
-import random, struct, sys, zlib, os
-folder, count = sys.argv[1], int(sys.argv[2])
-os.makedirs(folder, exist_ok=True)
-random.seed(5)
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-for i in range(count):
-    rows = b"".join(b"\0" + bytes(random.randrange(256) for _ in range(32 * 3)) for _ in range(32))
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    open(os.path.join(folder, "p%03d.png" % i), "wb").write(png)
-PY
-}
-
-make_pictures pictures 40
+pictures made 10 # four kinds of ten
+mkdir pictures
+number=0
+for picture in made/*/*.png; do
+    mv "$picture" "pictures/p$(printf %03d $number).png"
+    number=$((number + 1))
+done
 "$fovea" pretrain pictures --out run --image-size 32 --epochs 1 --batch-size 16 --quiet >/dev/null
 
 # ---- embed ----

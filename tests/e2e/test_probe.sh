@@ -2,35 +2,19 @@
 # The verdict as a user gets it: table, sentence and JSON after a short run, the same figures at any number of threads, and every wrong use
 # with its own message.
 # ctest: label=short timeout=300
-set -euo pipefail
+source "$(dirname "$0")/common.sh"
+make_pictures=$FOVEA_BUILD/tests/make_pictures
 
-fovea=$FOVEA_BIN
-pictures=$FOVEA_BUILD/tests/make_pictures
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-
-fail() {
-    echo "FAIL: $*"
-    exit 1
-}
-
-# refused STATUS "part of the message" arguments of probe...: ends with that status, says that on standard error, prints no result.
-refused() {
-    local want=$1 part=$2 code=0
-    shift 2
-    "$fovea" probe "$@" >out.txt 2>err.txt || code=$?
-    [ "$code" -eq "$want" ] || fail "fovea probe $* ended with $code, not $want: $(cat err.txt)"
-    grep -qF -- "$part" err.txt || fail "fovea probe $* does not say '$part': $(cat err.txt)"
-    [ ! -s out.txt ] || fail "fovea probe $* wrote to standard output: $(cat out.txt)"
+refused_probe() { # STATUS "part of the message" arguments of probe...
+    refused "$1" "$2" probe "${@:3}"
 }
 
 has() { # file pattern
     grep -qE -- "$2" "$1" || fail "$1 has no '$2': $(cat "$1")"
 }
 
-"$pictures" train 3 14 32 1
-"$pictures" test 3 10 32 2
+"$make_pictures" train 3 14 32 1
+"$make_pictures" test 3 10 32 2
 "$fovea" pretrain train --out run --image-size 32 --epochs 1 --batch-size 16 --seed 1 --quiet >/dev/null
 
 # ---- the result ----
@@ -79,38 +63,38 @@ has table.txt ' 29 test pictures'
 has said.txt 'warning: 1 bad files are left out, such as damaged/blue/0001.png'
 
 # ---- wrong use ----
-refused 2 'missing: --weights RUN|FILE, --train DIR, --test DIR'
-refused 2 'missing: --test DIR' --weights run --train train
-refused 2 "got 'test'" --weights run --train train test
-refused 2 "did you mean" --weight run --train train --test test
-refused 2 'nowhere' --weights nowhere --train train --test test
-refused 2 'nowhere' --weights run --train nowhere --test test
-refused 2 'nowhere' --weights run --train train --test nowhere
-refused 2 '31' --weights run --train train --test test --image-size 31x
-refused 2 'lower --k' --weights run --train train --test test --k 1000
-refused 2 'is a folder' --weights run --train train --test test --json test
-refused 2 'there' --weights run --train train --test test --json there/result.json
+refused_probe 2 'missing: --weights RUN|FILE, --train DIR, --test DIR'
+refused_probe 2 'missing: --test DIR' --weights run --train train
+refused_probe 2 "got 'test'" --weights run --train train test
+refused_probe 2 "did you mean" --weight run --train train --test test
+refused_probe 2 'nowhere' --weights nowhere --train train --test test
+refused_probe 2 'nowhere' --weights run --train nowhere --test test
+refused_probe 2 'nowhere' --weights run --train train --test nowhere
+refused_probe 2 '31' --weights run --train train --test test --image-size 31x
+refused_probe 2 'lower --k' --weights run --train train --test test --k 1000
+refused_probe 2 'is a folder' --weights run --train train --test test --json test
+refused_probe 2 'there' --weights run --train train --test test --json there/result.json
 
 mkdir empty
-refused 2 'empty' --weights run --train empty --test test
+refused_probe 2 'empty' --weights run --train empty --test test
 mkdir -p alone && cp -r train/blue alone
-refused 2 'at least two' --weights run --train alone --test test
+refused_probe 2 'at least two' --weights run --train alone --test test
 cp -r train thin && find thin/crimson -name '*.png' ! -name 0000.png -delete
-refused 2 "class 'crimson'" --weights run --train thin --test test
+refused_probe 2 "class 'crimson'" --weights run --train thin --test test
 cp -r train hollow && rm hollow/crimson/*.png
-refused 2 "class 'crimson'" --weights run --train hollow --test test
+refused_probe 2 "class 'crimson'" --weights run --train hollow --test test
 
-"$pictures" four 4 10 32 2
+"$make_pictures" four 4 10 32 2
 [ -d four/green ] || fail "make_pictures has other classes than this test expects"
 cp -r test two && rm -r two/blue
-refused 2 "the test folder lacks 'blue'" --weights run --train train --test two
-refused 2 "the training folder lacks 'green'" --weights run --train train --test four
+refused_probe 2 "the test folder lacks 'blue'" --weights run --train train --test two
+refused_probe 2 "the training folder lacks 'green'" --weights run --train train --test four
 
 head -c 5000 run/backbone.safetensors >torn.safetensors
-refused 3 'torn.safetensors' --weights torn.safetensors --train train --test test
+refused_probe 3 'torn.safetensors' --weights torn.safetensors --train train --test test
 printf 'not weights' >text.safetensors
-refused 3 'text.safetensors' --weights text.safetensors --train train --test test
-refused 2 'resnet' --weights run --backbone resnet99 --train train --test test
+refused_probe 3 'text.safetensors' --weights text.safetensors --train train --test test
+refused_probe 2 'resnet' --weights run --backbone resnet99 --train train --test test
 
 # ---- a result that cannot be delivered is a failure ----
 if [ -w /dev/full ]; then

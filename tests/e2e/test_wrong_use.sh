@@ -12,7 +12,7 @@ commands=$("$fovea" help | sed -nE '/^usage/,/^The usual/s/^  ([a-z]+) +[a-z].*/
 [ "$(wc -w <<<"$commands")" -ge 6 ] || fail "help does not list the commands: $commands"
 fails 2 'usage: fovea COMMAND' "$fovea"
 fails 2 "there is no command 'pretrian'; did you mean 'pretrain'?" "$fovea" pretrian
-fails 2 "'fovea help' lists them" "$fovea" xyzzyx
+fails 2 "'fovea help' names them all" "$fovea" xyzzyx
 fails 2 "there is no command 'prob'" "$fovea" help prob
 [ "$("$fovea" --version)" = "$("$fovea" help | head -1 | cut -d: -f1)" ] || fail "--version and help differ"
 for command in $commands; do
