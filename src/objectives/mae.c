@@ -143,14 +143,17 @@ static void fill_sample(const char *name, int32_t *row, const noisy_patch *order
     }
 }
 
-static fov_status fill(const fov_objective_context *context, const char *name, int32_t *values, size_t count, uint64_t seed, uint64_t epoch,
-                       const uint32_t *sample) {
-    const size_t patches = fov_backbone_patches(context->spec), kept = kept_patches(context), row = count / context->batch_size;
+static fov_status fill(const fov_objective_context *context, const fov_objective_input *inputs, size_t input_count, uint64_t seed,
+                       uint64_t epoch, const uint32_t *sample) {
+    const size_t patches = fov_backbone_patches(context->spec), kept = kept_patches(context);
     noisy_patch *order = fov_mem_array(FOV_MEM_TRAIN, patches, sizeof *order);
     FOV_TRY_ALLOC(order);
     for (size_t i = 0; i < context->batch_size; i++) {
         draw_order(order, patches, seed, epoch, sample[i]);
-        fill_sample(name, values + i * row, order, patches, kept);
+        for (size_t k = 0; k < input_count; k++) {
+            const size_t row = inputs[k].count / context->batch_size;
+            fill_sample(inputs[k].name, inputs[k].values + i * row, order, patches, kept);
+        }
     }
     fov_mem_free(order);
     return FOV_OK;

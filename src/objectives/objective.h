@@ -34,6 +34,13 @@ typedef struct fov_objective_context {
     double mean[3], std[3];        /* normalisation of inputs */
 } fov_objective_context;
 
+/* An int32 input that the objective declared in `build`: `count` numbers, sample after sample. */
+typedef struct fov_objective_input {
+    const char *name;
+    int32_t *values;
+    size_t count;
+} fov_objective_input;
+
 typedef struct fov_objective {
     const char *name;     /* "simclr" */
     const char *summary;  /* one line for `fovea list` */
@@ -55,9 +62,9 @@ typedef struct fov_objective {
     /* Builds the loss. Input "view" is uint8 [views * batch, s, s, 3]; further inputs the objective declares itself (int32) and fills
      * in `fill`. The backbone is built at the top scope; heads below "head". Returns the scalar loss (NULL after an error). */
     fov_node *(*build)(fov_graph *g, const fov_objective_context *context);
-    /* Fills the objective's own inputs for one micro-batch: `name` is the input's, count the number of int32. sample[batch] and epoch
-     * name the random streams (seed, epoch, sample, view, FOV_RNG_MASK). May be NULL when there are none. */
-    fov_status (*fill)(const fov_objective_context *context, const char *name, int32_t *values, size_t count, uint64_t seed,
+    /* Fills the objective's own inputs for one micro-batch, those that are given. sample[batch] and epoch name the random streams (seed,
+     * epoch, sample, view, FOV_RNG_MASK). May be NULL when there are none. */
+    fov_status (*fill)(const fov_objective_context *context, const fov_objective_input *inputs, size_t input_count, uint64_t seed,
                        uint64_t epoch, const uint32_t *sample);
     /* Loss expected from random weights: low and high bounds; the trainer warns when the first loss lies outside. */
     void (*start_loss)(const fov_objective_context *context, double *low, double *high);

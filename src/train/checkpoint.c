@@ -42,19 +42,19 @@ static int by_key(const void *a, const void *b) {
 }
 
 /* Order in the file is the writer's business: the checksum takes tensors and entries by name. */
-static fov_status checksum(const fov_tensor **tensors, size_t tensor_count, fov_metadata *metadata, size_t metadata_count, uint64_t *hash) {
+static uint64_t checksum(const fov_tensor **tensors, size_t tensor_count, fov_metadata *metadata, size_t metadata_count) {
     qsort(tensors, tensor_count, sizeof *tensors, by_name);
     qsort(metadata, metadata_count, sizeof *metadata, by_key);
-    *hash = 0;
+    uint64_t hash = 0;
     for (size_t i = 0; i < tensor_count; i++) {
-        *hash = hash_tensor(*hash, tensors[i]);
+        hash = hash_tensor(hash, tensors[i]);
     }
     for (size_t i = 0; i < metadata_count; i++) {
         if (strcmp(metadata[i].key, CHECKSUM_KEY) != 0) {
-            *hash = hash_text_pair(*hash, metadata[i].key, metadata[i].value);
+            hash = hash_text_pair(hash, metadata[i].key, metadata[i].value);
         }
     }
-    return FOV_OK;
+    return hash;
 }
 
 /* ---- saving ---- */
@@ -124,8 +124,7 @@ static fov_status collect(tensor_list *list, const fov_session *s, const fov_che
     for (size_t i = 0; i < list->count; i++) {
         list->sorted[i] = &list->tensor[i];
     }
-    uint64_t hash = 0;
-    FOV_TRY(checksum(list->sorted, list->count, list->metadata.item, list->metadata.count, &hash));
+    const uint64_t hash = checksum(list->sorted, list->count, list->metadata.item, list->metadata.count);
     return fov_metadata_add(&list->metadata, CHECKSUM_KEY, "%016" PRIx64, hash);
 }
 
@@ -234,11 +233,9 @@ static fov_status verify(const fov_safetensors *file, const char *path) {
         for (size_t i = 0; i < entries; i++) {
             metadata[i].key = fov_safetensors_metadata_at(file, i, &metadata[i].value);
         }
-        uint64_t hash = 0;
         char text[20];
-        status = checksum(sorted, tensors, metadata, entries, &hash);
-        (void)snprintf(text, sizeof text, "%016" PRIx64, hash);
-        if (status == FOV_OK && strcmp(text, stored) != 0) {
+        (void)snprintf(text, sizeof text, "%016" PRIx64, checksum(sorted, tensors, metadata, entries));
+        if (strcmp(text, stored) != 0) {
             status = FOV_FAIL(FOV_E_FORMAT, "%s: its checksum is %s, its contents give %s: the file was changed or damaged", path, stored, text);
         }
     }

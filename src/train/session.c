@@ -38,9 +38,11 @@ static fov_status bind_extras(fov_session *s) {
     for (size_t i = 0; i < nodes; i++) {
         const fov_node *node = fov_graph_node(s->graph, i);
         if (is_extra(node)) {
-            s->extra[at] = fov_mem_array(FOV_MEM_TRAIN, fov_shape_count(&node->shape), sizeof(int32_t));
-            FOV_TRY_ALLOC(s->extra[at]);
-            FOV_TRY(fov_plan_bind(s->plan, node->input_name, s->extra[at]));
+            fov_objective_input *extra = &s->extra[at];
+            *extra = (fov_objective_input){.name = node->input_name, .count = fov_shape_count(&node->shape)};
+            extra->values = fov_mem_array(FOV_MEM_TRAIN, extra->count, sizeof *extra->values);
+            FOV_TRY_ALLOC(extra->values);
+            FOV_TRY(fov_plan_bind(s->plan, extra->name, extra->values));
             at++;
         }
     }
@@ -88,7 +90,7 @@ void fov_session_free(fov_session *s) {
         return;
     }
     for (size_t i = 0; i < s->extra_count && s->extra != NULL; i++) {
-        fov_mem_free(s->extra[i]);
+        fov_mem_free(s->extra[i].values);
     }
     fov_mem_free(s->extra);
     fov_mem_free(s->staging);
@@ -115,16 +117,9 @@ static fov_status bind_views(fov_session *s, const fov_batch *batch, size_t firs
 }
 
 static fov_status fill_extras(fov_session *s, const fov_batch *batch, size_t first) {
-    size_t at = 0;
-    for (size_t i = 0; i < fov_graph_size(s->graph); i++) {
-        const fov_node *node = fov_graph_node(s->graph, i);
-        if (is_extra(node)) {
-            FOV_TRY(s->options.objective->fill(&s->context, node->input_name, s->extra[at], fov_shape_count(&node->shape), s->options.seed,
-                                               batch->epoch, batch->sample + first));
-            at++;
-        }
-    }
-    return FOV_OK;
+    return s->extra_count == 0 ? FOV_OK
+                               : s->options.objective->fill(&s->context, s->extra, s->extra_count, s->options.seed, batch->epoch,
+                                                            batch->sample + first);
 }
 
 static fov_status accumulate(fov_session *s, const fov_batch *batch, fov_step_result *result) {

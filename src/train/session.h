@@ -33,7 +33,7 @@ typedef struct fov_session {
     fov_real *average;  /* exponential moving average of the trainable prefix; NULL when ema_decay is 0 */
     fov_real *buffers;  /* copy of everything after the trainable prefix, to undo a step that was not finite */
     uint8_t *staging;   /* views of one micro-batch; NULL when micro_batch is batch_size */
-    int32_t **extra;    /* one block per int32 input of the objective */
+    fov_objective_input *extra; /* the int32 inputs of the objective, bound to the plan; owned */
     size_t extra_count;
     uint64_t updates;   /* done so far: t of the optimizer */
 } fov_session;

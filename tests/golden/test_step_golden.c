@@ -187,7 +187,8 @@ static void check_masks(const fov_session *s) {
         const size_t columns = (size_t)want->dim[1], count = 4 * (columns + n);
         int32_t *got = fov_mem_array(FOV_MEM_BASE, count, sizeof *got);
         assert_non_null(got);
-        require(s->options.objective->fill(&s->context, names[n], got, count, s->options.seed, 2, (const uint32_t[]){3, 10, 17, 24}));
+        const fov_objective_input input = {.name = names[n], .values = got, .count = count};
+        require(s->options.objective->fill(&s->context, &input, 1, s->options.seed, 2, (const uint32_t[]){3, 10, 17, 24}));
         for (size_t i = 0; i < 4 * columns; i++) {
             int32_t value = 0;
             memcpy(&value, want->data + i * sizeof value, sizeof value);

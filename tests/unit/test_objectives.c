@@ -171,7 +171,8 @@ static void check_graph(const fov_objective *o, const char *backbone, size_t ima
             const size_t count = fov_shape_count(&node->shape);
             int32_t *values = fov_mem_array(FOV_MEM_TRAIN, count, sizeof *values);
             assert_non_null(values);
-            require(o->fill(&context, node->input_name, values, count, 1, 0, (const uint32_t[]){4, 5}));
+            const fov_objective_input input = {.name = node->input_name, .values = values, .count = count};
+            require(o->fill(&context, &input, 1, 1, 0, (const uint32_t[]){4, 5}));
             fov_mem_free(values);
         }
     }
@@ -272,9 +273,10 @@ typedef struct masks {
 static void draw(const fov_objective_context *context, uint64_t seed, uint64_t epoch, const uint32_t *sample, masks *m) {
     const fov_objective *mae = fov_objective_named("mae");
     memset(m, 0xff, sizeof *m);
-    require(mae->fill(context, "keep", &m->keep[0][0], 2 * KEPT, seed, epoch, sample));
-    require(mae->fill(context, "restore", &m->restore[0][0], (size_t)2 * (1 + PATCHES), seed, epoch, sample));
-    require(mae->fill(context, "mask", &m->mask[0][0], 2 * PATCHES, seed, epoch, sample));
+    const fov_objective_input inputs[] = {{"keep", &m->keep[0][0], 2 * KEPT},
+                                          {"restore", &m->restore[0][0], (size_t)2 * (1 + PATCHES)},
+                                          {"mask", &m->mask[0][0], 2 * PATCHES}};
+    require(mae->fill(context, inputs, 3, seed, epoch, sample));
 }
 
 /* keep, restore and mask tell one story. */
