@@ -14,7 +14,8 @@ typedef struct fov_augment_param {
     const char *const *choices; /* NULL-terminated words for 0, 1, ...; NULL: a number */
 } fov_augment_param;
 
-/* A resize: the box of the input, the size the box gets, and the window of that result that is made. */
+/* A resize: the box of the input, the size the box gets, and the window of that result that is made. The box is in pixels of the whole
+ * picture, also where the image is a part of it or shrunk (its ends may then lie between pixels). */
 typedef struct fov_resize {
     size_t left, top, width, height;                             /* box of the input */
     size_t out_width, out_height;                                /* size the whole box is resized to */
@@ -33,12 +34,21 @@ typedef struct fov_augment_plan {
     size_t order_count;
 } fov_augment_plan;
 
+/* Pixels that a step can work on; it gives the same kind. */
+typedef enum fov_augment_pixels {
+    FOV_PIXELS_RGB,   /* 3 channels of 8 bits */
+    FOV_PIXELS_BYTES, /* any channels of 8 bits */
+    FOV_PIXELS_ANY,   /* any channels of 8 or 16 bits */
+} fov_augment_pixels;
+
 struct fov_augment {
     const char *name, *summary; /* summary: one line, lower case, no full stop */
+    fov_augment_pixels pixels;
     const fov_augment_param *params;
     size_t param_count;
     size_t shown_count; /* parameters always written out; the rest only when they differ from the fallback */
     bool first;         /* opens a view: takes a picture of any size to image_size x image_size, which stands first in its text */
+    bool mixes;         /* mixes pictures of a batch: `draw` is called once a batch and `apply` never, see augment/mix.h; last in its view */
     bool mirrors;       /* is a left-right flip, which a resize just before it does on the way */
     const char *(*check)(const double *param); /* what is wrong with values that are each in bounds, or NULL; may be NULL */
     /* width, height: of the picture the step will see. `applies` is false on entry. */
@@ -77,7 +87,7 @@ struct fov_augmenter {
 /* count x size bytes, contents undefined; valid until the same slot is asked for again. NULL when out of memory. */
 void *fov_augmenter_scratch(fov_augmenter *augmenter, fov_scratch slot, size_t count, size_t size);
 
-/* Pillow's antialiased resize of the box, the box's edge being the picture's edge. output: window_width x window_height pixels.
+/* Pillow's antialiased resize of the box, the box's edge being the picture's edge; of any channels and depth. output: window_width x window_height pixels.
  * Sides up to 2^20. */
 FOV_MUST_USE fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output);
 /* Resize of the whole picture so that its shorter side is `shorter` (the other truncated), then the central window of

@@ -94,6 +94,7 @@ extern const fov_augment fov_augment_blur;
 const fov_augment fov_augment_blur = {
     .name = "blur",
     .summary = "Gaussian blur of random width, sampled kernel (torchvision)",
+    .pixels = FOV_PIXELS_ANY,
     .params = params,
     .param_count = PARAM_COUNT,
     .shown_count = 3,

@@ -98,6 +98,7 @@ extern const fov_augment fov_augment_pilblur;
 const fov_augment fov_augment_pilblur = {
     .name = "pilblur",
     .summary = "Gaussian blur of random width, three box filters (Pillow)",
+    .pixels = FOV_PIXELS_BYTES,
     .params = params,
     .param_count = PARAM_COUNT,
     .shown_count = PARAM_COUNT,

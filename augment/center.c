@@ -19,6 +19,7 @@ extern const fov_augment fov_augment_resize;
 const fov_augment fov_augment_resize = {
     .name = "resize",
     .summary = "shorter side resized to the view, central square kept",
+    .pixels = FOV_PIXELS_ANY,
     .params = params,
     .param_count = 1,
     .shown_count = 1,

@@ -80,6 +80,7 @@ extern const fov_augment fov_augment_crop;
 const fov_augment fov_augment_crop = {
     .name = "crop",
     .summary = "random resized crop: box of random area and ratio, resized",
+    .pixels = FOV_PIXELS_ANY,
     .params = params,
     .param_count = PARAM_COUNT,
     .shown_count = 3,

@@ -28,6 +28,7 @@ extern const fov_augment fov_augment_flip;
 const fov_augment fov_augment_flip = {
     .name = "flip",
     .summary = "left-right flip",
+    .pixels = FOV_PIXELS_ANY,
     .params = params,
     .param_count = 1,
     .shown_count = 1,

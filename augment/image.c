@@ -15,6 +15,11 @@ struct fov_decoder {
     fov_png *png;
     fov_image upright; /* decoded pixels before they are turned */
     size_t warnings;
+    /* the file that was opened and not yet read */
+    const uint8_t *bytes;
+    size_t size;
+    fov_decode_options options; /* complete */
+    fov_image_info info;
 };
 
 void fov_image_init(fov_image *image) {
@@ -26,11 +31,12 @@ void fov_image_clear(fov_image *image) {
     *image = (fov_image){0};
 }
 
-fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t height, size_t channels) {
-    const size_t factors[3] = {width, height, channels};
+fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t height, fov_pixel_format format) {
+    const size_t factors[3] = {width, height, fov_pixel_bytes(format)};
     size_t bytes = 0;
-    if (width == 0 || height == 0 || channels == 0 || !fov_product_size(factors, 3, &bytes)) {
-        return FOV_FAIL(FOV_E_INVALID, "image of %zu x %zu pixels with %zu channels: not a size memory can have", width, height, channels);
+    if (width == 0 || height == 0 || format.channels > FOV_MAX_CHANNELS || !fov_product_size(factors, 3, &bytes)) {
+        return FOV_FAIL(FOV_E_INVALID, "image of %zu x %zu pixels with %zu channels: not a size memory can have", width, height,
+                        format.channels);
     }
     if (bytes > image->capacity) {
         fov_image_clear(image); /* first, so that old and new never stand side by side */
@@ -38,11 +44,18 @@ fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t heigh
         FOV_TRY_ALLOC(image->pixels);
         image->capacity = bytes;
     }
-    image->width = width;
-    image->height = height;
-    image->channels = channels;
+    *image = (fov_image){.pixels = image->pixels,
+                         .width = width,
+                         .height = height,
+                         .channels = format.channels == 0 ? 3 : format.channels,
+                         .deep = format.deep,
+                         .capacity = image->capacity};
     return FOV_OK;
 }
+
+fov_pixel_format fov_image_format(const fov_image *image) { return (fov_pixel_format){.channels = image->channels, .deep = image->deep}; }
+
+const char *fov_image_kinds(void) { return "JPEG or PNG"; }
 
 fov_image_kind fov_image_sniff(const uint8_t *bytes, size_t size) {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
@@ -96,9 +109,9 @@ static turn turn_of(unsigned orientation, ptrdiff_t width, ptrdiff_t height) {
 fov_status fov_image_orient(const fov_image *from, unsigned orientation, fov_image *to) {
     const bool swap = orientation >= 5 && orientation <= 8;
     const size_t width = swap ? from->height : from->width, height = swap ? from->width : from->height;
-    const size_t channels = from->channels;
+    const size_t channels = fov_pixel_bytes(fov_image_format(from)); /* bytes of a pixel, which move together */
     FOV_ASSERT(from != to);
-    FOV_TRY(fov_image_resize_storage(to, width, height, channels));
+    FOV_TRY(fov_image_resize_storage(to, width, height, fov_image_format(from)));
     const turn t = turn_of(orientation, (ptrdiff_t)from->width, (ptrdiff_t)from->height);
     uint8_t *out = to->pixels;
     for (size_t y = 0; y < height; y++) {
@@ -168,41 +181,57 @@ static unsigned orientation_of(fov_image_kind kind, const uint8_t *bytes, size_t
     return kind == FOV_IMAGE_JPEG ? fov_exif_orientation_jpeg(bytes, size) : fov_exif_orientation_png(bytes, size);
 }
 
-fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image) {
-    const fov_decode_options full = complete(options);
-    const fov_image_kind kind = fov_image_sniff(bytes, size);
+fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
+                            fov_image_info *info) {
+    decoder->bytes = NULL;
+    decoder->options = complete(options);
     decoder->warnings = 0;
-    if (kind == FOV_IMAGE_UNKNOWN) {
-        return refuse_unknown(bytes, size);
-    }
-    const unsigned orientation = full.keep_orientation ? 1 : orientation_of(kind, bytes, size);
-    if (orientation == 1) {
-        FOV_TRY(decode_kind(decoder, kind, bytes, size, &full, image));
-        return FOV_OK;
-    }
-    FOV_TRY(decode_kind(decoder, kind, bytes, size, &full, &decoder->upright));
-    FOV_TRY(fov_image_orient(&decoder->upright, orientation, image));
-    return FOV_OK;
-}
-
-fov_status fov_image_probe(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
-                           fov_image_info *info) {
-    const fov_decode_options full = complete(options);
     const fov_image_kind kind = fov_image_sniff(bytes, size);
     *info = (fov_image_info){.kind = kind};
     if (kind == FOV_IMAGE_UNKNOWN) {
         return refuse_unknown(bytes, size);
     }
     if (kind == FOV_IMAGE_JPEG) {
-        FOV_TRY(fov_jpeg_probe(decoder->jpeg, bytes, size, &full, info));
+        FOV_TRY(fov_jpeg_probe(decoder->jpeg, bytes, size, &decoder->options, info));
     } else {
-        FOV_TRY(fov_png_probe(bytes, size, &full, info));
+        FOV_TRY(fov_png_probe(bytes, size, &decoder->options, info));
     }
     info->orientation = orientation_of(kind, bytes, size);
-    if (!full.keep_orientation && info->orientation >= 5) {
+    if (!decoder->options.keep_orientation && info->orientation >= 5) {
         const size_t width = info->width;
         info->width = info->height;
         info->height = width;
     }
+    decoder->bytes = bytes;
+    decoder->size = size;
+    decoder->info = *info;
+    return FOV_OK;
+}
+
+fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image) {
+    (void)part;
+    FOV_ASSERT(decoder->bytes != NULL);
+    const uint8_t *bytes = decoder->bytes;
+    const unsigned orientation = decoder->options.keep_orientation ? 1 : decoder->info.orientation;
+    decoder->bytes = NULL;
+    if (orientation == 1) {
+        FOV_TRY(decode_kind(decoder, decoder->info.kind, bytes, decoder->size, &decoder->options, image));
+        return FOV_OK;
+    }
+    FOV_TRY(decode_kind(decoder, decoder->info.kind, bytes, decoder->size, &decoder->options, &decoder->upright));
+    FOV_TRY(fov_image_orient(&decoder->upright, orientation, image));
+    return FOV_OK;
+}
+
+fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image) {
+    fov_image_info info;
+    FOV_TRY(fov_decoder_open(decoder, bytes, size, options, &info));
+    FOV_TRY(fov_decoder_read(decoder, NULL, image));
+    return FOV_OK;
+}
+
+fov_status fov_image_probe(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
+                           fov_image_info *info) {
+    FOV_TRY(fov_decoder_open(decoder, bytes, size, options, info));
     return FOV_OK;
 }

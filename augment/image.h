@@ -1,4 +1,4 @@
-/* 8-bit images in memory and how they are decoded. Nothing here knows files or the graph. */
+/* Images in memory and how they are decoded. Nothing here knows files or the graph. */
 #ifndef FOV_AUGMENT_IMAGE_H
 #define FOV_AUGMENT_IMAGE_H
 
@@ -8,17 +8,37 @@
 
 #include "base/memory.h"
 
-/* Pixels are interleaved, rows follow each other without gaps: pixels[(y * width + x) * channels + c]. channels is 3 (RGB). */
+#define FOV_MAX_CHANNELS ((size_t)32)
+
+/* What a sample of data looks like: 3 channels of 8 bits (RGB) unless something else is asked for. */
+typedef struct fov_pixel_format {
+    size_t channels; /* 1..FOV_MAX_CHANNELS; 0 stands for 3 */
+    bool deep;       /* 16 bits a sample, uint16_t in the machine's order; else 8 */
+} fov_pixel_format;
+
+/* Bytes of one pixel. */
+static inline size_t fov_pixel_bytes(fov_pixel_format format) { return (format.channels == 0 ? 3 : format.channels) * (format.deep ? 2 : 1); }
+
+/* Samples are interleaved, rows follow each other without gaps: sample c of pixel (x, y) is number (y * width + x) * channels + c; a sample
+ * is a byte, or with `deep` a uint16_t.
+ *
+ * An image may be a part of a larger picture, and shrunk: pixel (x, y) then is pixel (left + x, top + y) of a frame whose sides are the
+ * picture's divided by `shrink` and rounded up. All zero: the whole picture as it is. */
 typedef struct fov_image {
     uint8_t *pixels;
     size_t width, height, channels;
-    size_t capacity; /* bytes that pixels can hold; images are reused */
+    bool deep;
+    size_t left, top;
+    unsigned shrink;                /* 2, 4 or 8; 0 or 1: not shrunk */
+    size_t full_width, full_height; /* of the picture before shrinking; 0: of this image */
+    size_t capacity;                /* bytes that pixels can hold; images are reused */
 } fov_image;
 
 void fov_image_init(fov_image *image);
 void fov_image_clear(fov_image *image);
-/* Makes room for width x height x channels; contents undefined. */
-FOV_MUST_USE fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t height, size_t channels);
+/* Makes room for width x height pixels of a whole picture; contents undefined. */
+FOV_MUST_USE fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t height, fov_pixel_format format);
+fov_pixel_format fov_image_format(const fov_image *image);
 
 typedef enum fov_alpha { FOV_ALPHA_WHITE, FOV_ALPHA_BLACK, FOV_ALPHA_DROP } fov_alpha; /* composite on a colour, or ignore as Pillow does */
 
@@ -30,10 +50,20 @@ typedef struct fov_decode_options {
     bool keep_orientation; /* do not apply EXIF orientation */
     bool lenient;          /* accept truncated data with a warning count instead of refusing */
     size_t padding;        /* bytes that may be read after `size` (FOV_DECODE_PADDING is worth while); they never count as data */
+    fov_pixel_format format;
 } fov_decode_options;
 
-typedef enum fov_image_kind { FOV_IMAGE_UNKNOWN, FOV_IMAGE_JPEG, FOV_IMAGE_PNG } fov_image_kind;
-fov_image_kind fov_image_sniff(const uint8_t *bytes, size_t size); /* by content */
+typedef enum fov_image_kind { FOV_IMAGE_UNKNOWN, FOV_IMAGE_JPEG, FOV_IMAGE_PNG, FOV_IMAGE_WEBP, FOV_IMAGE_TIFF } fov_image_kind;
+fov_image_kind fov_image_sniff(const uint8_t *bytes, size_t size); /* by content; a kind that this build cannot decode is UNKNOWN */
+const char *fov_image_kinds(void);                                 /* what this build decodes: "JPEG, PNG, WebP or TIFF" */
+
+/* The part of a picture that is wanted, in pixels of the whole picture as fov_image_info gives it, and how much smaller it may come. A
+ * decoder gives at least this part (mapped outwards to whole pixels of the shrunk frame), and says in the image what it gave; pixels of the
+ * part are those of the whole picture decoded at the same shrink. */
+typedef struct fov_decode_part {
+    size_t left, top, width, height; /* width 0: the whole picture */
+    unsigned shrink;                 /* 1, 2, 4 or 8: most shrinking allowed (0 is 1). What cannot shrink this kind of file gives 1 */
+} fov_decode_part;
 
 typedef struct fov_image_info {
     fov_image_kind kind;
@@ -48,7 +78,8 @@ typedef struct fov_decoder fov_decoder;
 FOV_MUST_USE fov_status fov_decoder_new(fov_decoder **decoder);
 void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
 
-/* Decodes a JPEG or PNG held in memory to RGB, 8 bits. Refuses with FOV_E_FORMAT (malformed, truncated), FOV_E_UNSUPPORTED or
+/* Two steps, so that the caller can choose the part by the size: `open` reads the header of a file held in memory and gives its size;
+ * `read` then gives pixels (part NULL: all of them) and may be called once. `bytes` are borrowed until then. Refuses with FOV_E_FORMAT (malformed, truncated), FOV_E_UNSUPPORTED or
  * FOV_E_LIMIT and a short reason without the file's name, which the caller prefixes (fov_fail_prefix). After a refusal the image's
  * contents are undefined but its storage is still owned and usable. The pixels depend on the bytes and options alone, never on what
  * the decoder saw before. Where `bytes` is followed by padding readable bytes (FOV_DECODE_PADDING), options->padding may say so, for
@@ -56,8 +87,16 @@ void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
  *
  * Meaning of the pixels: JPEG by libjpeg's accurate integer DCT with smooth chroma upsampling; CMYK and YCCK as Adobe writes them
  * (inverted) with R = round(C K / 255). PNG samples of 16 bits are rounded to 8, round(v 255 / 65535), gamma and colour profiles are
- * ignored, and transparency is composited after that: round((c a + b (255 - a)) / 255) over b = 255 (white) or 0 (black). */
+ * ignored, and transparency is composited after that: round((c a + b (255 - a)) / 255) over b = 255 (white) or 0 (black).
+ *
+ * Other formats than 3 x 8 bits: one channel is grey (of colour files, ITU-R 601 luma as Pillow's "L"); 2, 4 and more channels are the planes
+ * of the file as they are, nothing composited (PNG with alpha, TIFF), and a file with another number of planes is refused. With `deep`, samples
+ * of 16 bits stay what they are and those of 8 bits are multiplied by 257. */
 #define FOV_DECODE_PADDING 8192
+FOV_MUST_USE fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
+                                         fov_image_info *info);
+FOV_MUST_USE fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image);
+/* Both at once, the whole picture. */
 FOV_MUST_USE fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                                          fov_image *image);
 /* Header only. */

@@ -302,7 +302,7 @@ static void decode_body(fov_jpeg *jpeg) {
     read_header(jpeg);
     set_output(jpeg);
     check_plausible(jpeg);
-    const fov_status status = fov_image_resize_storage(jpeg->image, info->image_width, info->image_height, 3);
+    const fov_status status = fov_image_resize_storage(jpeg->image, info->image_width, info->image_height, jpeg->options->format);
     if (status != FOV_OK) {
         leave(jpeg, status);
     }

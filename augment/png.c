@@ -238,7 +238,7 @@ static void set_transforms(fov_png *p) {
 static void make_room(fov_png *p) {
     const size_t width = p->header.width, height = p->header.height;
     const size_t need = !p->alpha ? 0 : width * 4 * (p->header.interlace != 0 ? height : 1);
-    const fov_status status = fov_image_resize_storage(p->image, width, height, 3);
+    const fov_status status = fov_image_resize_storage(p->image, width, height, p->options->format);
     if (status != FOV_OK) {
         p->out_of_memory = status == FOV_E_NOMEM;
         leave(p, status);

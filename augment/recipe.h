@@ -43,8 +43,30 @@ typedef struct fov_augmenter fov_augmenter;
 FOV_MUST_USE fov_status fov_augmenter_new(fov_augmenter **augmenter);
 void fov_augmenter_free(fov_augmenter *augmenter); /* takes NULL */
 
-/* Makes all views of one decoded sample. outputs[v] gets image_size * image_size * 3 bytes. The result depends on (seed, epoch,
- * sample) and the pixels alone. */
+/* A recipe with a name, such as "simclr"; recipes.def lists them. */
+typedef struct fov_named_recipe {
+    const char *name, *summary;
+    const char *text; /* as fov_recipe_parse reads it, with S where the view's size stands and L where that of local views */
+} fov_named_recipe;
+const fov_named_recipe *fov_named_recipe_at(size_t index); /* NULL past the end */
+/* The recipe's text for a view size; fails with FOV_E_NOTFOUND, naming the nearest. Local views have 96/224 of the size, a multiple of 16
+ * from 96 px up. */
+FOV_MUST_USE fov_status fov_named_recipe_text(const char *name, size_t image_size, fov_text *text);
+
+/* Fits a recipe to a kind of pixels: steps that make no sense on them are taken out and named in `dropped` ("gray, solarize"), which stays
+ * empty when all fit. */
+void fov_recipe_fit(fov_recipe *recipe, fov_pixel_format format, fov_text *dropped);
+
+/* Views in three steps, so that drawing comes before decoding. `draw` takes all random numbers, which (seed, epoch, sample) name, and plans
+ * each view of a picture of width x height pixels. `part` tells what the planned views need of the picture: the box around all crops, and the
+ * most shrinking that leaves every crop twice the size of its view (1 when `shrink` is false). `apply` makes the views from a whole picture
+ * or from that part of it; outputs[v] gets image_size * image_size pixels in the picture's format. */
+void fov_views_draw(fov_augmenter *augmenter, const fov_recipe *recipe, size_t width, size_t height, uint64_t seed, uint64_t epoch,
+                    uint64_t sample);
+void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bool shrink, fov_decode_part *part);
+FOV_MUST_USE fov_status fov_views_apply(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint8_t *const *outputs);
+
+/* Draw and apply on a whole picture. */
 FOV_MUST_USE fov_status fov_augment_views(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint64_t seed,
                                           uint64_t epoch, uint64_t sample, uint8_t *const *outputs);
 

@@ -32,6 +32,7 @@ extern const fov_augment fov_augment_solarize;
 const fov_augment fov_augment_solarize = {
     .name = "solarize",
     .summary = "bytes at or above a threshold inverted",
+    .pixels = FOV_PIXELS_BYTES,
     .params = params,
     .param_count = PARAM_COUNT,
     .shown_count = PARAM_COUNT,

@@ -23,6 +23,7 @@ extern const fov_augment fov_augment_vflip;
 const fov_augment fov_augment_vflip = {
     .name = "vflip",
     .summary = "upside-down flip",
+    .pixels = FOV_PIXELS_ANY,
     .params = params,
     .param_count = 1,
     .shown_count = 1,

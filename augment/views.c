@@ -1,18 +1,20 @@
-/* From one decoded sample to all its views.
+/* From one picture to all its views, in three steps: draw, then say what is needed of the picture, then make the views.
  *
- * Every step of every view draws from its own stream, named (seed, epoch, sample, view, step), before the first pixel is touched:
- * a view's choices depend on nothing that other views or threads do. Steps that pass the picture on cost nothing; a flip right after
- * the step that opens the view is done by that step's resize. */
+ * Every step of every view draws from its own stream, named (seed, epoch, sample, view, step), before the file is decoded: a view's
+ * choices depend on nothing that other views or threads do, and the decoder can leave out what no view looks at. Steps that pass the
+ * picture on cost nothing; a flip right after the step that opens the view is done by that step's resize. */
 #include "augment/augment.h"
 
-static void draw_view(const fov_view_recipe *view, const fov_image *image, uint64_t seed, uint64_t epoch, uint64_t sample, unsigned index,
-                      fov_augment_plan *plans) {
-    size_t width = image->width, height = image->height;
+static void draw_view(const fov_view_recipe *view, size_t width, size_t height, uint64_t seed, uint64_t epoch, uint64_t sample,
+                      unsigned index, fov_augment_plan *plans) {
     for (size_t s = 0; s < view->step_count; s++) {
         const fov_augment_step *step = &view->step[s];
+        plans[s] = (fov_augment_plan){.applies = false};
+        if (step->augment->mixes) {
+            continue; /* the batch's business */
+        }
         fov_rng rng;
         fov_rng_init(&rng, seed, epoch, sample, index, (unsigned)FOV_RNG_AUGMENT + (unsigned)s);
-        plans[s] = (fov_augment_plan){.applies = false};
         step->augment->draw(step->param, &rng, width, height, view->image_size, &plans[s]);
         width = height = view->image_size;
     }
@@ -22,9 +24,44 @@ static void draw_view(const fov_view_recipe *view, const fov_image *image, uint6
     }
 }
 
+void fov_views_draw(fov_augmenter *augmenter, const fov_recipe *recipe, size_t width, size_t height, uint64_t seed, uint64_t epoch,
+                    uint64_t sample) {
+    for (size_t v = 0; v < recipe->view_count; v++) {
+        draw_view(&recipe->view[v], width, height, seed, epoch, sample, (unsigned)v, augmenter->plan[v]);
+    }
+}
+
+/* Largest of 8, 4, 2, 1 that leaves the box at least twice the size of what is made of it. */
+static unsigned most_shrink(const fov_resize *resize) {
+    unsigned shrink = 8;
+    while (shrink > 1 && (resize->width < 2 * shrink * resize->out_width || resize->height < 2 * shrink * resize->out_height)) {
+        shrink /= 2;
+    }
+    return shrink;
+}
+
+void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bool shrink, fov_decode_part *part) {
+    size_t left = SIZE_MAX, top = SIZE_MAX, right = 0, bottom = 0;
+    part->shrink = shrink ? 8 : 1;
+    for (size_t v = 0; v < recipe->view_count; v++) {
+        const fov_resize *box = &augmenter->plan[v][0].resize;
+        const unsigned most = most_shrink(box);
+        left = box->left < left ? box->left : left;
+        top = box->top < top ? box->top : top;
+        right = box->left + box->width > right ? box->left + box->width : right;
+        bottom = box->top + box->height > bottom ? box->top + box->height : bottom;
+        part->shrink = most < part->shrink ? most : part->shrink;
+    }
+    part->left = left;
+    part->top = top;
+    part->width = right - left;
+    part->height = bottom - top;
+}
+
 static fov_status make_view(fov_augmenter *augmenter, const fov_view_recipe *view, const fov_augment_plan *plans, const fov_image *image,
                             uint8_t *output) {
-    const size_t size = view->image_size, bytes = 3 * size * size;
+    const fov_pixel_format format = fov_image_format(image);
+    const size_t size = view->image_size, bytes = size * size * fov_pixel_bytes(format);
     size_t last = 0;
     for (size_t s = 1; s < view->step_count; s++) {
         last = plans[s].applies ? s : last;
@@ -44,23 +81,26 @@ static fov_status make_view(fov_augmenter *augmenter, const fov_view_recipe *vie
         }
         uint8_t *to = s == last ? output : buffers[turn];
         FOV_TRY(view->step[s].augment->apply(&plans[s], &now, augmenter, to));
-        now = (fov_image){.pixels = to, .width = size, .height = size, .channels = 3};
+        now = (fov_image){.pixels = to, .width = size, .height = size, .channels = format.channels, .deep = format.deep};
         turn = 1 - turn;
+    }
+    return FOV_OK;
+}
+
+fov_status fov_views_apply(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint8_t *const *outputs) {
+    for (size_t v = 0; v < recipe->view_count; v++) {
+        FOV_TRY(make_view(augmenter, &recipe->view[v], augmenter->plan[v], image, outputs[v]));
     }
     return FOV_OK;
 }
 
 fov_status fov_augment_views(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint64_t seed, uint64_t epoch,
                              uint64_t sample, uint8_t *const *outputs) {
-    if (image->channels != 3 || image->width == 0 || image->height == 0) {
-        return FOV_FAIL(FOV_E_INVALID, "views are made from pictures of 3 channels with pixels, got %zu x %zu x %zu", image->width,
-                        image->height, image->channels);
+    if (image->channels == 0 || image->width == 0 || image->height == 0) {
+        return FOV_FAIL(FOV_E_INVALID, "views are made from pictures with pixels, got %zu x %zu x %zu", image->width, image->height,
+                        image->channels);
     }
-    for (size_t v = 0; v < recipe->view_count; v++) {
-        draw_view(&recipe->view[v], image, seed, epoch, sample, (unsigned)v, augmenter->plan[v]);
-    }
-    for (size_t v = 0; v < recipe->view_count; v++) {
-        FOV_TRY(make_view(augmenter, &recipe->view[v], augmenter->plan[v], image, outputs[v]));
-    }
+    fov_views_draw(augmenter, recipe, image->width, image->height, seed, epoch, sample);
+    FOV_TRY(fov_views_apply(augmenter, recipe, image, outputs));
     return FOV_OK;
 }

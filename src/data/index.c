@@ -269,9 +269,14 @@ size_t fov_index_count(const fov_index *index) {
     return index->count;
 }
 
-const char *fov_index_path(const fov_index *index, size_t i) {
+void fov_index_path(const fov_index *index, size_t i, fov_text *text) {
     FOV_ASSERT(i < index->count);
-    return index->item[i].path;
+    fov_text_add(text, index->item[i].path);
+}
+
+const char *fov_index_name(const fov_index *index, size_t i, fov_text *text) {
+    FOV_ASSERT(i < index->count);
+    return fov_picture_name(text, index->item[i].path);
 }
 
 void fov_index_size(const fov_index *index, size_t i, size_t *width, size_t *height) {

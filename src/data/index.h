@@ -22,6 +22,7 @@ const char *fov_bad_reason_name(fov_bad_reason reason); /* "empty", ... */
 
 typedef struct fov_scan_options {
     fov_decode_options decode;
+    const char *group;    /* naming rule of pictures whose planes lie in several files, such as "_B02,_B03,_B08"; NULL: none */
     bool verify;          /* decode every picture to find broken ones now; false: headers only */
     bool follow_links;    /* symbolic links to folders, each folder once; links to files always count */
     double max_bad;       /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
@@ -43,7 +44,10 @@ FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *r
 void fov_index_free(fov_index *index); /* takes NULL */
 
 size_t fov_index_count(const fov_index *index);
-const char *fov_index_path(const fov_index *index, size_t i);
+/* Adds the path of picture i, as the system takes it; of a picture in a pack, the pack's path, a colon and the picture's name in it. */
+void fov_index_path(const fov_index *index, size_t i, fov_text *text);
+/* The same fit for a message of one line, in place of what `text` held (initialised by the caller, who clears it in the end). */
+const char *fov_index_name(const fov_index *index, size_t i, fov_text *text);
 void fov_index_size(const fov_index *index, size_t i, size_t *width, size_t *height); /* pixels, after orientation */
 int fov_index_label(const fov_index *index, size_t i);             /* -1 without labels */
 size_t fov_index_classes(const fov_index *index);

@@ -51,12 +51,12 @@ static fov_status take_options(fov_loader *loader, const fov_loader_options *opt
 }
 
 /* Offsets of the views in a slot's memory: views of one size follow each other without gaps, each size starts aligned. */
-static fov_status lay_out(const fov_recipe *recipe, size_t batch_size, size_t *offset, size_t *total) {
+static fov_status lay_out(const fov_recipe *recipe, size_t batch_size, fov_pixel_format format, size_t *offset, size_t *total) {
     bool placed[FOV_MAX_VIEWS] = {false};
     *total = 0;
     for (size_t first = 0; first < recipe->view_count; first++) {
         const size_t side = recipe->view[first].image_size;
-        const size_t factors[4] = {batch_size, side, side, 3};
+        const size_t factors[4] = {batch_size, side, side, fov_pixel_bytes(format)};
         size_t bytes;
         bool fits = fov_product_size(factors, 4, &bytes);
         for (size_t v = first; v < recipe->view_count && fits; v++) {
@@ -76,7 +76,7 @@ static fov_status lay_out(const fov_recipe *recipe, size_t batch_size, size_t *o
 static fov_status make_ring(fov_loader *loader) {
     const size_t batch_size = loader->options.batch_size;
     size_t offset[FOV_MAX_VIEWS], bytes = 0;
-    FOV_TRY(lay_out(loader->recipe, batch_size, offset, &bytes));
+    FOV_TRY(lay_out(loader->recipe, batch_size, loader->options.decode.format, offset, &bytes));
     loader->slot = fov_mem_array(FOV_MEM_DATA, loader->options.depth, sizeof *loader->slot);
     FOV_TRY_ALLOC(loader->slot);
     for (unsigned d = 0; d < loader->options.depth; d++) {
@@ -133,7 +133,6 @@ static fov_status make_workers(fov_loader *loader) {
     for (unsigned t = 0; t < loader->options.threads; t++) {
         fov_loader_worker *worker = &loader->worker[t];
         worker->loader = loader;
-        fov_text_init(&worker->path);
         FOV_TRY(fov_picture_reader_init(&worker->reader));
         FOV_TRY(fov_augmenter_new(&worker->augmenter));
     }
@@ -146,7 +145,7 @@ static fov_status make_parts(fov_loader *loader, const fov_loader_options *optio
     FOV_TRY_ALLOC(loader->warned);
     FOV_TRY(make_ring(loader));
     if (options->cache) {
-        FOV_TRY(fov_pixel_cache_init(&loader->cache, loader->index, options->cache_bytes));
+        FOV_TRY(fov_pixel_cache_init(&loader->cache, loader->index, options->decode.format, options->cache_bytes));
     }
     return make_workers(loader);
 }
@@ -209,7 +208,6 @@ void fov_loader_free(fov_loader *loader) {
     for (unsigned t = 0; t < loader->options.threads && loader->worker != NULL; t++) {
         fov_picture_reader_clear(&loader->worker[t].reader);
         fov_augmenter_free(loader->worker[t].augmenter);
-        fov_text_clear(&loader->worker[t].path);
     }
     for (unsigned d = 0; d < loader->options.depth && loader->slot != NULL; d++) {
         fov_mem_free(loader->slot[d].sample);
@@ -244,7 +242,7 @@ static size_t slow_files(fov_loader *loader, double seconds, bool unnamed_only, 
         worker->named = true;
         if (count < 3) {
             fov_text_printf(files, "%s'%s'", count == 0 ? "" : ", ",
-                            fov_picture_name(&name, fov_index_path(loader->index, worker->picture)));
+                            fov_index_name(loader->index, worker->picture, &name));
         }
         count++;
     }

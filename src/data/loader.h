@@ -12,7 +12,7 @@ typedef struct fov_batch {
     uint64_t epoch;
     size_t count;             /* samples, always the loader's batch size */
     const uint32_t *sample;   /* index of each sample in the index, [count] */
-    uint8_t *view[FOV_MAX_VIEWS]; /* view v: [count, s_v, s_v, 3]; views of one size follow each other in memory, view after view,
+    uint8_t *view[FOV_MAX_VIEWS]; /* view v: [count, s_v, s_v, channels], uint8 or uint16 as options.decode.format says; views of one size follow each other in memory, view after view,
                                      so that view[0] of two 64 px views is also [2 * count, 64, 64, 3]. The first view of each size is
                                      64-byte aligned, those behind it are too when count * s_v * s_v * 3 is a multiple of 64 */
 } fov_batch;
@@ -30,6 +30,7 @@ typedef struct fov_loader_options {
     double max_bad;           /* share of an epoch's samples that may go bad at run time, rounded up to whole pictures; 0: 0.01 */
     bool cache;               /* keep decoded pictures in memory when they fit `cache_bytes` */
     size_t cache_bytes;
+    bool shrink;              /* decode photos smaller where every crop stays twice the size of its view; else always whole and exact */
 } fov_loader_options;
 
 typedef struct fov_loader fov_loader;

@@ -8,18 +8,20 @@
 #include "base/log.h"
 #include "data/loader_internal.h"
 
-static bool pixel_bytes(const fov_index *index, size_t picture, size_t *bytes) {
+static bool picture_bytes(const fov_pixel_cache *cache, size_t picture, size_t *bytes) {
     size_t width, height;
-    fov_index_size(index, picture, &width, &height);
-    const size_t factors[3] = {width, height, 3};
+    fov_index_size(cache->index, picture, &width, &height);
+    const size_t factors[3] = {width, height, fov_pixel_bytes(cache->format)};
     return fov_product_size(factors, 3, bytes);
 }
 
-fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, size_t limit) {
+fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, fov_pixel_format format, size_t limit) {
+    cache->index = index;
+    cache->format = format;
     const size_t count = fov_index_count(index);
     size_t total = 0, bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!pixel_bytes(index, i, &bytes) || !fov_add_size(total, bytes, &total)) {
+        if (!picture_bytes(cache, i, &bytes) || !fov_add_size(total, bytes, &total)) {
             total = SIZE_MAX;
             break;
         }
@@ -33,7 +35,6 @@ fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, 
     }
     cache->entry = fov_mem_array(FOV_MEM_DATA, count, sizeof *cache->entry);
     FOV_TRY_ALLOC(cache->entry);
-    cache->index = index;
     for (size_t i = 0; i < count; i++) {
         atomic_init(&cache->entry[i], NULL);
     }
@@ -54,19 +55,19 @@ bool fov_pixel_cache_get(fov_pixel_cache *cache, size_t picture, fov_image *imag
     if (pixels == NULL) {
         return false;
     }
-    *image = (fov_image){.pixels = pixels, .channels = 3};
+    *image = (fov_image){.pixels = pixels, .channels = cache->format.channels == 0 ? 3 : cache->format.channels, .deep = cache->format.deep};
     fov_index_size(cache->index, picture, &image->width, &image->height);
-    image->capacity = image->width * image->height * 3;
+    image->capacity = image->width * image->height * fov_pixel_bytes(cache->format);
     return true;
 }
 
 void fov_pixel_cache_put(fov_pixel_cache *cache, size_t picture, const fov_image *image) {
     size_t width, height, bytes;
-    if (cache->entry == NULL || !pixel_bytes(cache->index, picture, &bytes)) {
+    if (cache->entry == NULL || !picture_bytes(cache, picture, &bytes)) {
         return;
     }
     fov_index_size(cache->index, picture, &width, &height);
-    if (image->width != width || image->height != height || image->channels != 3) {
+    if (image->width != width || image->height != height) {
         return;
     }
     uint8_t *copy = fov_mem_alloc(FOV_MEM_DATA, bytes);

@@ -40,9 +40,15 @@ static void read_sample(void *context, size_t chunk, unsigned worker) {
     const block_job *job = context;
     evaluator *e = &job->evaluators[worker];
     const size_t sample = job->first + chunk, side = job->preprocess->image_size;
-    fov_status status = fov_picture_read(&e->reader, fov_index_path(job->index, sample), job->decode);
+    size_t width, height;
+    const fov_image *image;
+    fov_status status = fov_picture_open(&e->reader, job->index, sample, job->decode, &width, &height);
     if (status == FOV_OK) {
-        status = fov_preprocess_apply(e->augmenter, job->preprocess, &e->reader.image, job->pixels + chunk * side * side * 3);
+        status = fov_picture_decode(&e->reader, NULL, &image);
+    }
+    if (status == FOV_OK) {
+        const size_t bytes = side * side * fov_pixel_bytes(fov_image_format(image));
+        status = fov_preprocess_apply(e->augmenter, job->preprocess, image, job->pixels + chunk * bytes);
     }
     if (status != FOV_OK) {
         note_failure(e, sample, status);

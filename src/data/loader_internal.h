@@ -13,11 +13,12 @@
 typedef struct fov_pixel_cache {
     _Atomic(uint8_t *) *entry; /* per picture: width * height * 3 bytes; NULL until read. The array is NULL when the cache is off */
     const fov_index *index;
+    fov_pixel_format format;
     atomic_size_t bytes;
 } fov_pixel_cache;
 
 /* Turned on when the pixels of the whole index fit. */
-FOV_MUST_USE fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, size_t limit);
+FOV_MUST_USE fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, fov_pixel_format format, size_t limit);
 void fov_pixel_cache_clear(fov_pixel_cache *cache);
 /* Borrows the picture's pixels; false when it is not there. */
 bool fov_pixel_cache_get(fov_pixel_cache *cache, size_t picture, fov_image *image);
@@ -43,7 +44,7 @@ typedef struct fov_loader_worker {
     /* the thread's own */
     fov_picture_reader reader;
     fov_augmenter *augmenter;
-    fov_text path;
+    fov_image cached; /* borrowed from the cache */
     /* under the lock, for the watchdog and the statistics */
     bool busy, named;
     size_t picture;

@@ -94,26 +94,33 @@ static void announce(fov_loader_worker *worker, size_t picture) {
     (void)pthread_mutex_unlock(&worker->loader->lock);
 }
 
-/* Pixels of one picture: borrowed from the cache or from the reader. */
-static fov_status load(fov_loader_worker *worker, size_t picture, fov_image *image) {
+/* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader. */
+static fov_status load(fov_loader_worker *worker, const ticket *t, const fov_image **image) {
     fov_loader *loader = worker->loader;
-    announce(worker, picture);
-    if (fov_pixel_cache_get(&loader->cache, picture, image)) {
-        return FOV_OK;
+    const uint64_t seed = loader->options.seed;
+    fov_decode_part part;
+    size_t width, height;
+    announce(worker, t->picture);
+    const bool cached = fov_pixel_cache_get(&loader->cache, t->picture, &worker->cached);
+    if (cached) {
+        fov_views_draw(worker->augmenter, loader->recipe, worker->cached.width, worker->cached.height, seed, t->epoch, t->stream);
+        fov_views_part(worker->augmenter, loader->recipe, loader->options.shrink, &part);
+        *image = &worker->cached;
+        if (part.shrink == 1) {
+            return FOV_OK;
+        }
     }
-    /* A copy of the path: a thread that is abandoned inside read(2) may come back after the index is gone. */
-    const char *path = fov_index_path(loader->index, picture);
-    fov_text_clear(&worker->path);
-    fov_text_init(&worker->path);
-    fov_text_add(&worker->path, path);
-    if (worker->path.status != FOV_OK) {
-        return fov_forward_at(__FILE__, __LINE__, worker->path.status);
+    FOV_TRY(fov_picture_open(&worker->reader, loader->index, t->picture, &loader->options.decode, &width, &height));
+    if (atomic_load(&loader->stop)) {
+        return FOV_OK; /* perhaps left behind in read(2): index and recipe may be gone */
     }
-    FOV_TRY(fov_picture_read(&worker->reader, worker->path.data, &loader->options.decode));
-    if (!atomic_load(&loader->stop)) {
-        fov_pixel_cache_put(&loader->cache, picture, &worker->reader.image);
+    fov_views_draw(worker->augmenter, loader->recipe, width, height, seed, t->epoch, t->stream);
+    fov_views_part(worker->augmenter, loader->recipe, loader->options.shrink, &part);
+    const bool keep = !cached && part.shrink == 1 && loader->cache.entry != NULL;
+    FOV_TRY(fov_picture_decode(&worker->reader, keep ? NULL : &part, image));
+    if (keep && !atomic_load(&loader->stop)) {
+        fov_pixel_cache_put(&loader->cache, t->picture, *image);
     }
-    *image = worker->reader.image;
     return FOV_OK;
 }
 
@@ -136,11 +143,11 @@ static void note_bad(fov_loader *loader, size_t picture) {
 }
 
 /* Loads the ticket's picture or, if it is bad, others drawn from a stream that the sample names. */
-static fov_status load_or_substitute(fov_loader_worker *worker, ticket *t, fov_image *image) {
+static fov_status load_or_substitute(fov_loader_worker *worker, ticket *t, const fov_image **image) {
     fov_loader *loader = worker->loader;
     fov_rng rng;
     fov_rng_init(&rng, loader->options.seed, t->epoch, t->stream, SUBSTITUTE_STREAM, FOV_RNG_ORDER);
-    fov_status status = load(worker, t->picture, image);
+    fov_status status = load(worker, t, image);
     for (unsigned tries = 0; status != FOV_OK; tries++) {
         if (status == FOV_E_NOMEM || atomic_load(&loader->stop)) {
             return fov_forward_at(__FILE__, __LINE__, status);
@@ -151,14 +158,14 @@ static fov_status load_or_substitute(fov_loader_worker *worker, ticket *t, fov_i
         }
         t->substituted = true;
         t->picture = (size_t)fov_rng_below(&rng, loader->sampler.count);
-        status = load(worker, t->picture, image);
+        status = load(worker, t, image);
     }
     return FOV_OK;
 }
 
 static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
     fov_loader *loader = worker->loader;
-    fov_image image;
+    const fov_image *image;
     FOV_TRY(load_or_substitute(worker, t, &image));
     if (atomic_load(&loader->stop)) {
         return FOV_OK;
@@ -166,9 +173,9 @@ static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
     uint8_t *outputs[FOV_MAX_VIEWS];
     for (size_t v = 0; v < loader->recipe->view_count; v++) {
         const size_t side = loader->recipe->view[v].image_size;
-        outputs[v] = t->slot->batch.view[v] + t->place * side * side * 3;
+        outputs[v] = t->slot->batch.view[v] + t->place * side * side * fov_pixel_bytes(loader->options.decode.format);
     }
-    return fov_augment_views(worker->augmenter, loader->recipe, &image, loader->options.seed, t->epoch, t->stream, outputs);
+    return fov_views_apply(worker->augmenter, loader->recipe, image, outputs);
 }
 
 static void finish(fov_loader_worker *worker, const ticket *t) {

@@ -5,6 +5,7 @@
 #include "augment/image.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "data/index.h"
 
 /* A picture file over this many bytes is refused before it is read. */
 #define FOV_PICTURE_MAX_BYTES ((size_t)1 << 30)
@@ -15,6 +16,7 @@ typedef struct fov_picture_reader {
     fov_image image; /* the picture read last */
     fov_blob blob;   /* its file */
     size_t capacity;
+    fov_text path; /* of the picture opened last */
 } fov_picture_reader;
 
 FOV_MUST_USE fov_status fov_picture_reader_init(fov_picture_reader *reader);
@@ -23,8 +25,15 @@ void fov_picture_reader_clear(fov_picture_reader *reader); /* takes a reader tha
 /* The options (NULL: defaults) for bytes that are followed by FOV_DECODE_PADDING readable ones, as all of ours are. */
 fov_decode_options fov_picture_padded(const fov_decode_options *options);
 
-/* Reads and decodes `path` into reader->image. The message names the file. */
+/* Reads and decodes the picture file `path`, which needs no index, into reader->image. The message names the file. */
 FOV_MUST_USE fov_status fov_picture_read(fov_picture_reader *reader, const char *path, const fov_decode_options *options);
+
+/* Picture i of an index, wherever it lies, in two steps as fov_decoder_open and fov_decoder_read: its size first, then the part of it that
+ * is wanted (NULL: all). The pixels are the reader's until its next use. Messages name the picture. Between its start and its first return
+ * `open` takes all it needs from the index, so that a thread stuck in the operating system may come back when the index is gone. */
+FOV_MUST_USE fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, size_t i, const fov_decode_options *options,
+                                         size_t *width, size_t *height);
+FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image);
 
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
 const char *fov_picture_name(fov_text *text, const char *path);

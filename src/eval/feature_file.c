@@ -43,10 +43,13 @@ failed:
 fov_status fov_features_write_paths(const char *path, const fov_index *index) {
     fov_text text;
     fov_text_init(&text);
+    fov_text name;
+    fov_text_init(&name);
     for (size_t i = 0; i < fov_index_count(index); i++) {
-        fov_text_add_escaped(&text, fov_index_path(index, i));
+        fov_text_add(&text, fov_index_name(index, i, &name));
         fov_text_add(&text, "\n");
     }
+    fov_text_clear(&name);
     fov_status status = text.status;
     if (status == FOV_OK) {
         status = fov_io_write_atomic(path, text.data, text.length);

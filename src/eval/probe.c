@@ -123,11 +123,12 @@ static int find_hash(const void *key, const void *item) {
     return (x > y) - (x < y);
 }
 
-static fov_status name_pair(fov_probe_report *r, const char *train, const char *test) {
-    r->shared_train = fov_mem_strdup(FOV_MEM_EVAL, train);
-    FOV_TRY_ALLOC(r->shared_train);
-    r->shared_test = fov_mem_strdup(FOV_MEM_EVAL, test);
-    FOV_TRY_ALLOC(r->shared_test);
+static fov_status copy_name(const fov_index *index, size_t i, char **name) {
+    fov_text text;
+    fov_text_init(&text);
+    *name = fov_mem_strdup(FOV_MEM_EVAL, fov_index_name(index, i, &text));
+    fov_text_clear(&text);
+    FOV_TRY_ALLOC(*name);
     return FOV_OK;
 }
 
@@ -146,19 +147,15 @@ static fov_status find_shared(fov_probe_report *r, const fov_probe_features *tra
             continue;
         }
         if (r->shared++ == 0) {
-            status = name_pair(r, fov_index_path(train_index, found->index), fov_index_path(test_index, i));
+            status = copy_name(train_index, found->index, &r->shared_train);
+            status = status == FOV_OK ? copy_name(test_index, i, &r->shared_test) : status;
         }
     }
     fov_mem_free(sorted);
     if (status == FOV_OK && r->shared > 0) {
-        fov_text text;
-        fov_text_init(&text);
-        fov_text_add_escaped(&text, r->shared_test);
-        fov_text_add(&text, " and ");
-        fov_text_add_escaped(&text, r->shared_train);
-        fov_log(FOV_LOG_WARNING, "%zu of %zu test pictures show the same as a training picture (%s): the accuracies are too good to be true",
-                r->shared, r->test_count, text.data == NULL ? "" : text.data);
-        fov_text_clear(&text);
+        fov_log(FOV_LOG_WARNING,
+                "%zu of %zu test pictures show the same as a training picture (%s and %s): the accuracies are too good to be true",
+                r->shared, r->test_count, r->shared_test, r->shared_train);
     }
     return status;
 }

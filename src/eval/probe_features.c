@@ -24,8 +24,13 @@ static fov_status check_finite(const collection *c, fov_probe_source source, siz
     const float *value = c->features->value[source] + first * width;
     for (size_t i = 0; i < count * width; i++) {
         if (!isfinite(value[i])) {
-            return FOV_FAIL(FOV_E_NUMERIC, "the %s weights give features that are not finite for %s; the training diverged or the file is damaged",
-                            fov_probe_source_name(source), fov_index_path(c->index, first + i / width));
+            fov_text name;
+            fov_text_init(&name);
+            const fov_status status =
+                FOV_FAIL(FOV_E_NUMERIC, "the %s weights give features that are not finite for %s; the training diverged or the file is damaged",
+                         fov_probe_source_name(source), fov_index_name(c->index, first + i / width, &name));
+            fov_text_clear(&name);
+            return status;
         }
     }
     return FOV_OK;

@@ -232,7 +232,11 @@ static void test_layout(void **state) {
     assert_int_equal((uintptr_t)batch->view[0] % 64, 0);
     assert_int_equal((uintptr_t)batch->view[1] % 64, 0);
     for (size_t i = 0; i < BATCH; i++) {
-        assert_int_equal(fov_io_read(fov_index_path(pictures, batch->sample[i]), 1 << 20, FOV_DECODE_PADDING, &blob), FOV_OK);
+        fov_text path;
+        fov_text_init(&path);
+        fov_index_path(pictures, batch->sample[i], &path);
+        assert_int_equal(fov_io_read(path.data, 1 << 20, FOV_DECODE_PADDING, &blob), FOV_OK);
+        fov_text_clear(&path);
         assert_int_equal(fov_image_decode(decoder, blob.data, blob.size, &decode, &image), FOV_OK);
         assert_int_equal(fov_augment_views(augmenter, &recipe, &image, 42, 0, batch->sample[i], outputs), FOV_OK);
         for (size_t v = 0; v < 3; v++) {
