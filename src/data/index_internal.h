@@ -5,9 +5,10 @@
  *
  * An entry takes 16 bytes and its name; a path is put together from the tree when somebody asks for it.
  *
- * Where a picture lies is its entry's `place`: a file. Another kind of place is one more value of fov_place, with its own meaning of `folder`
- * and `name` (say, the number of a container and of a record in it), and one more case in the two functions that look at it: fov_entry_path,
- * what it is called, and fov_picture_open, how it is read. */
+ * Where a picture lies is its entry's `place`: a file, or a group of files. Another kind of place is one more value of fov_place, with its own
+ * meaning of `folder` and `name` (say, the number of a container and of a record in it), and one more case in what looks at it: fov_entry_path
+ * (what it is called), fov_look (how it is judged; entries that come settled are left as they are), hash_entry in index_check.c (what of it
+ * counts in the hash) and fov_picture_open (how it is read). */
 #ifndef FOV_DATA_INDEX_INTERNAL_H
 #define FOV_DATA_INDEX_INTERNAL_H
 
@@ -56,7 +57,7 @@ FOV_MUST_USE fov_status fov_table_grow(void **table, size_t count, size_t more, 
 /* ---- entries ---- */
 
 typedef enum fov_scan_outcome { FOV_SCAN_PENDING, FOV_SCAN_GOOD, FOV_SCAN_BAD, FOV_SCAN_IGNORED, FOV_SCAN_DROPPED } fov_scan_outcome;
-typedef enum fov_place { FOV_PLACE_FILE } fov_place;
+typedef enum fov_place { FOV_PLACE_FILE, FOV_PLACE_GROUP /* named by one of its files; the others follow from the rule */ } fov_place;
 
 /* One thing found: a file, or something that is bad already. */
 typedef struct fov_entry {
@@ -113,8 +114,11 @@ typedef struct fov_scan_link {
     uint32_t bad;   /* 1 + number in scan->bad, 0: not bad */
 } fov_scan_link;
 
+typedef struct fov_group fov_group;
+
 typedef struct fov_scan {
     const fov_scan_options *options;
+    fov_group *group; /* the rule by which files form pictures; NULL: each is one */
     fov_pool *pool;
     fov_tree tree;
     fov_walked *walked; /* one per folder of the tree */
@@ -135,12 +139,16 @@ typedef struct fov_scan {
     bool labelled; /* folders without a label do not count in the hash */
 } fov_scan;
 
-void fov_scan_init(fov_scan *scan, const fov_scan_options *options, size_t root_count, fov_pool *pool);
+/* FOV_E_INVALID if the options' rule for groups makes no sense; there is then nothing to clear. */
+FOV_MUST_USE fov_status fov_scan_init(fov_scan *scan, const fov_scan_options *options, size_t root_count, fov_pool *pool);
 void fov_scan_clear(fov_scan *scan);
 /* Walks all roots; what they hold is then in the folders' records. */
 FOV_MUST_USE fov_status fov_scan_walk(fov_scan *scan, const char *const *roots, size_t root_count);
 /* Makes the entries from the records, in order of paths, without duplicates. */
 FOV_MUST_USE fov_status fov_scan_order(fov_scan *scan);
+void fov_scan_drop(fov_scan *scan); /* takes away the entries marked DROPPED */
+/* Makes one entry of the files of a group, named by the first of them that is there. */
+FOV_MUST_USE fov_status fov_scan_group(fov_scan *scan);
 /* Opens every pending entry and settles what it is. */
 FOV_MUST_USE fov_status fov_scan_check(fov_scan *scan);
 
@@ -156,6 +164,7 @@ FOV_MUST_USE fov_status fov_scan_check_share(const fov_scan *scan, const fov_bad
 
 struct fov_index {
     fov_tree tree;
+    fov_group *group; /* of entries whose place is a group */
     fov_entry *entry;
     size_t count;
     fov_bad_file *bad; /* text in the tree's names */
