@@ -37,7 +37,7 @@ static void remove_tree(const char *path) {
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static const char *at(const char *name) {
+static inline const char *at(const char *name) {
     static char paths[4][PATH_BYTES];
     static unsigned next;
     char *path = paths[next++ % 4];
@@ -45,7 +45,7 @@ static const char *at(const char *name) {
     return path;
 }
 
-static const char *path_of(const fov_index *index, size_t i) {
+static inline const char *path_of(const fov_index *index, size_t i) {
     static char paths[4][PATH_BYTES];
     static unsigned next;
     char *path = paths[next++ % 4];
@@ -106,7 +106,7 @@ static int teardown(void **state) {
     return fov_mem_stats_tag(FOV_MEM_DATA).live_blocks == 0 ? 0 : 1;
 }
 
-static fov_status scan(fov_index **index, const char *root, const fov_scan_options *options) {
+static inline fov_status scan(fov_index **index, const char *root, const fov_scan_options *options) {
     return fov_index_scan(index, &root, 1, options, NULL);
 }
 

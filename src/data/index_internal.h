@@ -5,10 +5,10 @@
  *
  * An entry takes 16 bytes and its name; a path is put together from the tree when somebody asks for it.
  *
- * Where a picture lies is its entry's `place`: a file, or a group of files. Another kind of place is one more value of fov_place, with its own
- * meaning of `folder` and `name` (say, the number of a container and of a record in it), and one more case in what looks at it: fov_entry_path
- * (what it is called), fov_look (how it is judged; entries that come settled are left as they are), hash_entry in index_check.c (what of it
- * counts in the hash) and fov_picture_open (how it is read). */
+ * Where a picture lies is its entry's `place`: a file, or a group of files. Another kind of place is one more value of fov_place, with its
+ * own meaning of `folder` and `name` (say, the number of a container and of a record in it), and one more case in what looks at it:
+ * fov_entry_path (what it is called), fov_look (how it is judged; entries that come settled are left as they are), hash_entry in index_check.c
+ * (what of it counts in the hash) and fov_picture_open (how it is read). */
 #ifndef FOV_DATA_INDEX_INTERNAL_H
 #define FOV_DATA_INDEX_INTERNAL_H
 
