@@ -87,7 +87,7 @@ static inline uint8_t *noise(const char *name, size_t width, size_t height) {
 
 static inline void make_picture(const char *name, size_t width, size_t height) {
     uint8_t *pixels = noise(name, width, height);
-    assert_int_equal(fov_image_write_png(at(name), pixels, width, height, 3), FOV_OK);
+    assert_int_equal(fov_image_write_png(at(name), pixels, width, height, (fov_pixel_format){0}), FOV_OK);
     free(pixels);
 }
 

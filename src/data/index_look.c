@@ -234,36 +234,40 @@ static bool read_whole(look *l, const unsigned char **bytes, size_t *size) {
 
 /* ---- judging ---- */
 
-static fov_status probe(look *l, const unsigned char *bytes, size_t size, const fov_decode_options *decode, fov_image_info *info) {
-    const fov_status status = fov_image_probe(l->looker->reader.decoder, bytes, size, decode, info);
-    l->found->width = info->width;
-    l->found->height = info->height;
-    l->found->channels = info->channels_in_file;
+/* Opens the picture in `bytes` and notes what its header says. */
+static fov_status probe(look *l, const unsigned char *bytes, size_t size, const fov_decode_options *decode) {
+    fov_decoder *decoder = l->looker->reader.decoder;
+    const fov_blob file = {.data = (unsigned char *)(uintptr_t)bytes, .size = size, .padding = FOV_DECODE_PADDING};
+    fov_image_info info = {0};
+    const fov_status status = l->options->group != NULL ? fov_picture_open_planes(decoder, &file, decode, &info)
+                                                        : fov_image_probe(decoder, bytes, size, decode, &info);
+    l->found->width = info.width;
+    l->found->height = info.height;
+    l->found->channels = info.channels_in_file;
     return status;
 }
 
-/* By the header alone. All that counts in a JPEG file comes before its scan, so a start that reaches there is enough; in other files what
- * says how the picture is turned may come late, and the head is read in any case. */
+/* By the header alone, of which the head mostly is enough. All that counts in a JPEG file comes before its scan, so there a start that
+ * reaches that far will do; other files say later how they are turned, and the head is read in any case; WebP files say it at their end. */
 static void judge_header(look *l, const fov_decode_options *decode) {
     const unsigned char *bytes = l->looker->head;
     size_t size = 0;
-    fov_image_info info = {0};
     fov_status status = FOV_E_FORMAT;
-    const bool early = fov_image_sniff(bytes, l->got) == FOV_IMAGE_JPEG;
-    if (early || l->found->bytes <= l->got) {
-        status = probe(l, bytes, l->got, decode, &info);
+    const fov_image_kind kind = fov_image_sniff(bytes, l->got);
+    if (kind == FOV_IMAGE_JPEG || l->found->bytes <= l->got) {
+        status = probe(l, bytes, l->got, decode);
     }
-    if (status == FOV_E_FORMAT && l->got < HEAD_BYTES && l->found->bytes > l->got) {
+    if (status == FOV_E_FORMAT && kind != FOV_IMAGE_WEBP && l->got < HEAD_BYTES && l->found->bytes > l->got) {
         if (!read_on(l, HEAD_BYTES)) {
             return;
         }
-        status = probe(l, bytes, l->got, decode, &info);
+        status = probe(l, bytes, l->got, decode);
     }
     if (status == FOV_E_FORMAT && l->found->bytes > l->got) {
         if (!read_whole(l, &bytes, &size)) {
             return;
         }
-        status = probe(l, bytes, size, decode, &info);
+        status = probe(l, bytes, size, decode);
     }
     settle(l->found, status);
 }
@@ -271,19 +275,13 @@ static void judge_header(look *l, const fov_decode_options *decode) {
 static void judge_pixels(look *l, const fov_decode_options *decode) {
     const unsigned char *bytes;
     size_t size;
-    fov_image_info info = {0};
     fov_image *image = &l->looker->reader.image;
     if (!read_whole(l, &bytes, &size)) {
         return;
     }
-    fov_decode_options own = *decode;
-    fov_status status = FOV_OK;
-    if (l->options->group != NULL) { /* a file of a group has as many planes as it has */
-        status = probe(l, bytes, size, decode, &info);
-        own.format.channels = info.channels_in_file;
-    }
+    fov_status status = probe(l, bytes, size, decode);
     if (status == FOV_OK) {
-        status = fov_image_decode(l->looker->reader.decoder, bytes, size, &own, image);
+        status = fov_decoder_read(l->looker->reader.decoder, NULL, image);
         l->found->width = image->width;
         l->found->height = image->height;
     }
@@ -310,10 +308,7 @@ static void judge(look *l) {
         mark_bad(found, FOV_BAD_TOO_LARGE, "%llu bytes, over the limit of 1 GiB", (unsigned long long)found->bytes);
         return;
     }
-    fov_decode_options decode = fov_picture_padded(&l->options->decode);
-    if (l->options->group != NULL) {
-        decode.format.channels = 0;
-    }
+    const fov_decode_options decode = fov_picture_padded(&l->options->decode);
     if (l->options->verify) {
         judge_pixels(l, &decode);
     } else {

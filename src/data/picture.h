@@ -29,6 +29,10 @@ void fov_picture_reader_clear(fov_picture_reader *reader); /* takes a reader tha
 /* The options (NULL: defaults) for bytes that are followed by FOV_DECODE_PADDING readable ones, as all of ours are. */
 fov_decode_options fov_picture_padded(const fov_decode_options *options);
 
+/* As fov_decoder_open, with as many channels as the file has planes, whatever the options say. */
+FOV_MUST_USE fov_status fov_picture_open_planes(fov_decoder *decoder, const fov_blob *file, const fov_decode_options *options,
+                                                fov_image_info *info);
+
 /* Reads and decodes the picture file `path`, which needs no index, into reader->image. The message names the file. */
 FOV_MUST_USE fov_status fov_picture_read(fov_picture_reader *reader, const char *path, const fov_decode_options *options);
 

@@ -54,6 +54,19 @@ fov_status fov_picture_find_group(fov_picture_reader *reader, const fov_index *i
     return group->paths.status;
 }
 
+fov_status fov_picture_open_planes(fov_decoder *decoder, const fov_blob *file, const fov_decode_options *options, fov_image_info *info) {
+    fov_decode_options own = *options;
+    own.format.channels = 0;
+    const fov_status status = fov_decoder_open(decoder, file->data, file->size, &own, info);
+    /* Planes without colours are refused as three channels; how many there are is known by then. */
+    if (info->channels_in_file == 0 || (status != FOV_OK && status != FOV_E_UNSUPPORTED)) {
+        return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);
+    }
+    own.format.channels = info->channels_in_file;
+    FOV_TRY(fov_decoder_open(decoder, file->data, file->size, &own, info));
+    return FOV_OK;
+}
+
 static const char *path_of(const fov_picture_group *group, size_t k) {
     return group->paths.data + group->file[k].path;
 }
@@ -71,10 +84,8 @@ static fov_status open_file(fov_picture_reader *reader, size_t k, size_t *width,
     fov_picture_group *group = reader->group;
     group_file *file = &group->file[k];
     fov_image_info info;
-    fov_decode_options any = group->options; /* that no file is refused for the number of its planes */
-    any.format.channels = 0;
     FOV_TRY(fov_io_read_into(path_of(group, k), FOV_PICTURE_MAX_BYTES, FOV_DECODE_PADDING, &file->blob, &file->capacity));
-    fov_status status = fov_decoder_open(reader->decoder, file->blob.data, file->blob.size, &any, &info);
+    fov_status status = fov_picture_open_planes(reader->decoder, &file->blob, &group->options, &info);
     if (status == FOV_OK && k > 0 && (info.width != *width || info.height != *height)) {
         status = FOV_FAIL(FOV_E_MISMATCH, "%zu x %zu pixels, but the files before it have %zu x %zu; make them one size", info.width,
                           info.height, *width, *height);
@@ -143,10 +154,8 @@ static fov_status take_frame(const fov_picture_group *group, fov_image *image) {
 static fov_status decode_file(fov_picture_reader *reader, size_t k, const fov_decode_part *part) {
     fov_picture_group *group = reader->group;
     const group_file *file = &group->file[k];
-    fov_decode_options own = group->options;
     fov_image_info info;
-    own.format.channels = file->channels;
-    FOV_TRY(fov_decoder_open(reader->decoder, file->blob.data, file->blob.size, &own, &info));
+    FOV_TRY(fov_picture_open_planes(reader->decoder, &file->blob, &group->options, &info));
     FOV_TRY(fov_decoder_read(reader->decoder, part, &group->planes));
     if (group->planes.channels != file->channels) {
         return FOV_FAIL(FOV_E_UNSUPPORTED, "its %zu channels were read as %zu", file->channels, group->planes.channels);

@@ -28,7 +28,7 @@ static int make_seed(const char *path, size_t number) {
     for (size_t i = 0; i < sizeof pixels; i++) {
         pixels[i] = (uint8_t)(i * 7 + number * 13);
     }
-    if (fov_image_write_png(path, pixels, SIDE, SIDE, 3) != FOV_OK) {
+    if (fov_image_write_png(path, pixels, SIDE, SIDE, (fov_pixel_format){0}) != FOV_OK) {
         (void)fprintf(stderr, "make_names: %s\n", fov_last_error());
         return 1;
     }
