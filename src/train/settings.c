@@ -34,7 +34,7 @@ const fov_option fov_pretrain_options[] = {
     {NUMBER("warmup-epochs", warmup_epochs, "X", "epochs in which the learning rate rises"), .min = 0.0, .max = 1e6},
     {NUMBER("clip-norm", clip_norm, "X", "largest norm of the gradient, 0 for none"), .min = 0.0, .max = 1e9},
     {NUMBER("ema", ema, "X", "decay of an average of the weights that is written instead, 0 for none"), .fallback = "0", .min = 0.0, .max = 0.99999},
-    {WORD("views", views, "RECIPE", "how views are made, such as 'crop(64) flip(0.5) | crop(64)'")},
+    {WORD("views", views, "RECIPE", "how views are made: a recipe's name, or 'crop(64) flip(0.5) | crop(64)'")},
     {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},
     {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
     {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 1e-9, .max = 1.0, .resumable = true},
