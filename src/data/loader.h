@@ -33,6 +33,9 @@ typedef struct fov_loader_options {
     bool shrink;              /* decode photos smaller where every crop stays twice the size of its view; else always whole and exact */
 } fov_loader_options;
 
+/* Bytes of all pictures of the index, decoded: what a cache needs. SIZE_MAX when that is more than can be said. */
+size_t fov_loader_cache_needs(const fov_index *index, fov_pixel_format format);
+
 typedef struct fov_loader fov_loader;
 
 /* Keeps index and recipe. A picture that went bad is replaced by another, chosen by (seed, epoch, sample), and named in the log once;
