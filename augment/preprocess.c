@@ -25,8 +25,10 @@ fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *
     if (image->width == 0 || image->height == 0) {
         return FOV_FAIL(FOV_E_INVALID, "preprocessing got a picture of %zu x %zu pixels", image->width, image->height);
     }
+    const bool whole = image->full_width == 0;
+    const size_t width = whole ? image->width : image->full_width, height = whole ? image->height : image->full_height;
     fov_resize resize;
-    fov_resize_center(image->width, image->height, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
+    fov_resize_center(width, height, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
     FOV_TRY(fov_resize_apply(augmenter, image, &resize, output));
     return FOV_OK;
 }
