@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "augment/mix.h"
 #include "base/io.h"
 
 static bool is_open(const fov_setup *setup, const char *name) {
@@ -313,6 +314,26 @@ static void resolve_optimisation(fov_setup *setup) {
     setup->warmup_steps = (uint64_t)fmin(warmup, (double)setup->steps);
 }
 
+/* Fails for a recipe that mixes pictures when the method compares views by the picture they show. */
+static fov_status check_mixing(const fov_setup *setup) {
+    const char *step = fov_recipe_mixes(&setup->recipe);
+    if (step == NULL || setup->objective->takes_mixed) {
+        return FOV_OK;
+    }
+    fov_text methods;
+    fov_text_init(&methods);
+    for (size_t i = 0; fov_objective_at(i) != NULL; i++) {
+        if (fov_objective_at(i)->takes_mixed) {
+            fov_text_printf(&methods, "%s%s", methods.length > 0 ? ", " : "", fov_objective_at(i)->name);
+        }
+    }
+    const fov_status status =
+        FOV_FAIL(FOV_E_INVALID, "--views: '%s' makes views that show two pictures at once, but method %s learns which views show the same picture; "
+                 "leave it out, or take a method that bears it: %s", step, setup->objective->name, methods.data == NULL ? "none" : methods.data);
+    fov_text_clear(&methods);
+    return status;
+}
+
 static fov_status resolve_views(fov_setup *setup) {
     fov_text text;
     fov_text_init(&text);
@@ -327,7 +348,8 @@ static fov_status resolve_views(fov_setup *setup) {
     }
     fov_text_clear(&text);
     FOV_TRY(status);
-    FOV_TRY(fov_recipe_parse(setup->settings->views, &setup->recipe));
+    FOV_TRY(fov_recipe_read(setup->settings->views, setup->spec.image_size, &setup->recipe));
+    FOV_TRY(check_mixing(setup));
     if (setup->recipe.view_count != own.view_count) {
         return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu views of a picture, the recipe has %zu", setup->objective->name, own.view_count,
                         setup->recipe.view_count);
