@@ -32,6 +32,10 @@ FOV_MUST_USE fov_status fov_setup_resolve(fov_setup *setup, const fov_index *ind
  * mean and std, follows from the pictures. */
 FOV_MUST_USE fov_status fov_setup_take_format(fov_setup *setup);
 FOV_MUST_USE fov_status fov_setup_resolve_statistics(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer);
+/* Its part about views: the objective's or the given recipe, a name expanded, fitted to the format; stored as it is used. */
+FOV_MUST_USE fov_status fov_setup_resolve_views(fov_setup *setup);
+/* Whether a recipe or its name stands for the views that a run was stored with. */
+bool fov_setup_same_views(const char *given, const fov_pretrain_settings *stored);
 /* With --hours: the epochs that fit, given the seconds that a step takes. Called between resolve and the first step. */
 void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step);
 bool fov_setup_needs_timing(const fov_setup *setup);

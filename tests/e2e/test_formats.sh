@@ -83,6 +83,16 @@ LC_ALL=C sed -i 's/"fovea.alpha":"black"/"fovea.alpha":"white"/' white.safetenso
 "$fovea" embed --weights white.safetensors made4x8 --out white.npy --quiet >/dev/null
 cmp -s white.npy black.npy && fail "embed does not look at the weights' alpha"
 
+# ---- recipes by name: stored as text, fitted to the pictures, and known again ----
+named=("$fovea" pretrain made1x8 --out named --channels 1 --views moco_v2 "${quick[@]}" --steps 1)
+"${named[@]}" 2>said.txt >/dev/null
+grep -q 'make no sense on them and are left out: .*jitter\|left out: gray' said.txt || fail "dropping of steps is not said: $(cat said.txt)"
+grep -qE '^views = "?2 \* crop\(32,0\.2,' named/config.ini && ! grep -qE '^views = .*(gray|moco)' named/config.ini || fail "stored is $(grep ^views named/config.ini)"
+"${named[@]}" --resume 2>said.txt >/dev/null || fail "the same command with --resume: $(cat said.txt)"
+fails 2 'but you gave --views byol' "$fovea" pretrain made1x8 --out named --resume --views byol
+fails 2 "there is no recipe 'moco_v9'; did you mean 'moco_v2'?" "$fovea" pretrain made1x8 --out other-named --channels 1 --views moco_v9 "${quick[@]}" --steps 1
+fails 2 '--views: method simclr makes 2 views of a picture, the recipe has 10' "$fovea" pretrain made1x8 --out other-named --channels 1 --views dino "${quick[@]}" --steps 1
+
 # ---- a plan of it ----
 "$fovea" plan --channels 5 --depth 16 --image-size 32 --batch-size 4 >said.txt
 grep -qE '4?, *32, 32, 5' said.txt || grep -qE '32.*32.*5' said.txt || fail "plan says: $(head -5 said.txt)"
