@@ -151,7 +151,7 @@ static void make_pictures(const char *top) {
             pixels[i] = (uint8_t)(i * (p + 3) / 5 + p * 21);
         }
         (void)snprintf(path, sizeof path, "%s/%02zu.png", top, p);
-        assert_int_equal(fov_image_write_png(path, pixels, 20, 18, 3), FOV_OK);
+        assert_int_equal(fov_image_write_png(path, pixels, 20, 18, (fov_pixel_format){0}), FOV_OK);
     }
 }
 
