@@ -30,7 +30,13 @@ typedef struct fov_box {
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`
  * pixel_blur_row, pixel_blur_column  weighted sums of pixels 3 floats apart, of `taps` rows (rounded half to even)
  * pixel_box_row   extended box over pixels 3 bytes apart; padded holds radius + 1 pixels more at either end
- * pixel_box_column  the same over the 2 radius + 3 rows given */
+ * pixel_box_column  the same over the 2 radius + 3 rows given
+ * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
+ * pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end (near[0]
+ *                 is the one before the first); sums has room for count + 2
+ * pixel_ycc_rgb   JFIF's YCbCr to RGB */
+#define FOV_JPEG_GROUP 4
+
 typedef struct fov_pixel_loops {
     const char *name; /* "c", "avx2", "avx512" */
 #define FOV_PIXEL_LOOP(result, name, arguments) result(*name) arguments;
