@@ -72,9 +72,9 @@ void fov_baseline_free(fov_baseline *baseline) {
     }
 }
 
-bool fov_baseline_takes(const fov_jpeg_frame *frame) {
+bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *frame) {
     const fov_jpeg_component *c = frame->component;
-    if (frame->width < MIN_SIDE || frame->height < MIN_SIDE) {
+    if (!baseline->loops->jpeg || frame->width < MIN_SIDE || frame->height < MIN_SIDE) {
         return false;
     }
     for (unsigned i = 0; i < frame->component_count; i++) {
@@ -323,10 +323,11 @@ static bool ends_well(const decoding *d) {
 
 /* ---- pixels ---- */
 
-/* A block that is its DC alone: (dc * quant * 2^2 + 16) >> 5, which the transform gives too. */
+/* Blocks that are their DC alone: what the transform gives, 16 bits included. */
 static void fill_flat(const plane *p, const int16_t *coefficients, uint8_t *out) {
     for (size_t b = 0; b < GROUP; b++) {
-        const int32_t level = (coefficients[8 * b] * (int32_t)p->quant[0] * 4 + 16) >> 5;
+        const int16_t product = (int16_t)(coefficients[8 * b] * p->quant[0]), raised = (int16_t)(product * 4);
+        const int32_t level = (raised + 16) >> 5;
         const int value = (level < -128 ? -128 : level > 127 ? 127 : level) + 128;
         for (size_t r = 0; r < 8; r++) {
             memset(out + r * p->stride + 8 * b, value, 8);

@@ -30,8 +30,8 @@ typedef struct fov_baseline fov_baseline; /* tables and scratch of one thread */
 FOV_MUST_USE fov_status fov_baseline_new(fov_baseline **baseline);
 void fov_baseline_free(fov_baseline *baseline); /* takes NULL */
 
-/* Whether frames of this kind are decoded here at all. */
-bool fov_baseline_takes(const fov_jpeg_frame *frame);
+/* Whether frames of this kind are decoded here at all. None is with the portable loops, which are slower than libjpeg-turbo's. */
+bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *frame);
 
 /* Decodes the box of the frame (all of it inside; not empty) to RGB, box.width * box.height * 3 bytes at `rgb`. `*done` is false when the
  * data are not what this decoder knows: `rgb` is then undefined. Data below the box are not looked at; with a box that reaches the last row, the

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define LOOK 10
+#define LOOK 11
 #define MAX_CODE 16
 
 /* An entry of a fast table: bits to take, zeros before the coefficient (END_OF_BLOCK: no more), its value; or, with UNRESOLVED in `bits`, bits of

@@ -39,6 +39,7 @@ typedef struct fov_box {
 
 typedef struct fov_pixel_loops {
     const char *name; /* "c", "avx2", "avx512" */
+    bool jpeg;        /* pixel_idct and the like are written for this set, not only for comparison */
 #define FOV_PIXEL_LOOP(result, name, arguments) result(*name) arguments;
 #include "augment/pixels.def"
 #undef FOV_PIXEL_LOOP
