@@ -94,21 +94,30 @@ bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *fram
 /* ---- tables ---- */
 
 static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
-    const int size = ac ? symbol & 15 : symbol;
-    fov_huffman_entry entry = {.bits = (uint8_t)length, .run = ac ? (uint8_t)(symbol == 0 ? END_OF_BLOCK : symbol >> 4) : 0};
-    if (length + size > LOOK) {
-        entry.bits = (uint8_t)(length | UNRESOLVED);
-        entry.value = (int16_t)size;
-    } else if (size > 0) {
-        entry.bits = (uint8_t)(length + size);
-        entry.value = (int16_t)extend(code >> (LOOK - length - size) & ((1U << size) - 1), size);
+    const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
+    const unsigned run = !ac ? 0 : symbol == 0 ? END_OF_BLOCK : symbol >> 4U;
+    if (rest < 0) {
+        return MAKE_ENTRY(length, true, run, 1, size);
     }
-    return entry;
+    return MAKE_ENTRY(length + size, false, run, 1, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
+}
+
+/* Lets entries that leave bits over take the end of the block along, where its code comes next. */
+static void join_ends(fov_huffman_table *table, unsigned end_code, int end_length) {
+    for (unsigned i = 0; i < 1U << LOOK; i++) {
+        const fov_huffman_entry e = table->fast[i];
+        const int rest = LOOK - ENTRY_BITS(e) - end_length;
+        const bool plain = e != 0 && (e & ENTRY_PENDING) == 0 && ENTRY_RUN(e) != END_OF_BLOCK && ENTRY_VALUE(e) != 0;
+        if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == end_code) {
+            table->fast[i] = MAKE_ENTRY(ENTRY_BITS(e) + end_length, false, ENTRY_RUN(e), STEP_TO_END, ENTRY_VALUE(e));
+        }
+    }
 }
 
 /* T.81 annex C, with all that libjpeg demands of a table; false when it would refuse, or when a symbol is none of baseline's. */
 static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, fov_huffman_table *table) {
-    unsigned code = 0, index = 0;
+    unsigned code = 0, index = 0, end_code = 0;
+    int end_length = LOOK;
     memset(table, 0, sizeof *table);
     for (int length = 1; length <= MAX_CODE; length++) {
         table->offset[length] = (int32_t)index - (int32_t)code;
@@ -121,6 +130,10 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
                 return false;
             }
             table->symbol[index] = symbol;
+            if (symbol == 0) {
+                end_code = code;
+                end_length = length;
+            }
             if (length <= LOOK) {
                 const unsigned first = code << (LOOK - length);
                 for (unsigned k = 0; k < 1U << (LOOK - length); k++) {
@@ -132,6 +145,9 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
         code <<= 1;
     }
     table->last[MAX_CODE + 1] = INT32_MAX;
+    if (ac && end_length < LOOK) {
+        join_ends(table, end_code, end_length);
+    }
     return true;
 }
 

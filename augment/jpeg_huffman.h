@@ -12,15 +12,19 @@
 #define LOOK 11
 #define MAX_CODE 16
 
-/* An entry of a fast table: bits to take, zeros before the coefficient (END_OF_BLOCK: no more), its value; or, with UNRESOLVED in `bits`, bits of
- * the code alone and in `value` the number of further ones; bits 0: the code is longer than LOOK. */
-typedef struct fov_huffman_entry {
-    uint8_t bits, run;
-    int16_t value;
-} fov_huffman_entry;
-
-#define UNRESOLVED 0x80
+/* An entry of a fast table, packed: bits to take (5 bits of it), whether the coefficient's own bits are still to be read, zeros before the
+ * coefficient (END_OF_BLOCK: there is none), places from it to the next (more than 64: the end of the block was read along with it), and its
+ * value, or the number of its bits when they are still to be read. An entry of 0 stands for codes of more than LOOK bits. */
+typedef uint32_t fov_huffman_entry;
+#define ENTRY_BITS(e) ((int)((e) & 31))
+#define ENTRY_PENDING 32U
+#define ENTRY_RUN(e) ((e) >> 6 & 255)
+#define ENTRY_STEP(e) ((e) >> 14 & 127)
+#define ENTRY_VALUE(e) ((int32_t)(e) >> 21)
+#define MAKE_ENTRY(bits, pending, run, step, value) \
+    ((uint32_t)(bits) | ((pending) ? ENTRY_PENDING : 0) | (uint32_t)(run) << 6 | (uint32_t)(step) << 14 | (uint32_t)(value) << 21)
 #define END_OF_BLOCK 128
+#define STEP_TO_END 65
 
 typedef struct fov_huffman_table {
     fov_huffman_entry fast[1 << LOOK];
@@ -102,13 +106,13 @@ static inline bool read_dc(fov_bits *b, const fov_huffman_table *table, int32_t 
     fill_bits(b);
     const fov_huffman_entry entry = table->fast[peek(b, LOOK)];
     int size;
-    if (__builtin_expect(entry.bits != 0, 1)) {
-        take(b, entry.bits & 0x7F);
-        if ((entry.bits & UNRESOLVED) == 0) {
-            *difference = entry.value;
+    if (__builtin_expect(entry != 0, 1)) {
+        take(b, ENTRY_BITS(entry));
+        if ((entry & ENTRY_PENDING) == 0) {
+            *difference = ENTRY_VALUE(entry);
             return true;
         }
-        size = entry.value;
+        size = ENTRY_VALUE(entry);
     } else {
         size = long_symbol(b, table);
         if (size < 0 || size > 11) {
@@ -129,14 +133,15 @@ static inline bool read_ac(fov_bits *b, const fov_huffman_table *table, const ui
             fill_bits(b);
         }
         const fov_huffman_entry entry = table->fast[peek(b, LOOK)];
-        int32_t value = entry.value;
-        unsigned run = entry.run;
-        if (__builtin_expect((entry.bits & UNRESOLVED) == 0 && entry.bits != 0, 1)) {
-            take(b, entry.bits);
+        int32_t value = ENTRY_VALUE(entry);
+        unsigned run = ENTRY_RUN(entry), step = ENTRY_STEP(entry);
+        if (__builtin_expect((entry & ENTRY_PENDING) == 0 && entry != 0, 1)) {
+            take(b, ENTRY_BITS(entry));
         } else {
             int size = value;
-            if (entry.bits != 0) {
-                take(b, entry.bits & 0x7F);
+            step = 1;
+            if (entry != 0) {
+                take(b, ENTRY_BITS(entry));
             } else {
                 const int symbol = long_symbol(b, table);
                 if (symbol < 0 || ((symbol & 15) == 0 && symbol != 0 && symbol != 0xF0) || (symbol & 15) > 10) {
@@ -153,7 +158,8 @@ static inline bool read_ac(fov_bits *b, const fov_huffman_table *table, const ui
             return k >= END_OF_BLOCK;
         }
         to[place[k]] = (int16_t)value;
-        *last = k++;
+        *last = k;
+        k += step;
     }
     return true;
 }
