@@ -103,7 +103,8 @@ static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, boo
 }
 
 /* Lets entries that leave bits over take the end of the block along, where its code comes next. */
-static void join_ends(fov_huffman_table *table, unsigned end_code, int end_length) {
+static void join_ends(fov_huffman_table *table, unsigned end_code) {
+    const int end_length = table->end_length;
     for (unsigned i = 0; i < 1U << LOOK; i++) {
         const fov_huffman_entry e = table->fast[i];
         const int rest = LOOK - ENTRY_BITS(e) - end_length;
@@ -117,7 +118,6 @@ static void join_ends(fov_huffman_table *table, unsigned end_code, int end_lengt
 /* T.81 annex C, with all that libjpeg demands of a table; false when it would refuse, or when a symbol is none of baseline's. */
 static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, fov_huffman_table *table) {
     unsigned code = 0, index = 0, end_code = 0;
-    int end_length = LOOK;
     memset(table, 0, sizeof *table);
     for (int length = 1; length <= MAX_CODE; length++) {
         table->offset[length] = (int32_t)index - (int32_t)code;
@@ -132,7 +132,7 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
             table->symbol[index] = symbol;
             if (symbol == 0) {
                 end_code = code;
-                end_length = length;
+                table->end_length = length;
             }
             if (length <= LOOK) {
                 const unsigned first = code << (LOOK - length);
@@ -145,8 +145,8 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
         code <<= 1;
     }
     table->last[MAX_CODE + 1] = INT32_MAX;
-    if (ac && end_length < LOOK) {
-        join_ends(table, end_code, end_length);
+    if (ac && table->end_length > 0) {
+        join_ends(table, end_code);
     }
     return true;
 }

@@ -31,6 +31,7 @@ typedef struct fov_huffman_table {
     int32_t last[MAX_CODE + 2];  /* largest code of each length, left-aligned to 16 bits and plus one; the end is above all */
     int32_t offset[MAX_CODE + 1]; /* symbol index - code */
     uint8_t symbol[256];
+    int end_length; /* of the code for the end of a block */
 } fov_huffman_table;
 
 typedef struct fov_bits {
@@ -136,7 +137,8 @@ static inline bool read_ac(fov_bits *b, const fov_huffman_table *table, const ui
         int32_t value = ENTRY_VALUE(entry);
         unsigned run = ENTRY_RUN(entry), step = ENTRY_STEP(entry);
         if (__builtin_expect((entry & ENTRY_PENDING) == 0 && entry != 0, 1)) {
-            take(b, ENTRY_BITS(entry));
+            /* the end of a block that is full is not coded: what looks like it belongs to the next block */
+            take(b, ENTRY_BITS(entry) - (__builtin_expect(step == STEP_TO_END && k + run == 63, 0) ? table->end_length : 0));
         } else {
             int size = value;
             step = 1;
