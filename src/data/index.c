@@ -274,6 +274,17 @@ void fov_index_path(const fov_index *index, size_t i, fov_text *text) {
     fov_text_add(text, index->item[i].path);
 }
 
+void fov_index_relative(const fov_index *index, size_t i, fov_text *text) {
+    FOV_ASSERT(i < index->count);
+    fov_text_add(text, index->item[i].path + index->item[i].relative);
+}
+
+const fov_pack *fov_index_pack(const fov_index *index, size_t i, size_t *record) {
+    FOV_ASSERT(i < index->count);
+    *record = 0;
+    return NULL;
+}
+
 const char *fov_index_name(const fov_index *index, size_t i, fov_text *text) {
     FOV_ASSERT(i < index->count);
     return fov_picture_name(text, index->item[i].path);

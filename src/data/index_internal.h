@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "data/index.h"
+#include "data/pack.h"
 
 /* ---- packed strings with one owner; unlike an arena's blocks they are not aligned, since there may be millions of them ---- */
 
@@ -81,5 +82,8 @@ void fov_scan_mark_bad(fov_scan_entry *entry, fov_bad_reason reason, const char 
 
 /* FOV_E_DATA with the share and the first three reasons if more than the allowed share of entries is bad. */
 FOV_MUST_USE fov_status fov_scan_check_share(const fov_scan *scan, const char *root);
+
+/* The pack that picture i lies in, and its record there; NULL for a picture file. */
+const fov_pack *fov_index_pack(const fov_index *index, size_t i, size_t *record);
 
 #endif
