@@ -45,12 +45,11 @@ const fov_command fov_command_pack = {
     .name = "pack",
     .usage = "DATA... --out FILE.fvp [options], or --verify FILE.fvp",
     .summary = "put pictures into one file that reads faster",
-    .details = "DATA is one or more folders (searched recursively), picture files or packs. Every\n"
-               "command that takes a folder takes FILE.fvp in its place. Without --side the\n"
-               "pictures keep their bytes, and training on the pack gives the same bits as on the\n"
-               "folder. --side 256 is a good choice for views of 224 px, --side 128 --raw for\n"
-               "views of 96 px and less. Pictures that cannot be read are left out and listed in\n"
-               "FILE.bad.tsv.\n\n",
+    .details = "DATA is one or more folders (searched recursively), picture files or packs.\n"
+               "Every command that takes a folder takes FILE.fvp in its place. Without --side\n"
+               "the pictures keep their bytes, and training on the pack gives the same bits as\n"
+               "on the folder. --side 256 suits views of 224 px, --side 128 --raw views of 96 px\n"
+               "and less. Pictures that cannot be read are left out and listed in FILE.bad.tsv.\n\n",
     .heading = "Packing",
     .table = table,
     .fields_size = sizeof(settings),

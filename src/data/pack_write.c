@@ -74,7 +74,7 @@ static fov_status refuse(const fov_pack_record *record, const char *problem) {
     fov_text name;
     fov_text_init(&name);
     fov_text_add_escaped(&name, record->name);
-    const fov_status status = FOV_FAIL(FOV_E_INVALID, "'%s' cannot be packed: %s", name.data == NULL ? "" : name.data, problem);
+    const fov_status status = FOV_FAIL(FOV_E_INVALID, "a picture cannot be packed: %s: '%s'", problem, name.data == NULL ? "" : name.data);
     fov_text_clear(&name);
     return status;
 }
