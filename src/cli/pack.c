@@ -64,7 +64,7 @@ static void report_damaged(void *context, size_t record, const char *name, uint6
     fov_text shown;
     fov_text_init(&shown);
     fov_text_add_escaped(&shown, name);
-    (void)printf("damaged: record %zu, %s, at byte %llu: %s\n", record, shown.data == NULL ? "" : shown.data, (unsigned long long)offset, message);
+    (void)printf("damaged: record %zu at byte %llu, %s: %s\n", record, (unsigned long long)offset, shown.data == NULL ? "" : shown.data, message);
     fov_text_clear(&shown);
 }
 

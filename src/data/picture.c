@@ -81,22 +81,36 @@ fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, 
     return open_bytes(reader, &padded, width, height);
 }
 
+static bool over_limits(const fov_pack_record *record, const fov_decode_options *options) {
+    return (options->max_pixels > 0 && (size_t)record->width * record->height > options->max_pixels) ||
+           (options->max_side > 0 && (record->width > options->max_side || record->height > options->max_side));
+}
+
+static bool same_format(const fov_pack_record *record, fov_pixel_format format) {
+    return record->channels == (format.channels == 0 ? 3 : format.channels) && record->deep == format.deep;
+}
+
+bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options) {
+    const bool plain = record->kind == FOV_PACK_JPEG || record->kind == FOV_PACK_PNG; /* every build decodes those */
+    const bool usual = same_format(&(fov_pack_record){.channels = 3}, options->format);
+    return !over_limits(record, options) && (record->kind == FOV_PACK_RAW ? same_format(record, options->format) : plain && usual) &&
+           !(options->keep_orientation && !record->upright);
+}
+
 /* Raw pixels are used where they lie. */
 static fov_status open_raw(fov_picture_reader *reader, const fov_pack_record *record, const fov_decode_options *options) {
-    const size_t channels = options->format.channels == 0 ? 3 : options->format.channels;
-    const size_t pixels = (size_t)record->width * record->height;
-    if (record->channels != channels || record->deep != options->format.deep) {
+    if (!same_format(record, options->format)) {
         (void)FOV_FAIL(FOV_E_UNSUPPORTED, "holds raw pixels of %u channels of %u bits, not %zu of %u; pack the pictures again with --channels",
-                       record->channels, record->deep ? 16u : 8u, channels, options->format.deep ? 16u : 8u);
+                       record->channels, record->deep ? 16u : 8u, options->format.channels == 0 ? 3 : options->format.channels,
+                       options->format.deep ? 16u : 8u);
         return name_failure(reader, FOV_E_UNSUPPORTED);
     }
-    if ((options->max_pixels > 0 && pixels > options->max_pixels) ||
-        (options->max_side > 0 && (record->width > options->max_side || record->height > options->max_side))) {
+    if (over_limits(record, options)) {
         (void)FOV_FAIL(FOV_E_LIMIT, "raw pixels, %u x %u of them: over the limit", record->width, record->height);
         return name_failure(reader, FOV_E_LIMIT);
     }
     reader->pixels = (fov_image){
-        .pixels = reader->blob.data, .width = record->width, .height = record->height, .channels = channels, .deep = record->deep};
+        .pixels = reader->blob.data, .width = record->width, .height = record->height, .channels = record->channels, .deep = record->deep};
     return FOV_OK;
 }
 
@@ -110,6 +124,7 @@ fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *p
     *height = what.height;
     if (what.kind == FOV_PACK_RAW) {
         reader->what = what;
+        reader->what.name = NULL; /* the pack's, which may go */
         return open_raw(reader, &what, &padded);
     }
     FOV_TRY(open_bytes(reader, &padded, width, height));

@@ -39,6 +39,8 @@ FOV_MUST_USE fov_status fov_picture_open(fov_picture_reader *reader, const fov_i
 /* The same for a record of a pack; reader->path is what messages call it, set by the caller. */
 FOV_MUST_USE fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *pack, const fov_pack_record *record,
                                                 const fov_decode_options *options, size_t *width, size_t *height);
+/* Whether a record is sure to open with these options, as far as it can be told from what it says of itself. */
+bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options);
 FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image);
 
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
