@@ -194,7 +194,7 @@ static void make_dirty(bool backwards) {
     make_text("dirty/README.md", "words");
     make_text("dirty/labels.csv", "a,b\n");
     make_text("dirty/text.png", "this is no picture");
-    make_file("dirty/webp.jpg", "RIFF\x10\0\0\0WEBPVP8 ", 16);
+    make_file("dirty/webp.jpg", "\0\0\0\x20" "ftypavif", 12);
     make_special();
 }
 
@@ -245,7 +245,7 @@ static void test_dirty_tree(void **state) {
     /* .hidden.png, .git, nothing, README.md, labels.csv, folderlink */
     assert_int_equal(fov_index_ignored(index), 6);
     assert_int_equal(fov_index_duplicates(index), 0);
-    assert_non_null(strstr(bad_named(index, "webp.jpg")->message, "WebP"));
+    assert_non_null(strstr(bad_named(index, "webp.jpg")->message, "AVIF"));
     assert_non_null(strstr(bad_named(index, "pipe.png")->message, "FIFO"));
     assert_non_null(strstr(bad_named(index, "sock")->message, "socket"));
     assert_non_null(strstr(bad_named(index, "loop")->message, "itself"));
