@@ -1,8 +1,10 @@
-/* One picture: file to bytes to RGB pixels, with buffers that stay with the thread.
+/* One picture: file to bytes to pixels, with buffers that stay with the thread.
  *
  * Whole files are read with read(2), not mapped: a file that shrinks or fails while it is mapped ends the process with SIGBUS, one
  * that fails in read(2) is an ordinary error. */
 #include "data/picture.h"
+
+#include "data/picture_group.h"
 
 fov_status fov_picture_reader_init(fov_picture_reader *reader) {
     *reader = (fov_picture_reader){0};
@@ -16,6 +18,7 @@ void fov_picture_reader_clear(fov_picture_reader *reader) {
     fov_image_clear(&reader->image);
     fov_blob_clear(&reader->blob);
     fov_text_clear(&reader->path);
+    fov_picture_group_free(reader->group);
     *reader = (fov_picture_reader){0};
 }
 
@@ -41,6 +44,11 @@ fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, 
     fov_text_init(&reader->path);
     fov_index_path(index, i, &reader->path);
     FOV_TRY(reader->path.status);
+    reader->grouped = index->entry[i].place == FOV_PLACE_GROUP;
+    if (reader->grouped) {
+        FOV_TRY(fov_picture_find_group(reader, index, i));
+        return fov_picture_open_group(reader, &padded, width, height);
+    }
     FOV_TRY(fov_io_read_into(reader->path.data, FOV_PICTURE_MAX_BYTES, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));
     const fov_status status = fov_decoder_open(reader->decoder, reader->blob.data, reader->blob.size, &padded, &info);
     *width = info.width;
@@ -49,6 +57,9 @@ fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, 
 }
 
 fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image) {
+    if (reader->grouped) {
+        return fov_picture_decode_group(reader, part, image);
+    }
     const fov_status status = fov_decoder_read(reader->decoder, part, &reader->image);
     *image = &reader->image;
     return status == FOV_OK ? FOV_OK : name_failure(reader, status);
