@@ -233,6 +233,18 @@ void fov_index_path(const fov_index *index, size_t i, fov_text *text) {
     fov_entry_path(&index->tree, &index->entry[i], text);
 }
 
+void fov_index_relative(const fov_index *index, size_t i, fov_text *text) {
+    FOV_ASSERT(i < index->count);
+    fov_entry_relative(&index->tree, &index->entry[i], text);
+}
+
+const fov_pack *fov_index_pack(const fov_index *index, size_t i, size_t *record) {
+    FOV_ASSERT(i < index->count);
+    const fov_entry *entry = &index->entry[i];
+    *record = entry->name;
+    return entry->place == FOV_PLACE_PACK ? fov_entry_pack(&index->tree, entry) : NULL;
+}
+
 const char *fov_index_name(const fov_index *index, size_t i, fov_text *text) {
     FOV_ASSERT(i < index->count);
     fov_text path;

@@ -19,6 +19,7 @@ typedef enum fov_bad_reason {
     FOV_BAD_REASON_COUNT
 } fov_bad_reason;
 const char *fov_bad_reason_name(fov_bad_reason reason); /* "empty", ... */
+fov_bad_reason fov_bad_reason_of(fov_status status);    /* why reading or decoding a picture failed */
 
 typedef struct fov_scan_options {
     fov_decode_options decode;
@@ -52,7 +53,9 @@ size_t fov_index_count(const fov_index *index);
 /* Adds the path of picture i, as the system takes it, of a group that of its first file; of a picture in a pack, the pack's path, a colon and
  * the picture's name in it. */
 void fov_index_path(const fov_index *index, size_t i, fov_text *text);
-/* The same fit for a message of one line, in place of what `text` held (initialised by the caller, who clears it in the end). */
+/* Adds its name below the root it was found in; of a picture in a pack, its name in the pack. */
+void fov_index_relative(const fov_index *index, size_t i, fov_text *text);
+/* The path, fit for a message of one line, in place of what `text` held (initialised by the caller, who clears it in the end). */
 const char *fov_index_name(const fov_index *index, size_t i, fov_text *text);
 void fov_index_size(const fov_index *index, size_t i, size_t *width, size_t *height); /* pixels, after orientation */
 int fov_index_label(const fov_index *index, size_t i);                                /* -1 without labels */
@@ -71,5 +74,7 @@ size_t fov_index_ignored(const fov_index *index);    /* not pictures by name and
 size_t fov_index_duplicates(const fov_index *index); /* the same file met again, or the same folder through a link */
 /* Writes bad.tsv: path (escaped), reason, bytes, message. */
 FOV_MUST_USE fov_status fov_index_write_bad(const fov_index *index, const char *path);
+/* The same, and behind them `count` more that went bad since the scan. */
+FOV_MUST_USE fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_t count, const char *path);
 
 #endif

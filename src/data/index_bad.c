@@ -23,6 +23,22 @@ const char *fov_bad_reason_name(fov_bad_reason reason) {
     return (unsigned)reason < FOV_BAD_REASON_COUNT ? names[reason] : "unknown";
 }
 
+fov_bad_reason fov_bad_reason_of(fov_status status) {
+    switch (status) {
+    case FOV_E_LIMIT:
+        return FOV_BAD_TOO_LARGE;
+    case FOV_E_UNSUPPORTED:
+        return FOV_BAD_UNSUPPORTED;
+    case FOV_E_INVALID:
+        return FOV_BAD_SPECIAL; /* the file became something else */
+    case FOV_E_IO:
+    case FOV_E_NOTFOUND:
+        return FOV_BAD_UNREADABLE;
+    default:
+        return FOV_BAD_CORRUPT;
+    }
+}
+
 static int compare_paths(const void *a, const void *b) {
     return strcmp(((const fov_bad_file *)a)->path, ((const fov_bad_file *)b)->path);
 }
@@ -88,16 +104,22 @@ fov_status fov_scan_check_share(const fov_scan *scan, const fov_bad_file *bad, s
     return status;
 }
 
-fov_status fov_index_write_bad(const fov_index *index, const char *path) {
+static void add_row(fov_text *text, const fov_bad_file *bad) {
+    fov_text_add_escaped(text, bad->path);
+    fov_text_printf(text, "\t%s\t%llu\t", fov_bad_reason_name(bad->reason), (unsigned long long)bad->bytes);
+    fov_text_add_escaped(text, bad->message);
+    fov_text_add(text, "\n");
+}
+
+fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_t count, const char *path) {
     fov_text text;
     fov_text_init(&text);
     fov_text_add(&text, "path\treason\tbytes\tmessage\n");
     for (size_t i = 0; i < fov_index_bad_count(index); i++) {
-        const fov_bad_file *bad = fov_index_bad(index, i);
-        fov_text_add_escaped(&text, bad->path);
-        fov_text_printf(&text, "\t%s\t%llu\t", fov_bad_reason_name(bad->reason), (unsigned long long)bad->bytes);
-        fov_text_add_escaped(&text, bad->message);
-        fov_text_add(&text, "\n");
+        add_row(&text, fov_index_bad(index, i));
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_row(&text, &more[i]);
     }
     fov_status status = text.status;
     if (status == FOV_OK) {
@@ -106,3 +128,5 @@ fov_status fov_index_write_bad(const fov_index *index, const char *path) {
     fov_text_clear(&text);
     return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);
 }
+
+fov_status fov_index_write_bad(const fov_index *index, const char *path) { return fov_bad_write(index, NULL, 0, path); }

@@ -40,7 +40,7 @@ static void check_chunk(void *context, size_t chunk, unsigned worker) {
     for (size_t i = begin; i < end; i++, left--) {
         if (left == 0) {
             left = neighbours(entry, i, end);
-            fov_look_in(looker, job->scan, entry[i].folder, left);
+            fov_look_in(looker, job->scan, entry[i].folder, entry[i].place == FOV_PLACE_PACK ? 0 : left);
         }
         job->found[i] = (fov_finding){.outcome = (fov_scan_outcome)entry[i].outcome};
         if (entry[i].outcome == FOV_SCAN_PENDING) {
@@ -60,7 +60,8 @@ typedef struct summary {
     fov_text member; /* scratch */
 } summary;
 
-/* The hash goes through the files of good pictures in order: the relative path with its NUL, then the size in 8 bytes. */
+/* The hash goes through the files of good pictures in order: the relative path with its NUL, then the size in 8 bytes. A pack of the files as
+ * they are thus has the hash of their folder, and a run on one may go on with the other; other packs have other sizes. */
 static fov_status hash_file(fov_scan *scan, summary *s, const char *name, uint64_t size) {
     s->path.length = s->length;
     fov_text_add(&s->path, name);
@@ -74,10 +75,15 @@ static fov_status hash_file(fov_scan *scan, summary *s, const char *name, uint64
 }
 
 static fov_status hash_entry(fov_scan *scan, summary *s, const fov_entry *entry, uint64_t bytes, const uint64_t *member_bytes) {
-    const char *name = fov_names_at(&scan->tree.names, entry->name);
     if (scan->labelled && scan->tree.folder[entry->folder].label < 0) {
         return FOV_OK;
     }
+    if (entry->place == FOV_PLACE_PACK) {
+        s->folder = FOV_NO_FOLDER;
+        s->length = 0;
+        return hash_file(scan, s, fov_pack_at(fov_entry_pack(&scan->tree, entry), entry->name).name, bytes);
+    }
+    const char *name = fov_names_at(&scan->tree.names, entry->name);
     if (s->folder != entry->folder) {
         s->path.length = 0;
         fov_tree_path(&scan->tree, entry->folder, true, &s->path);

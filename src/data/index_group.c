@@ -131,7 +131,7 @@ static size_t gather(fov_scan *scan, uint32_t *order) {
     fov_group_name parts;
     for (size_t i = 0; i < scan->entry_count; i++) {
         fov_entry *entry = &scan->entry[i];
-        if (entry->outcome != FOV_SCAN_PENDING) {
+        if (entry->outcome != FOV_SCAN_PENDING || entry->place == FOV_PLACE_PACK) { /* the planes of a record are together already */
             continue;
         }
         if (fov_group_match(scan->group, fov_names_at(&scan->tree.names, entry->name), &parts)) {

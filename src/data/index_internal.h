@@ -5,16 +5,17 @@
  *
  * An entry takes 16 bytes and its name; a path is put together from the tree when somebody asks for it.
  *
- * Where a picture lies is its entry's `place`: a file, or a group of files. Another kind of place is one more value of fov_place, with its
- * own meaning of `folder` and `name` (say, the number of a container and of a record in it), and one more case in what looks at it:
- * fov_entry_path (what it is called), fov_look (how it is judged; entries that come settled are left as they are), hash_entry in index_check.c
- * (what of it counts in the hash) and fov_picture_open (how it is read). */
+ * Where a picture lies is its entry's `place`: a file, a group of files, or a record of a pack, whose `name` is its number there. Another
+ * kind of place is one more value of fov_place, with its own meaning of `folder` and `name`, and one more case in what looks at it:
+ * fov_entry_path and fov_entry_relative (what it is called), fov_look (how it is judged; entries that come settled are left as they are),
+ * hash_entry in index_check.c (what of it counts in the hash) and fov_picture_open (how it is read). */
 #ifndef FOV_DATA_INDEX_INTERNAL_H
 #define FOV_DATA_INDEX_INTERNAL_H
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "data/index.h"
+#include "data/pack.h"
 
 #define FOV_NO_FOLDER UINT32_MAX
 
@@ -42,10 +43,19 @@ typedef struct fov_folder {
     int32_t label;   /* class of the pictures below, -1 without */
 } fov_folder;
 
+/* A root that is a pack. Its name ends in a colon; the folders below it are the first parts of its records' names. */
+typedef struct fov_tree_pack {
+    fov_pack *pack; /* owned */
+    uint32_t root;
+    uint32_t count; /* of records */
+} fov_tree_pack;
+
 typedef struct fov_tree {
     fov_names names;
     fov_folder *folder;
     size_t count, capacity;
+    fov_tree_pack *pack; /* in order of their roots */
+    size_t pack_count, pack_capacity;
 } fov_tree;
 
 /* Adds the path of a folder with a slash at its end; "" for the present folder. With `relative`, the part below its root. */
@@ -57,12 +67,16 @@ FOV_MUST_USE fov_status fov_table_grow(void **table, size_t count, size_t more, 
 /* ---- entries ---- */
 
 typedef enum fov_scan_outcome { FOV_SCAN_PENDING, FOV_SCAN_GOOD, FOV_SCAN_BAD, FOV_SCAN_IGNORED, FOV_SCAN_DROPPED } fov_scan_outcome;
-typedef enum fov_place { FOV_PLACE_FILE, FOV_PLACE_GROUP /* named by one of its files; the others follow from the rule */ } fov_place;
+typedef enum fov_place {
+    FOV_PLACE_FILE,
+    FOV_PLACE_GROUP, /* named by one of its files; the others follow from the rule */
+    FOV_PLACE_PACK,  /* a record of the pack that is the root above it */
+} fov_place;
 
 /* One thing found: a file, or something that is bad already. */
 typedef struct fov_entry {
     uint32_t folder; /* in the tree */
-    uint32_t name;   /* in the tree's names */
+    uint32_t name;   /* in the tree's names; number of the record in a pack */
     union {
         struct {
             uint16_t width, height;
@@ -74,8 +88,11 @@ typedef struct fov_entry {
 } fov_entry;
 _Static_assert(sizeof(fov_entry) == 16, "millions of entries are kept");
 
-/* Adds the path of an entry. */
+/* Adds the path of an entry, and that part of it which is below its root. */
 void fov_entry_path(const fov_tree *tree, const fov_entry *entry, fov_text *text);
+void fov_entry_relative(const fov_tree *tree, const fov_entry *entry, fov_text *text);
+/* The pack of an entry that lies in one. */
+const fov_pack *fov_entry_pack(const fov_tree *tree, const fov_entry *entry);
 
 /* ---- scanning ---- */
 
@@ -144,6 +161,14 @@ FOV_MUST_USE fov_status fov_scan_init(fov_scan *scan, const fov_scan_options *op
 void fov_scan_clear(fov_scan *scan);
 /* Walks all roots; what they hold is then in the folders' records. */
 FOV_MUST_USE fov_status fov_scan_walk(fov_scan *scan, const char *const *roots, size_t root_count);
+/* For the walk: a root under which all paths begin with the first `length` bytes of `path`, and a folder below another. */
+FOV_MUST_USE fov_status fov_scan_add_root(fov_scan *scan, const char *path, size_t length, bool listed);
+FOV_MUST_USE fov_status fov_scan_add_child(fov_scan *scan, uint32_t name, uint32_t parent, unsigned links);
+/* Walks the root `path` if it is a pack, by its content; *walked says so. `info` is of the file. */
+FOV_MUST_USE fov_status fov_scan_walk_pack(fov_scan *scan, const char *path, const struct stat *info, bool *walked);
+/* The pack whose root this folder is, NULL for other folders; adds the entries of all its records, in order. */
+const fov_tree_pack *fov_tree_pack_at(const fov_tree *tree, uint32_t root);
+void fov_scan_order_pack(fov_scan *scan, const fov_tree_pack *pack);
 /* Makes the entries from the records, in order of paths, without duplicates. */
 FOV_MUST_USE fov_status fov_scan_order(fov_scan *scan);
 void fov_scan_drop(fov_scan *scan); /* takes away the entries marked DROPPED */
@@ -174,5 +199,8 @@ struct fov_index {
     size_t class_count;
     uint64_t hash;
 };
+
+/* The pack that picture i lies in, and its record there; NULL for a picture file. */
+const fov_pack *fov_index_pack(const fov_index *index, size_t i, size_t *record);
 
 #endif

@@ -409,7 +409,34 @@ static void look_at_group(fov_looker *looker, const fov_scan *scan, const char *
     }
 }
 
+/* ---- packs ---- */
+
+/* Opening a pack has checked what its records say of themselves, so that without `verify` only what cannot be told from that is read. */
+static void look_at_record(fov_looker *looker, const fov_scan_options *options, const fov_pack *pack, size_t number, fov_finding *found) {
+    const fov_pack_record record = fov_pack_at(pack, number);
+    const fov_image *image;
+    fov_picture_reader *reader = &looker->reader;
+    fov_status status = FOV_OK;
+    *found = (fov_finding){.bytes = record.length, .width = record.width, .height = record.height, .channels = record.channels};
+    if (options->verify || !fov_picture_record_fits(&record, &options->decode)) {
+        reader->path.length = 0;
+        fov_text_printf(&reader->path, "record %zu", number);
+        status = reader->path.status;
+        status = status == FOV_OK ? fov_picture_open_record(reader, pack, &record, &options->decode, &found->width, &found->height) : status;
+        status = status == FOV_OK && options->verify ? fov_picture_decode(reader, NULL, &image) : status;
+    }
+    if (status == FOV_E_IO) {
+        mark_bad(found, FOV_BAD_UNREADABLE, "%s", fov_last_error());
+    } else {
+        settle(found, status);
+    }
+}
+
 void fov_look(fov_looker *looker, const fov_scan *scan, const fov_entry *entry, fov_finding *found, uint64_t *member_bytes) {
+    if (entry->place == FOV_PLACE_PACK) {
+        look_at_record(looker, scan->options, fov_entry_pack(&scan->tree, entry), entry->name, found);
+        return;
+    }
     const char *name = fov_names_at(&scan->tree.names, entry->name);
     if (looker->folder != entry->folder) {
         *found = (fov_finding){0};

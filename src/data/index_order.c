@@ -240,7 +240,12 @@ fov_status fov_scan_order(fov_scan *scan) {
     for (size_t f = 0; f < scan->tree.count && status == FOV_OK; f++) {
         if (scan->tree.folder[f].parent == FOV_NO_FOLDER) {
             const size_t before = scan->entry_count;
-            status = descend(&d, (uint32_t)f);
+            const fov_tree_pack *pack = fov_tree_pack_at(&scan->tree, (uint32_t)f);
+            if (pack != NULL) {
+                fov_scan_order_pack(scan, pack);
+            } else {
+                status = descend(&d, (uint32_t)f);
+            }
             status = status == FOV_OK ? merge_parts(scan, before) : status;
         }
     }

@@ -137,12 +137,39 @@ void fov_tree_path(const fov_tree *tree, uint32_t folder, bool relative, fov_tex
 }
 
 void fov_tree_clear(fov_tree *tree) {
+    for (size_t p = 0; p < tree->pack_count; p++) {
+        fov_pack_close(tree->pack[p].pack);
+    }
+    fov_mem_free(tree->pack);
     fov_names_clear(&tree->names);
     fov_mem_free(tree->folder);
     *tree = (fov_tree){0};
 }
 
-void fov_entry_path(const fov_tree *tree, const fov_entry *entry, fov_text *text) {
-    fov_tree_path(tree, entry->folder, false, text);
+/* The root above a folder, or itself. */
+static uint32_t root_of(const fov_tree *tree, uint32_t folder) {
+    while (tree->folder[folder].parent != FOV_NO_FOLDER) {
+        folder = tree->folder[folder].parent;
+    }
+    return folder;
+}
+
+const fov_pack *fov_entry_pack(const fov_tree *tree, const fov_entry *entry) {
+    const fov_tree_pack *found = fov_tree_pack_at(tree, root_of(tree, entry->folder));
+    FOV_ASSERT(entry->place == FOV_PLACE_PACK && found != NULL);
+    return found->pack;
+}
+
+void fov_entry_relative(const fov_tree *tree, const fov_entry *entry, fov_text *text) {
+    if (entry->place == FOV_PLACE_PACK) {
+        fov_text_add(text, fov_pack_at(fov_entry_pack(tree, entry), entry->name).name);
+        return;
+    }
+    fov_tree_path(tree, entry->folder, true, text);
     fov_text_add(text, fov_names_at(&tree->names, entry->name));
+}
+
+void fov_entry_path(const fov_tree *tree, const fov_entry *entry, fov_text *text) {
+    fov_text_add(text, fov_names_at(&tree->names, tree->folder[root_of(tree, entry->folder)].name));
+    fov_entry_relative(tree, entry, text);
 }

@@ -53,7 +53,7 @@ static fov_status add_folder(fov_scan *scan, fov_folder folder, fov_walked walke
     return FOV_OK;
 }
 
-static fov_status add_child(fov_scan *scan, uint32_t name, uint32_t parent, unsigned links) {
+fov_status fov_scan_add_child(fov_scan *scan, uint32_t name, uint32_t parent, unsigned links) {
     return add_folder(scan, (fov_folder){.parent = parent, .name = name, .label = -1},
                       (fov_walked){.links = scan->walked[parent].links + links, .listed = true});
 }
@@ -113,7 +113,7 @@ static fov_status join(fov_scan *scan, uint32_t folder, const fov_listing *listi
     scan->walked[folder].device = listing->device;
     scan->walked[folder].inode = listing->inode;
     for (size_t i = 0; i < listing->folder_count; i++) {
-        FOV_TRY(add_child(scan, listing->folder[i].name, folder, 0));
+        FOV_TRY(fov_scan_add_child(scan, listing->folder[i].name, folder, 0));
     }
     for (size_t i = 0; i < listing->link_count; i++) {
         FOV_TRY(add_link(scan, &listing->link[i], folder, listing->link[i].name));
@@ -202,8 +202,7 @@ static char *normalise(const char *root) {
     return text;
 }
 
-/* Adds a root under which all paths begin with the first `length` bytes of `path`. */
-static fov_status add_root(fov_scan *scan, const char *path, size_t length, bool listed) {
+fov_status fov_scan_add_root(fov_scan *scan, const char *path, size_t length, bool listed) {
     fov_folder folder = {.parent = FOV_NO_FOLDER, .label = -1};
     const bool slash = listed && path[length - 1] != '/';
     char *prefix;
@@ -216,7 +215,7 @@ static fov_status add_root(fov_scan *scan, const char *path, size_t length, bool
 /* The one record of a folder that is not listed is the file. */
 static fov_status walk_file_root(fov_scan *scan, const char *path) {
     const char *base = fov_path_base(path);
-    FOV_TRY(add_root(scan, path, (size_t)(base - path), false));
+    FOV_TRY(fov_scan_add_root(scan, path, (size_t)(base - path), false));
     fov_listing listing = {0};
     fov_status status = fov_listing_add(&listing, base, 'f');
     listing.seen = 1;
@@ -238,13 +237,15 @@ static fov_status walk_root(fov_scan *scan, const char *path, const char *shown)
         return FOV_FAIL(FOV_E_IO, "'%s' cannot be looked at: %s", shown, strerror(error));
     }
     if (S_ISREG(info.st_mode)) {
-        return walk_file_root(scan, path);
+        bool walked;
+        FOV_TRY(fov_scan_walk_pack(scan, path, &info, &walked));
+        return walked ? FOV_OK : walk_file_root(scan, path);
     }
     if (!S_ISDIR(info.st_mode)) {
         return FOV_FAIL(FOV_E_INVALID, "'%s' is %s or folder; give a folder of pictures", shown, fov_special_name(info.st_mode));
     }
     const size_t first = scan->tree.count, seen = scan->seen;
-    FOV_TRY(add_root(scan, path, strlen(path), true));
+    FOV_TRY(fov_scan_add_root(scan, path, strlen(path), true));
     FOV_TRY(list_from(scan, first));
     if (scan->seen == seen && scan->tree.count == first + 1) {
         return FOV_FAIL(FOV_E_INVALID, "folder '%s' is empty; give a folder that holds pictures", shown);
@@ -290,7 +291,7 @@ static fov_status follow_link(fov_scan *scan, fov_scan_link *link) {
         return refuse_link(scan, link, "more than 64 symbolic links one below the other");
     }
     link->child = (uint32_t)scan->tree.count;
-    return add_child(scan, link->name, link->folder, 1);
+    return fov_scan_add_child(scan, link->name, link->folder, 1);
 }
 
 /* Follows the links from number `begin` to `end`. */

@@ -104,9 +104,11 @@ fov_status fov_picture_open_group(fov_picture_reader *reader, const fov_decode_o
     const size_t wanted = options->format.channels == 0 ? 3 : options->format.channels;
     size_t channels = 0;
     group->options = *options;
+    reader->what = (fov_pack_record){0};
     for (size_t k = 0; k < group->count; k++) {
         FOV_TRY(open_file(reader, k, width, height));
         channels += group->file[k].channels;
+        reader->what.length += group->file[k].blob.size;
     }
     if (channels != wanted) {
         (void)FOV_FAIL(FOV_E_UNSUPPORTED, "its %zu files hold %zu channels together, %zu are wanted", group->count, channels, wanted);
