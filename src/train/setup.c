@@ -180,6 +180,22 @@ void fov_setup_clear(fov_setup *setup) {
     *setup = (fov_setup){0};
 }
 
+/* ---- the pictures ---- */
+
+fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data_count, const fov_train_observer *observer, fov_pool *pool,
+                          fov_index **index) {
+    const fov_pretrain_settings *s = setup->settings;
+    const char *alpha = s->alpha;
+    setup->decode.alpha = strcmp(alpha, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(alpha, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE;
+    const fov_scan_options options = {.decode = setup->decode,
+                                      .verify = s->verify,
+                                      .follow_links = s->follow_links,
+                                      .max_bad = s->max_bad,
+                                      .progress = observer->scanning,
+                                      .context = observer->context};
+    return fov_index_scan(index, data, data_count, &options, pool);
+}
+
 /* ---- from the pictures ---- */
 
 static int by_size(const void *a, const void *b) {
@@ -290,21 +306,26 @@ static void resolve_optimisation(fov_setup *setup) {
     setup->warmup_steps = (uint64_t)fmin(warmup, (double)setup->steps);
 }
 
-static fov_status resolve_views(fov_setup *setup) {
+/* The recipe: what was given, or the objective's own, which `own` gets where it is not NULL. */
+static fov_status read_views(fov_setup *setup, fov_recipe *own) {
     fov_text text;
     fov_text_init(&text);
     setup->objective->views(setup->objective_options, &setup->facts, &text);
     fov_status status = text.status;
-    fov_recipe own;
-    if (status == FOV_OK) {
-        status = fov_recipe_parse(text.data, &own);
+    if (status == FOV_OK && own != NULL) {
+        status = fov_recipe_parse(text.data, own);
     }
     if (status == FOV_OK && is_open(setup, "views")) {
         status = fov_options_set(setup->options, "views", text.data, FOV_FROM_DATA);
     }
     fov_text_clear(&text);
     FOV_TRY(status);
-    FOV_TRY(fov_recipe_parse(setup->settings->views, &setup->recipe));
+    return fov_recipe_parse(setup->settings->views, &setup->recipe);
+}
+
+static fov_status resolve_views(fov_setup *setup) {
+    fov_recipe own;
+    FOV_TRY(read_views(setup, &own));
     if (setup->recipe.view_count != own.view_count) {
         return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu views of a picture, the recipe has %zu", setup->objective->name, own.view_count,
                         setup->recipe.view_count);
@@ -336,21 +357,31 @@ static void choose_objective_options(fov_setup *setup) {
     }
 }
 
-fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
+/* What batch and length follow: the size of views, the network, and the objective's options. */
+static fov_status resolve_network(fov_setup *setup, const fov_index *index) {
     fov_pretrain_settings *s = setup->settings;
-    const size_t images = fov_index_count(index);
     size_t side = 0;
     FOV_TRY(median_side(index, &side));
     choose_whole(setup, "image-size", &s->image_size, size_for(side));
     choose_whole(setup, "threads", &s->threads, fov_cpu_count());
     choose_whole(setup, "loader-threads", &s->loader_threads, (uint64_t)s->threads);
     FOV_TRY(resolve_backbone(setup));
-    setup->facts = (fov_train_facts){.images = images, .median_side = side, .spec = &setup->spec};
+    setup->facts = (fov_train_facts){.images = fov_index_count(index), .median_side = side, .spec = &setup->spec};
     if (!is_open(setup, "batch-size")) {
         setup->facts.batch_size = (size_t)s->batch_size;
     }
     choose_objective_options(setup);
-    FOV_TRY(resolve_batch(setup, images));
+    return FOV_OK;
+}
+
+fov_status fov_setup_resolve_views(fov_setup *setup, const fov_index *index) {
+    FOV_TRY(resolve_network(setup, index));
+    return read_views(setup, NULL);
+}
+
+fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
+    FOV_TRY(resolve_network(setup, index));
+    FOV_TRY(resolve_batch(setup, fov_index_count(index)));
     resolve_length(setup);
     if (is_open(setup, "optimizer")) {
         FOV_TRY(fov_options_set(setup->options, "optimizer", setup->proposed.optimizer, FOV_FROM_DATA));

@@ -26,8 +26,13 @@ typedef struct fov_setup {
 FOV_MUST_USE fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings);
 void fov_setup_clear(fov_setup *setup);
 
+/* Finds the pictures, as the settings say, and settles how they are decoded. */
+FOV_MUST_USE fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data_count, const fov_train_observer *observer,
+                                       fov_pool *pool, fov_index **index);
 /* Chooses what was left open from the pictures, marks it as chosen, and checks that everything fits together. */
 FOV_MUST_USE fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index);
+/* Only as far as the recipe goes, for looking at views: any recipe will do, and any number of pictures. */
+FOV_MUST_USE fov_status fov_setup_resolve_views(fov_setup *setup, const fov_index *index);
 /* With --hours: the epochs that fit, given the seconds that a step takes. Called between resolve and the first step. */
 void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step);
 bool fov_setup_needs_timing(const fov_setup *setup);
