@@ -1,11 +1,12 @@
 /* Gaussian blur with probability p (torchvision GaussianBlur): k taps exp(-x^2 / (2 sigma^2)) normalised to 1, separable, sigma
- * U(low, high), edges mirrored without repeating the edge, float sums rounded to the nearest byte, halves to even.
+ * U(low, high), edges mirrored without repeating the edge, float sums rounded to the nearest integer, halves to even.
  *
  * torchvision convolves with the outer product of the taps; two passes give the same sums up to float rounding, for 2 k instead of
  * k^2 products. Kernel 0 is SimCLR's size, a tenth of the side, made odd: int(.1 H) / 2 * 2 + 1.
  *
  * Plan: value[0] sigma, value[1] kernel size. */
 #include <math.h>
+#include <string.h>
 
 #include "augment/augment.h"
 
@@ -49,43 +50,48 @@ static void make_weights(double sigma, size_t taps, float *weights) {
     }
 }
 
-static void pad_row(const uint8_t *row, size_t width, size_t margin, float *padded) {
-    for (size_t x = 0; x < width; x++) {
-        for (size_t c = 0; c < 3; c++) {
-            padded[3 * (x + margin) + c] = (float)row[3 * x + c];
-        }
+/* Row y in floats, with `margin` pixels more at either end. */
+static void pad_row(const fov_pixel_loops *loops, const fov_image *image, size_t y, size_t margin, float *padded) {
+    const size_t width = image->width, channels = image->channels, count = width * channels;
+    float *row = padded + margin * channels;
+    if (image->deep) {
+        loops->pixel_deep_floats((const uint16_t *)(const void *)image->pixels + y * count, count, row);
+    } else {
+        loops->pixel_floats(image->pixels + y * count, count, row);
     }
     for (size_t x = 0; x < margin; x++) {
-        const size_t left = fov_reflect((ptrdiff_t)x - (ptrdiff_t)margin, width);
-        const size_t right = fov_reflect((ptrdiff_t)(width + x), width);
-        for (size_t c = 0; c < 3; c++) {
-            padded[3 * x + c] = (float)row[3 * left + c];
-            padded[3 * (width + margin + x) + c] = (float)row[3 * right + c];
-        }
+        const size_t left = fov_reflect((ptrdiff_t)x - (ptrdiff_t)margin, width), right = fov_reflect((ptrdiff_t)(width + x), width);
+        memcpy(padded + x * channels, row + left * channels, channels * sizeof *row);
+        memcpy(row + (width + x) * channels, row + right * channels, channels * sizeof *row);
     }
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     const size_t taps = (size_t)plan->value[1], margin = taps / 2;
-    const size_t width = image->width, height = image->height, row_values = 3 * width;
+    const size_t channels = image->channels, height = image->height, row_values = image->width * channels;
+    const fov_pixel_loops *loops = augmenter->loops;
     float weights[MAX_KERNEL];
     FOV_ASSERT(taps > 0 && taps <= MAX_KERNEL);
     make_weights(plan->value[0], taps, weights);
-    float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, 3 * (width + 2 * margin), sizeof *padded);
+    float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, (image->width + 2 * margin) * channels, sizeof *padded);
     FOV_TRY_ALLOC(padded);
     float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, height, row_values * sizeof *blurred);
     FOV_TRY_ALLOC(blurred);
     const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, taps, sizeof *rows);
     FOV_TRY_ALLOC(rows);
     for (size_t y = 0; y < height; y++) {
-        pad_row(image->pixels + y * row_values, width, margin, padded);
-        augmenter->loops->pixel_blur_row(padded, weights, taps, row_values, blurred + y * row_values);
+        pad_row(loops, image, y, margin, padded);
+        loops->pixel_blur_row(padded, channels, weights, taps, row_values, blurred + y * row_values);
     }
     for (size_t y = 0; y < height; y++) {
         for (size_t t = 0; t < taps; t++) {
             rows[t] = blurred + fov_reflect((ptrdiff_t)(y + t) - (ptrdiff_t)margin, height) * row_values;
         }
-        augmenter->loops->pixel_blur_column(rows, weights, taps, row_values, output + y * row_values);
+        if (image->deep) {
+            loops->pixel_deep_blur_column(rows, weights, taps, row_values, (uint16_t *)(void *)output + y * row_values);
+        } else {
+            loops->pixel_blur_column(rows, weights, taps, row_values, output + y * row_values);
+        }
     }
     return FOV_OK;
 }

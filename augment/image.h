@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/memory.h"
+#include "base/io.h"
 
 #define FOV_MAX_CHANNELS ((size_t)32)
 
@@ -108,10 +108,15 @@ size_t fov_decoder_warnings(const fov_decoder *decoder);
 /* Turns an image as EXIF orientation 1..8 asks: `to` (another image) becomes what a viewer shows. */
 FOV_MUST_USE fov_status fov_image_orient(const fov_image *from, unsigned orientation, fov_image *to);
 
-/* Writing PNG (1 gray, 2 gray and alpha, 3 RGB or 4 RGBA channels) and JPEG (1 or 3 channels, quality 1..100, 4:2:0), for pictures
- * we show and test data we make. The file appears whole or not at all. */
-FOV_MUST_USE fov_status fov_image_write_png(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels);
+/* Writing PNG (1 gray, 2 gray and alpha, 3 RGB or 4 RGBA channels of 8 bits, or of 16 with `deep`, when pixels are uint16_t as in an image)
+ * and JPEG (1 or 3 channels of 8 bits, quality 1..100, 4:2:0), for pictures we show, packs and test data we make. The file appears whole or
+ * not at all. */
+FOV_MUST_USE fov_status fov_image_write_png(const char *path, const uint8_t *pixels, size_t width, size_t height, fov_pixel_format format);
 FOV_MUST_USE fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels,
                                              int quality);
+/* The same JPEG file into memory: baseline without restart markers, Huffman tables made for the picture. What `blob` held before is
+ * forgotten, not freed; the caller frees what it gets with fov_blob_clear (nothing after a failure). No padding follows the bytes. */
+FOV_MUST_USE fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality,
+                                              fov_blob *blob);
 
 #endif

@@ -21,7 +21,7 @@
 #include "augment/codec.h"
 #include "base/io.h"
 
-enum { MAX_SCANS = 100, ROWS_AT_ONCE = 8, WRITE_BYTES = 16384 };
+enum { MAX_SCANS = 100, ROWS_AT_ONCE = 8, FIRST_BYTES = 16384 };
 #define COEFFICIENT_BYTES (256L << 20) /* 4:2:0 progressive up to 89 Mpx */
 
 struct fov_jpeg {
@@ -360,20 +360,21 @@ fov_status fov_jpeg_probe(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, con
 
 /* ---- writing ---- */
 
+/* Rows go in, bytes come into a growing block. */
 typedef struct jpeg_output {
     struct jpeg_compress_struct info;
     struct jpeg_error_mgr errors;
     struct jpeg_destination_mgr target;
     jmp_buf jump;
     fov_status status;
-    fov_writer *writer;
     const uint8_t *pixels;
     size_t width, height, channels;
     int quality;
-    uint8_t buffer[WRITE_BYTES];
+    uint8_t *bytes;
+    size_t size, capacity;
 } jpeg_output;
 
-static void output_error(j_common_ptr common) {
+static _Noreturn void output_error(j_common_ptr common) {
     jpeg_output *const out = common->client_data;
     char text[JMSG_LENGTH_MAX];
     common->err->format_message(common, text);
@@ -381,35 +382,34 @@ static void output_error(j_common_ptr common) {
     longjmp(out->jump, 1);
 }
 
-static void output_flush(jpeg_output *out, size_t count) {
-    const fov_status status = fov_writer_write(out->writer, out->buffer, count);
-    if (status != FOV_OK) {
-        out->status = status;
+/* Called at the start and whenever the block is full: libjpeg looks at the counts in the manager only when a call ends. */
+static boolean target_grow(j_compress_ptr info) {
+    jpeg_output *const out = info->client_data;
+    const size_t used = out->capacity, capacity = used == 0 ? FIRST_BYTES : 2 * used;
+    uint8_t *const bytes = fov_mem_realloc(FOV_MEM_IMAGE, out->bytes, capacity);
+    if (bytes == NULL) {
+        out->status = FOV_E_NOMEM;
         longjmp(out->jump, 1);
     }
-}
-
-static void target_init(j_compress_ptr info) {
-    jpeg_output *const out = info->client_data;
-    info->dest->next_output_byte = out->buffer;
-    info->dest->free_in_buffer = sizeof out->buffer;
-}
-
-static boolean target_empty(j_compress_ptr info) {
-    output_flush(info->client_data, WRITE_BYTES);
-    target_init(info);
+    out->bytes = bytes;
+    out->capacity = capacity;
+    info->dest->next_output_byte = bytes + used;
+    info->dest->free_in_buffer = capacity - used;
     return TRUE;
 }
 
+static void target_init(j_compress_ptr info) { (void)target_grow(info); }
+
 static void target_end(j_compress_ptr info) {
-    output_flush(info->client_data, WRITE_BYTES - info->dest->free_in_buffer);
+    jpeg_output *const out = info->client_data;
+    out->size = out->capacity - info->dest->free_in_buffer;
 }
 
 static void compress_body(jpeg_output *out) {
     struct jpeg_compress_struct *const info = &out->info;
     jpeg_create_compress(info);
     out->target =
-        (struct jpeg_destination_mgr){.init_destination = target_init, .empty_output_buffer = target_empty, .term_destination = target_end};
+        (struct jpeg_destination_mgr){.init_destination = target_init, .empty_output_buffer = target_grow, .term_destination = target_end};
     info->dest = &out->target;
     info->image_width = (JDIMENSION)out->width;
     info->image_height = (JDIMENSION)out->height;
@@ -418,6 +418,7 @@ static void compress_body(jpeg_output *out) {
     jpeg_set_defaults(info);
     jpeg_set_quality(info, out->quality, TRUE);
     info->dct_method = JDCT_ISLOW;
+    info->optimize_coding = TRUE; /* fewer bytes are less to decode, each time */
     jpeg_start_compress(info, TRUE);
     while (info->next_scanline < info->image_height) {
         /* libjpeg takes rows it does not change without const; the copy through uintptr_t says that this is known. */
@@ -439,14 +440,13 @@ static fov_status compress_guarded(jpeg_output *out) {
     return out->status;
 }
 
-fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
+fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality, fov_blob *blob) {
+    *blob = (fov_blob){0};
     if ((channels != 1 && channels != 3) || width - 1 >= FOV_IMAGE_MAX_SIDE || height - 1 >= FOV_IMAGE_MAX_SIDE || quality < 1 ||
         quality > 100) {
-        return FOV_FAIL(FOV_E_INVALID, "%s: a JPEG has 1 or 3 channels, sides of 1 to %zu and quality 1 to 100, not %zu, %zu x %zu and %d",
-                        path, FOV_IMAGE_MAX_SIDE, channels, width, height, quality);
+        return FOV_FAIL(FOV_E_INVALID, "a JPEG has 1 or 3 channels, sides of 1 to %zu and quality 1 to 100, not %zu, %zu x %zu and %d",
+                        FOV_IMAGE_MAX_SIDE, channels, width, height, quality);
     }
-    fov_status status = FOV_OK;
-    fov_writer *writer = NULL;
     jpeg_output *out = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof *out);
     FOV_TRY_ALLOC(out);
     out->pixels = pixels;
@@ -454,13 +454,22 @@ fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t 
     out->height = height;
     out->channels = channels;
     out->quality = quality;
-    FOV_TRY_GOTO(status, done, fov_writer_open(&out->writer, path));
-    FOV_TRY_GOTO(status, done, compress_guarded(out));
-    writer = out->writer;
-    out->writer = NULL; /* the commit frees it in every case */
-    FOV_TRY_GOTO(status, done, fov_writer_commit(writer));
-done:
-    fov_writer_abort(out->writer);
+    const fov_status status = compress_guarded(out);
+    if (status == FOV_OK) {
+        *blob = (fov_blob){.data = out->bytes, .size = out->size};
+    } else {
+        fov_mem_free(out->bytes);
+    }
     fov_mem_free(out);
-    return status;
+    FOV_TRY(status);
+    return FOV_OK;
+}
+
+fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
+    fov_blob blob;
+    fov_status status = fov_image_encode_jpeg(pixels, width, height, channels, quality, &blob);
+    status = status != FOV_OK ? fov_fail_prefix(status, "%s", path) : fov_io_write_atomic(path, blob.data, blob.size);
+    fov_blob_clear(&blob);
+    FOV_TRY(status);
+    return FOV_OK;
 }

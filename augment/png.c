@@ -354,7 +354,7 @@ typedef struct png_output {
     const char *path;
     const uint8_t *pixels;
     png_uint_32 width, height;
-    size_t channels;
+    fov_pixel_format format;
 } png_output;
 
 static void output_error(png_structp png, png_const_charp text) {
@@ -390,6 +390,14 @@ static png_voidp output_alloc(png_structp png, png_alloc_size_t bytes) {
     return block;
 }
 
+/* PNG holds samples of 16 bits high byte first; ours are the machine's. */
+static bool is_little_endian(void) {
+    const uint16_t one = 1;
+    uint8_t first;
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
 static void encode_body(png_output *out) {
     static const int colors[5] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
     out->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, out, output_error, output_warning, out, output_alloc, on_free);
@@ -400,11 +408,14 @@ static void encode_body(png_output *out) {
     }
     png_set_write_fn(out->png, out, output_write, output_flush);
     png_set_user_limits(out->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-    png_set_IHDR(out->png, out->info, out->width, out->height, 8, colors[out->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(out->png, out->info, out->width, out->height, out->format.deep ? 16 : 8, colors[out->format.channels], PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(out->png, out->info);
+    if (out->format.deep && is_little_endian()) {
+        png_set_swap(out->png);
+    }
     for (size_t y = 0; y < out->height; y++) {
-        png_write_row(out->png, out->pixels + y * out->width * out->channels);
+        png_write_row(out->png, out->pixels + y * out->width * fov_pixel_bytes(out->format));
     }
     png_write_end(out->png, out->info);
 }
@@ -417,8 +428,9 @@ static fov_status encode_guarded(png_output *out) {
     return out->status;
 }
 
-fov_status fov_image_write_png(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels) {
-    if (channels < 1 || channels > 4 || width - 1 >= PNG_UINT_31_MAX / 8 || height - 1 >= PNG_UINT_31_MAX) {
+fov_status fov_image_write_png(const char *path, const uint8_t *pixels, size_t width, size_t height, fov_pixel_format format) {
+    const size_t channels = format.channels == 0 ? 3 : format.channels;
+    if (channels > 4 || width - 1 >= PNG_UINT_31_MAX / 8 || height - 1 >= PNG_UINT_31_MAX) {
         return FOV_FAIL(FOV_E_INVALID, "%s: a PNG has 1 to 4 channels and sides of at least 1, not %zu and %zu x %zu", path, channels,
                         width, height);
     }
@@ -431,7 +443,7 @@ fov_status fov_image_write_png(const char *path, const uint8_t *pixels, size_t w
     out->pixels = pixels;
     out->width = (png_uint_32)width;
     out->height = (png_uint_32)height;
-    out->channels = channels;
+    out->format = (fov_pixel_format){.channels = channels, .deep = format.deep};
     FOV_TRY_GOTO(status, done, encode_guarded(out));
     writer = out->writer;
     out->writer = NULL; /* the commit frees it in every case */

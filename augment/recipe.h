@@ -70,14 +70,22 @@ FOV_MUST_USE fov_status fov_views_apply(fov_augmenter *augmenter, const fov_reci
 FOV_MUST_USE fov_status fov_augment_views(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint64_t seed,
                                           uint64_t epoch, uint64_t sample, uint8_t *const *outputs);
 
-/* Evaluation: resize the shorter side to `resize` (the other by truncation), centre-crop image_size. Stored with weights. */
+#define FOV_GROUP_BYTES 256 /* of a naming rule, with its end */
+
+/* What a backbone is given: how files become pixels, and pixels its input. Evaluation resizes the shorter side to `resize` (the other by
+ * truncation) and crops image_size from the centre. Stored with weights. */
 typedef struct fov_preprocess {
     size_t image_size, resize;
     fov_interpolation interpolation;
-    double mean[3], std[3]; /* applied by the graph, on x / 255 */
+    fov_pixel_format format; /* channels are not 0 */
+    fov_alpha alpha;
+    char group[FOV_GROUP_BYTES];                           /* naming rule of pictures in several files, see fov_scan_options; "": none */
+    double mean[FOV_MAX_CHANNELS], std[FOV_MAX_CHANNELS]; /* of each channel; applied by the graph, on x / 255 or x / 65535 */
 } fov_preprocess;
-/* ImageNet mean and std, resize = image_size * 256 / 224, bilinear. Below 96 px: resize = image_size. */
+/* RGB of 8 bits on white, ImageNet mean and std, resize = image_size * 256 / 224, bilinear. Below 96 px: resize = image_size. */
 void fov_preprocess_default(size_t image_size, fov_preprocess *preprocess);
+/* How to decode files for it. */
+fov_decode_options fov_preprocess_decode(const fov_preprocess *preprocess);
 FOV_MUST_USE fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_image *image,
                                              uint8_t *output);
 /* Pillow's antialiased resize, whole image. */

@@ -6,13 +6,13 @@
 /* Adding and taking away 1.5 * 2^23 rounds a float below 2^22 to the nearest integer, ties to even. */
 #define ROUNDER 12582912.0F
 
-static inline void blur_row_tile(const float *padded, const float *weights, size_t taps, size_t count, float *restrict out) {
+static inline void blur_row_tile(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *restrict out) {
     float sum[TILE];
     for (size_t x = 0; x < count; x++) {
         sum[x] = 0.0F;
     }
     for (size_t t = 0; t < taps; t++) {
-        const float *restrict row = padded + 3 * t;
+        const float *restrict row = padded + step * t;
         const float weight = weights[t];
         for (size_t x = 0; x < count; x++) {
             const float term = weight * row[x];
@@ -24,13 +24,13 @@ static inline void blur_row_tile(const float *padded, const float *weights, size
     }
 }
 
-void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, const float *weights, size_t taps, size_t count, float *out) {
+void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out) {
     size_t at = 0;
     for (; at + TILE <= count; at += TILE) {
-        blur_row_tile(padded + at, weights, taps, TILE, out + at);
+        blur_row_tile(padded + at, step, weights, taps, TILE, out + at);
     }
     if (at < count) {
-        blur_row_tile(padded + at, weights, taps, count - at, out + at);
+        blur_row_tile(padded + at, step, weights, taps, count - at, out + at);
     }
 }
 
@@ -68,31 +68,31 @@ static inline uint8_t box_value(const fov_box *box, uint32_t inner_sum, uint32_t
     return (uint8_t)((inner_sum * box->inner + ends * box->outer + (1U << 23)) >> 24);
 }
 
-static inline void box_row_tile(const uint8_t *padded, const fov_box *box, size_t count, uint8_t *restrict out) {
+static inline void box_row_tile(const uint8_t *padded, size_t step, const fov_box *box, size_t count, uint8_t *restrict out) {
     const size_t width = 2 * box->radius + 1;
     uint32_t sum[TILE];
     for (size_t x = 0; x < count; x++) {
         sum[x] = 0;
     }
     for (size_t t = 1; t <= width; t++) {
-        const uint8_t *restrict row = padded + 3 * t;
+        const uint8_t *restrict row = padded + step * t;
         for (size_t x = 0; x < count; x++) {
             sum[x] += row[x];
         }
     }
-    const uint8_t *restrict far = padded + 3 * (width + 1);
+    const uint8_t *restrict far = padded + step * (width + 1);
     for (size_t x = 0; x < count; x++) {
         out[x] = box_value(box, sum[x], (uint32_t)padded[x] + far[x]);
     }
 }
 
-void FOV_PIXEL_FN(pixel_box_row)(const uint8_t *padded, const fov_box *box, size_t count, uint8_t *out) {
+void FOV_PIXEL_FN(pixel_box_row)(const uint8_t *padded, size_t step, const fov_box *box, size_t count, uint8_t *out) {
     size_t at = 0;
     for (; at + TILE <= count; at += TILE) {
-        box_row_tile(padded + at, box, TILE, out + at);
+        box_row_tile(padded + at, step, box, TILE, out + at);
     }
     if (at < count) {
-        box_row_tile(padded + at, box, count - at, out + at);
+        box_row_tile(padded + at, step, box, count - at, out + at);
     }
 }
 

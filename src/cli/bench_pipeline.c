@@ -9,16 +9,16 @@
 #include "report/pipeline_bench.h"
 
 typedef struct settings {
-    const char *views, *json, *cache;
+    const char *views, *json, *cache, *shrink;
     int64_t image_size, threads, batch_size, seed;
     double seconds;
-    bool shrink, follow_links;
+    bool follow_links;
 } settings;
 
 #define FIELD(name) offsetof(settings, name)
-#define CACHE_BYTES ((size_t)1 << 30) /* as pretrain allows */
 
 static const char *const caches[] = {"none", "ram", NULL};
+static const char *const shrinks[] = {"auto", "none", NULL};
 
 static const fov_option table[] = {
     {.name = "views", .type = FOV_OPT_STRING, .offset = FIELD(views), .value_name = "RECIPE", .help = "how views are made; two views of SimCLR if not given"},
@@ -27,8 +27,8 @@ static const fov_option table[] = {
     {.name = "batch-size", .type = FOV_OPT_INT, .offset = FIELD(batch_size), .value_name = "N", .help = "pictures a batch", .fallback = "64", .min = 1, .max = 65536},
     {.name = "seconds", .type = FOV_OPT_REAL, .offset = FIELD(seconds), .value_name = "S", .help = "measure for at least so long", .fallback = "5", .min = 0.01, .max = 86400.0},
     {.name = "seed", .type = FOV_OPT_INT, .offset = FIELD(seed), .value_name = "N", .help = "names the random numbers", .fallback = "0", .min = 0, .max = 9e15},
-    {.name = "shrink", .type = FOV_OPT_FLAG, .offset = FIELD(shrink), .help = "decode photos smaller where every crop stays twice the size of its view", .fallback = "false"},
-    {.name = "cache", .type = FOV_OPT_CHOICE, .offset = FIELD(cache), .value_name = "KIND", .help = "ram keeps decoded pictures when all fit in 1 GB, and measures no decoding then", .fallback = "none", .choices = caches},
+    {.name = "shrink", .type = FOV_OPT_CHOICE, .offset = FIELD(shrink), .value_name = "KIND", .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact", .fallback = "auto", .choices = shrinks},
+    {.name = "cache", .type = FOV_OPT_CHOICE, .offset = FIELD(cache), .value_name = "KIND", .help = "ram: keep decoded pictures, so that no decoding is measured", .fallback = "none", .choices = caches},
     {.name = "follow-links", .type = FOV_OPT_FLAG, .offset = FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
     {.name = "json", .type = FOV_OPT_STRING, .offset = FIELD(json), .value_name = "FILE", .help = "write the figures as JSON; - is standard output"},
     {.name = NULL},
@@ -126,13 +126,6 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     fov_index *index = NULL;
     static char verb[] = "checking pictures";
     const fov_scan_options scan = {.follow_links = s->follow_links, .progress = fov_terminal_count, .context = verb};
-    const fov_pipeline_bench_options options = {.seconds = s->seconds,
-                                                .loader = {.batch_size = (size_t)s->batch_size,
-                                                           .threads = (unsigned)s->threads,
-                                                           .seed = (uint64_t)s->seed,
-                                                           .shrink = s->shrink,
-                                                           .cache = strcmp(s->cache, "ram") == 0,
-                                                           .cache_bytes = CACHE_BYTES}};
     fov_pipeline_bench bench;
     fov_status status = FOV_OK;
     if (word_count == 0) {
@@ -143,6 +136,14 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     FOV_TRY_GOTO(status, done, fov_index_scan(&index, words, word_count, &scan, pool));
     fov_pool_free(pool); /* its threads and stacks are no part of the pipeline */
     pool = NULL;
+    const bool cache = strcmp(s->cache, "ram") == 0;
+    const fov_pipeline_bench_options options = {.seconds = s->seconds,
+                                                .loader = {.batch_size = (size_t)s->batch_size,
+                                                           .threads = (unsigned)s->threads,
+                                                           .seed = (uint64_t)s->seed,
+                                                           .shrink = strcmp(s->shrink, "auto") == 0,
+                                                           .cache = cache,
+                                                           .cache_bytes = cache ? fov_loader_cache_needs(index, (fov_pixel_format){0}) : 0}};
     FOV_TRY_GOTO(status, done, fov_pipeline_bench_run(&bench, index, &recipe, &options));
     FOV_TRY_GOTO(status, done, show(s, &bench, &recipe, &options));
 done:

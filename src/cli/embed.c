@@ -67,9 +67,12 @@ static fov_status check_outputs(const settings *s, outputs *out) {
     return fov_io_check_output(out->paths, paths, s->overwrite);
 }
 
-static fov_status scan(const settings *s, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
+static fov_status scan(const settings *s, const fov_encoder *encoder, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
     static char verb[] = "checking pictures";
-    const fov_scan_options options = {.verify = true,
+    const fov_preprocess *preprocess = fov_encoder_preprocess(encoder);
+    const fov_scan_options options = {.decode = fov_preprocess_decode(preprocess),
+                                      .group = preprocess->group[0] == '\0' ? NULL : preprocess->group,
+                                      .verify = true,
                                       .follow_links = s->follow_links,
                                       .max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD,
                                       .progress = fov_terminal_count,
@@ -143,7 +146,7 @@ static fov_status embed(const void *fields, const fov_common_options *common, co
     FOV_TRY_GOTO(status, done, check_outputs(s, &out));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, s->weights, s->backbone, (size_t)s->image_size, pool));
-    FOV_TRY_GOTO(status, done, scan(s, words, word_count, pool, &index));
+    FOV_TRY_GOTO(status, done, scan(s, encoder, words, word_count, pool, &index));
     FOV_TRY_GOTO(status, done, embed_index(s, encoder, index, &out));
 done:
     fov_index_free(index);

@@ -28,6 +28,12 @@ static void scanning(void *context, size_t done, size_t total) {
     fov_terminal_count(verb, done, total);
 }
 
+static void measuring(void *context, size_t done, size_t total) {
+    (void)context;
+    static char verb[] = "measuring pictures";
+    fov_terminal_count(verb, done, total);
+}
+
 /* A value from column `column` on, broken at spaces so that no line is wider than `width`. */
 static void print_wrapped(const char *words, size_t column, size_t width) {
     size_t at = column;
@@ -129,7 +135,7 @@ static int run(int argc, char **argv) {
     }
     if (code == -1) {
         seen context = {.common = &common, .settings = &settings};
-        const fov_train_observer observer = {.context = &context, .resolved = resolved, .scanning = scanning, .progress = progress};
+        const fov_train_observer observer = {.context = &context, .resolved = resolved, .scanning = scanning, .measuring = measuring, .progress = progress};
         status = fov_interrupt_install();
         if (status == FOV_OK) {
             status = fov_pretrain(set, &settings, data, data_count, &observer);

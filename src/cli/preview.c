@@ -30,7 +30,7 @@ static const fov_option table[] = {
 
 /* Settings of pretrain that views depend on; the others are taken and change nothing. */
 static const char *const shown_names[] = {"method",   "views", "image-size", "seed",    "alpha", "backbone", "stem",
-                                          "channels", "depth", "group",      "max-bad", "verify", "follow-links", "threads", "config", NULL};
+                                          "channels", "depth", "group",      "shrink", "max-bad", "verify", "follow-links", "threads", "config", NULL};
 
 static bool is_shown(const char *name) {
     for (size_t i = 0; shown_names[i] != NULL; i++) {
@@ -100,7 +100,8 @@ static void tell(const fov_setup *setup, const fov_sheet *sheet, const char *fir
 
 static fov_status draw(fov_setup *setup, const preview_options *own, const fov_index *index, const char *first) {
     const fov_sheet_options options = {.recipe = &setup->recipe,
-                                       .decode = setup->decode,
+                                       .decode = fov_preprocess_decode(&setup->preprocess),
+                                       .shrink = strcmp(setup->settings->shrink, "auto") == 0,
                                        .seed = (uint64_t)setup->settings->seed,
                                        .epoch = (uint64_t)own->epoch - 1,
                                        .pictures = (size_t)own->pictures,

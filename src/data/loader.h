@@ -33,6 +33,9 @@ typedef struct fov_loader_options {
     bool shrink;              /* decode photos smaller where every crop stays twice the size of its view; else always whole and exact */
 } fov_loader_options;
 
+/* Bytes of all pictures of the index, decoded: what a cache needs. SIZE_MAX when that is more than can be said. */
+size_t fov_loader_cache_needs(const fov_index *index, fov_pixel_format format);
+
 typedef struct fov_loader fov_loader;
 
 /* Keeps index and recipe. A picture that went bad is replaced by another, chosen by (seed, epoch, sample), and named in the log once;
@@ -60,7 +63,7 @@ typedef struct fov_loader_stats {
 fov_loader_stats fov_loader_get_stats(const fov_loader *loader);
 
 /* A picture read for evaluation: file to preprocessed bytes. Used by embed and probe: calls fn(context, first, count, pixels) for
- * consecutive blocks of `block` samples in index order; pixels are [count, s, s, 3]. A picture that went bad fails the call. */
+ * consecutive blocks of `block` samples in index order; pixels are [count, s, s, c], as decode->format says. A picture that went bad fails the call. */
 typedef fov_status (*fov_block_fn)(void *context, size_t first, size_t count, const uint8_t *pixels);
 FOV_MUST_USE fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *preprocess, const fov_decode_options *decode,
                                             size_t block, fov_pool *pool, fov_block_fn fn, void *context);

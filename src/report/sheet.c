@@ -302,7 +302,7 @@ void fov_sheet_clear(fov_sheet *sheet) {
 fov_status fov_sheet_write(const fov_sheet *sheet, const char *path) {
     const size_t length = strlen(path);
     if (length > 4 && strcmp(path + length - 4, ".png") == 0) {
-        return fov_image_write_png(path, sheet->pixels, sheet->width, sheet->height, 3);
+        return fov_image_write_png(path, sheet->pixels, sheet->width, sheet->height, RGB);
     }
     return fov_image_write_jpeg(path, sheet->pixels, sheet->width, sheet->height, 3, JPEG_QUALITY);
 }

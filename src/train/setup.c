@@ -135,6 +135,23 @@ static void forget_lengths(fov_setup *setup) {
     }
 }
 
+/* Mean and std of a file of settings are those of its pictures: what the command line says about pictures or statistics makes them void. */
+static void forget_statistics(fov_setup *setup) {
+    static const char *const names[] = {"stats", "channels", "depth", "group"};
+    bool given = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        given = given || fov_options_source(setup->options, names[i]) == FOV_FROM_USER;
+    }
+    if (given && fov_options_source(setup->options, "mean") == FOV_FROM_CONFIG) {
+        setup->settings->mean = NULL;
+        fov_options_mark(setup->options, "mean", FOV_FROM_NONE);
+    }
+    if (given && fov_options_source(setup->options, "std") == FOV_FROM_CONFIG) {
+        setup->settings->std = NULL;
+        fov_options_mark(setup->options, "std", FOV_FROM_NONE);
+    }
+}
+
 /* `config` is the file of the run to resume, NULL for a new run. */
 static fov_status begin(fov_setup *setup, const char *config) {
     fov_option_set *options = setup->options;
@@ -156,23 +173,28 @@ static fov_status begin(fov_setup *setup, const char *config) {
     }
     FOV_TRY(fov_options_add(options, objective->name, objective->options, setup->objective_options));
     FOV_TRY(fov_options_finish(options));
+    if (config != NULL && fov_options_source(options, "shrink") == FOV_FROM_DEFAULT) {
+        FOV_TRY(fov_options_set(options, "shrink", "none", FOV_FROM_CONFIG)); /* the run is of a version that decoded all whole */
+    }
     if (config != NULL) {
         return compare_stored(setup, config, true);
     }
     forget_lengths(setup);
+    forget_statistics(setup);
     return one_length(setup);
 }
 
 fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings) {
     *setup = (fov_setup){.options = options, .settings = settings};
-    if (!settings->resume || settings->out == NULL) {
-        return begin(setup, NULL);
+    char *config = NULL;
+    if (settings->resume && settings->out != NULL) {
+        config = fov_path_join(settings->out, "config.ini");
+        FOV_TRY_ALLOC(config);
     }
-    char *config = fov_path_join(settings->out, "config.ini");
-    FOV_TRY_ALLOC(config);
     const fov_status status = begin(setup, config);
     fov_mem_free(config);
-    return status;
+    FOV_TRY(status);
+    return fov_setup_take_format(setup);
 }
 
 void fov_setup_clear(fov_setup *setup) {
@@ -185,9 +207,9 @@ void fov_setup_clear(fov_setup *setup) {
 fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data_count, const fov_train_observer *observer, fov_pool *pool,
                           fov_index **index) {
     const fov_pretrain_settings *s = setup->settings;
-    const char *alpha = s->alpha;
-    setup->decode.alpha = strcmp(alpha, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(alpha, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE;
-    const fov_scan_options options = {.decode = setup->decode,
+    const fov_preprocess *p = &setup->preprocess;
+    const fov_scan_options options = {.decode = fov_preprocess_decode(p),
+                                      .group = p->group[0] == '\0' ? NULL : p->group,
                                       .verify = s->verify,
                                       .follow_links = s->follow_links,
                                       .max_bad = s->max_bad,
@@ -238,6 +260,7 @@ static fov_status resolve_backbone(fov_setup *setup) {
         FOV_TRY(fov_options_set(setup->options, "backbone", backbone_for(setup->objective), FOV_FROM_DATA));
     }
     FOV_TRY(fov_backbone_parse(s->backbone, (size_t)s->image_size, &setup->spec));
+    setup->spec.channels = setup->preprocess.format.channels;
     const fov_backbone *backbone = setup->spec.backbone;
     if ((backbone->gives & setup->objective->needs) != setup->objective->needs) {
         return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s, which has no tokens to leave out; try --backbone %s", setup->objective->name,
@@ -379,7 +402,7 @@ fov_status fov_setup_resolve_views(fov_setup *setup, const fov_index *index) {
     return read_views(setup, NULL);
 }
 
-fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
+fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer) {
     FOV_TRY(resolve_network(setup, index));
     FOV_TRY(resolve_batch(setup, fov_index_count(index)));
     resolve_length(setup);
@@ -390,7 +413,7 @@ fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
     resolve_optimisation(setup);
     FOV_TRY(resolve_views(setup));
     FOV_TRY(check_objective(setup));
-    fov_preprocess_default(setup->spec.image_size, &setup->preprocess);
+    FOV_TRY(fov_setup_resolve_statistics(setup, index, pool, observer)); /* last: it may take a while */
     return FOV_OK;
 }
 

@@ -52,7 +52,7 @@ static fov_status make_class(const char *dir, size_t kind, size_t count, size_t 
         fov_rng rng;
         fov_rng_init(&rng, seed, kind, i, 0, FOV_RNG_TEST);
         draw(pixels, size, kinds[kind].rgb, &rng);
-        status = path == NULL ? FOV_E_NOMEM : fov_image_write_png(path, pixels, size, size, 3);
+        status = path == NULL ? FOV_E_NOMEM : fov_image_write_png(path, pixels, size, size, (fov_pixel_format){0});
         fov_mem_free(path);
     }
 done:

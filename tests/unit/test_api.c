@@ -56,7 +56,7 @@ static int begin(void **state) {
     for (unsigned i = 0; i < PICTURES; i++) {
         (void)snprintf(file[i], sizeof file[i], "%s/%02u.png", pictures, i);
         paint(i);
-        require(fov_image_write_png(file[i], pixels, WIDTH, HEIGHT, 3));
+        require(fov_image_write_png(file[i], pixels, WIDTH, HEIGHT, (fov_pixel_format){0}));
     }
     return 0;
 }

@@ -361,7 +361,7 @@ static void test_write_png(void **state) {
     fov_image_init(&image);
     fill(pixels, sizeof pixels);
     for (size_t channels = 1; channels <= 4; channels++) {
-        assert_int_equal(fov_image_write_png(path, pixels, W, H, channels), FOV_OK);
+        assert_int_equal(fov_image_write_png(path, pixels, W, H, (fov_pixel_format){.channels = channels}), FOV_OK);
         read_back(path, FOV_ALPHA_DROP, &image);
         assert_int_equal(image.width, W);
         assert_int_equal(image.height, H);
@@ -370,9 +370,18 @@ static void test_write_png(void **state) {
             assert_int_equal(image.pixels[i], pixels[i / 3 * channels + c]);
         }
     }
-    assert_int_equal(fov_image_write_png(path, pixels, W, H, 5), FOV_E_INVALID);
-    assert_int_equal(fov_image_write_png(path, pixels, 0, H, 3), FOV_E_INVALID);
-    assert_int_equal(fov_image_write_png(FOV_TEST_TEMP "/no/such/folder.png", pixels, W, H, 3), FOV_E_NOTFOUND);
+    uint16_t deep[W * H];
+    for (size_t i = 0; i < W * H; i++) {
+        deep[i] = (uint16_t)(i * 829 + 3);
+    }
+    assert_int_equal(fov_image_write_png(path, (const uint8_t *)deep, W, H, (fov_pixel_format){.channels = 1, .deep = true}), FOV_OK);
+    read_back(path, FOV_ALPHA_DROP, &image);
+    for (size_t i = 0; i < W * H; i++) {
+        assert_int_equal(image.pixels[3 * i], (deep[i] * 255u + 32767) / 65535);
+    }
+    assert_int_equal(fov_image_write_png(path, pixels, W, H, (fov_pixel_format){.channels = 5}), FOV_E_INVALID);
+    assert_int_equal(fov_image_write_png(path, pixels, 0, H, (fov_pixel_format){0}), FOV_E_INVALID);
+    assert_int_equal(fov_image_write_png(FOV_TEST_TEMP "/no/such/folder.png", pixels, W, H, (fov_pixel_format){0}), FOV_E_NOTFOUND);
     fov_image_clear(&image);
     assert_int_equal(fov_io_remove(path), FOV_OK);
 }
@@ -403,6 +412,31 @@ static void test_write_jpeg(void **state) {
     assert_int_equal(fov_io_remove(path), FOV_OK);
 }
 
+/* Into memory: the bytes of the file, also where the block had to grow. */
+static void test_encode_jpeg(void **state) {
+    (void)state;
+    static const char path[] = FOV_TEST_TEMP "/test_encode.jpg";
+    enum { W = 300, H = 100 };
+    static uint8_t pixels[W * H * 3];
+    fov_blob blob = {0}, file = {0};
+    for (size_t i = 0; i < sizeof pixels; i++) {
+        pixels[i] = (uint8_t)((i * 2654435761u) >> 13);
+    }
+    for (int quality = 10; quality <= 100; quality += 90) {
+        assert_int_equal(fov_image_encode_jpeg(pixels, W, H, 3, quality, &blob), FOV_OK);
+        assert_true((blob.size > 16384) == (quality == 100));
+        assert_int_equal(fov_image_write_jpeg(path, pixels, W, H, 3, quality), FOV_OK);
+        assert_int_equal(fov_io_read(path, FILE_BYTES, 0, &file), FOV_OK);
+        assert_int_equal(file.size, blob.size);
+        assert_memory_equal(file.data, blob.data, blob.size);
+        fov_blob_clear(&file);
+        fov_blob_clear(&blob);
+    }
+    assert_int_equal(fov_image_encode_jpeg(pixels, W, H, 2, 90, &blob), FOV_E_INVALID);
+    assert_null(blob.data);
+    assert_int_equal(fov_io_remove(path), FOV_OK);
+}
+
 /* Memory or the disk gives out at every point: no leak, and no file. */
 static void test_write_faults(void **state) {
     (void)state;
@@ -418,7 +452,8 @@ static void test_write_faults(void **state) {
         for (k = 1; status != FOV_OK && k < 200; k++) {
             fov_mem_fail_at(disk ? 0 : k, 0);
             fov_io_fail_at("any", disk ? k : 0, false, 28);
-            status = jpeg ? fov_image_write_jpeg(paths[1], pixels, W, H, 3, 90) : fov_image_write_png(paths[0], pixels, W, H, 3);
+            status = jpeg ? fov_image_write_jpeg(paths[1], pixels, W, H, 3, 90)
+                          : fov_image_write_png(paths[0], pixels, W, H, (fov_pixel_format){0});
             fov_mem_fail_at(0, 0);
             fov_io_fail_at("any", 0, false, 0);
             if (status != FOV_OK && status != (disk ? FOV_E_IO : FOV_E_NOMEM)) {
@@ -474,7 +509,7 @@ int main(void) {
         cmocka_unit_test(test_independence),  cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_decode_memory), cmocka_unit_test(test_write_png),
         cmocka_unit_test(test_write_jpeg),    cmocka_unit_test(test_write_faults),
-        cmocka_unit_test(test_exif),
+        cmocka_unit_test(test_exif),          cmocka_unit_test(test_encode_jpeg),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

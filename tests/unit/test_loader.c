@@ -91,7 +91,7 @@ static void make_picture(size_t i) {
     for (size_t k = 0; k < width * height * 3; k++) {
         pixels[k] = (uint8_t)(k * (i + 3) / 7 + i * 11);
     }
-    assert_int_equal(fov_image_write_png(picture_path(i), pixels, width, height, 3), FOV_OK);
+    assert_int_equal(fov_image_write_png(picture_path(i), pixels, width, height, (fov_pixel_format){0}), FOV_OK);
 }
 
 static int setup(void **state) {
@@ -274,7 +274,7 @@ static void test_changed_file(void **state) {
     (void)state;
     uint8_t pixels[30 * 20 * 3] = {0};
     uint64_t plain[STEPS], cached[STEPS];
-    assert_int_equal(fov_image_write_png(picture_path(3), pixels, 30, 20, 3), FOV_OK);
+    assert_int_equal(fov_image_write_png(picture_path(3), pixels, 30, 20, (fov_pixel_format){0}), FOV_OK);
     fov_loader_options options = usual(2, 2);
     run(&options, plain);
     options.cache = true;

@@ -82,7 +82,7 @@ static void make_picture(const char *name, size_t width, size_t height) {
         x = x * 1664525u + 1013904223u;
         pixels[i] = (uint8_t)(x >> 24);
     }
-    assert_int_equal(fov_image_write_png(at(name), pixels, width, height, 3), FOV_OK);
+    assert_int_equal(fov_image_write_png(at(name), pixels, width, height, (fov_pixel_format){0}), FOV_OK);
     free(pixels);
 }
 

@@ -1,0 +1,115 @@
+/* Vectors for the loops that are written in intrinsics: one name for the widths of AVX2 and AVX-512, and the exact product of bytes by
+ * weights of 24 bits.
+ *
+ * A vector holds FOV_LANES sums of 32 bits. Against them stand FOV_LANES times four bytes, the four inputs of each sum, and a group of
+ * four weights, which the set has cut into digits (pixel_weights.c) small enough for its multiply-add: three of 8 bits for vpdpbusd,
+ * two of 15 and 9 bits for vpmaddwd. Sums of each digit are kept apart and put together at the end, modulo 2^32, so nothing is lost. */
+#ifndef FOV_AUGMENT_ISA_PIXEL_SIMD_H
+#define FOV_AUGMENT_ISA_PIXEL_SIMD_H
+
+#include "augment/isa/pixel_loops.h"
+
+#if FOV_ISA_LEVEL > 0
+#include <immintrin.h>
+#include <string.h>
+
+#if FOV_ISA_LEVEL == 1
+#define FOV_LANES 8
+typedef __m256i fov_vec;
+#define FOV_VEC(name) _mm256_##name
+static inline fov_vec fov_vec_load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
+static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m256i *)to, v); }
+#define FOV_VEC_AND _mm256_and_si256
+#define FOV_VEC_OR _mm256_or_si256
+#define FOV_VEC_XOR _mm256_xor_si256
+#else
+#define FOV_LANES 16
+typedef __m512i fov_vec;
+#define FOV_VEC(name) _mm512_##name
+static inline fov_vec fov_vec_load(const void *from) { return _mm512_loadu_si512(from); }
+static inline void fov_vec_store(void *to, fov_vec v) { _mm512_storeu_si512(to, v); }
+#define FOV_VEC_AND _mm512_and_si512
+#define FOV_VEC_OR _mm512_or_si512
+#define FOV_VEC_XOR _mm512_xor_si512
+#endif
+
+/* Sums by digit, from the lowest. */
+typedef struct fov_sums {
+    fov_vec digit[FOV_ISA_LEVEL == 3 ? 3 : 2];
+} fov_sums;
+
+/* A group's digits in every lane. */
+typedef struct fov_digits {
+    fov_vec word[FOV_ISA_LEVEL == 3 ? 3 : 4];
+} fov_digits;
+
+/* Starts at one half, for rounding. */
+static inline fov_sums fov_sums_start(void) {
+    fov_sums s;
+    s.digit[0] = FOV_VEC(set1_epi32)(1 << (FOV_RESIZE_BITS - 1));
+    s.digit[1] = FOV_VEC(set1_epi32)(0);
+#if FOV_ISA_LEVEL == 3
+    s.digit[2] = FOV_VEC(set1_epi32)(0);
+#endif
+    return s;
+}
+
+static inline fov_digits fov_digits_load(const int32_t *group) {
+    fov_digits d;
+    d.word[0] = FOV_VEC(set1_epi32)(group[0]);
+    d.word[1] = FOV_VEC(set1_epi32)(group[1]);
+    d.word[2] = FOV_VEC(set1_epi32)(group[2]);
+#if FOV_ISA_LEVEL < 3
+    d.word[3] = FOV_VEC(set1_epi32)(group[3]);
+#endif
+    return d;
+}
+
+static inline void fov_sums_add(fov_sums *s, fov_vec bytes, const fov_digits *d) {
+#if FOV_ISA_LEVEL == 3
+    s->digit[0] = _mm512_dpbusd_epi32(s->digit[0], bytes, d->word[0]);
+    s->digit[1] = _mm512_dpbusd_epi32(s->digit[1], bytes, d->word[1]);
+    s->digit[2] = _mm512_dpbusd_epi32(s->digit[2], bytes, d->word[2]);
+#else
+    const fov_vec even = FOV_VEC_AND(bytes, FOV_VEC(set1_epi32)(0x00FF00FF)), odd = FOV_VEC(srli_epi16)(bytes, 8);
+    const fov_vec low = FOV_VEC(add_epi32)(FOV_VEC(madd_epi16)(even, d->word[0]), FOV_VEC(madd_epi16)(odd, d->word[1]));
+    const fov_vec high = FOV_VEC(add_epi32)(FOV_VEC(madd_epi16)(even, d->word[2]), FOV_VEC(madd_epi16)(odd, d->word[3]));
+    s->digit[0] = FOV_VEC(add_epi32)(s->digit[0], low);
+    s->digit[1] = FOV_VEC(add_epi32)(s->digit[1], high);
+#endif
+}
+
+/* The sums without their fraction. */
+static inline fov_vec fov_sums_whole(const fov_sums *s) {
+#if FOV_ISA_LEVEL == 3
+    const fov_vec upper = FOV_VEC(add_epi32)(s->digit[1], FOV_VEC(slli_epi32)(s->digit[2], 8));
+    const fov_vec sum = FOV_VEC(add_epi32)(s->digit[0], FOV_VEC(slli_epi32)(upper, 8));
+#else
+    const fov_vec sum = FOV_VEC(add_epi32)(s->digit[0], FOV_VEC(slli_epi32)(s->digit[1], 15));
+#endif
+    return FOV_VEC(srai_epi32)(sum, FOV_RESIZE_BITS);
+}
+
+/* Writes FOV_LANES numbers as bytes, clamped. */
+static inline void fov_vec_store_bytes(uint8_t *to, fov_vec v) {
+#if FOV_ISA_LEVEL == 1
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((__m128i *)(void *)to, _mm_packus_epi16(words, words));
+#else
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtusepi32_epi8(_mm512_max_epi32(v, _mm512_setzero_si512())));
+#endif
+}
+
+/* Four vectors at once, in order: 4 FOV_LANES bytes. */
+static inline void fov_vec_store_bytes4(uint8_t *to, const fov_vec v[4]) {
+    const fov_vec words0 = FOV_VEC(packs_epi32)(v[0], v[1]), words1 = FOV_VEC(packs_epi32)(v[2], v[3]);
+    const fov_vec bytes = FOV_VEC(packus_epi16)(words0, words1); /* in 128-bit pieces, each with four lanes of every vector */
+#if FOV_ISA_LEVEL == 1
+    fov_vec_store(to, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+#else
+    fov_vec_store(to, _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes));
+#endif
+}
+
+#endif
+#endif
