@@ -43,8 +43,8 @@ const fov_command fov_bench_pipeline = {
     .usage = "DATA... [options]",
     .summary = "reading, decoding and augmenting pictures, without training",
     .details = "Runs the loader of pretrain over folders or picture files and throws the views\n"
-               "away: once through unmeasured, then for --seconds. Per core is by CPU time, which\n"
-               "other programs on the machine disturb less than the clock.\n\n",
+               "away: once through unmeasured, then for --seconds. What a core does is reckoned\n"
+               "by CPU time, which other programs disturb less than the clock.\n\n",
     .heading = "Pipeline",
     .table = table,
     .fields_size = sizeof(settings),

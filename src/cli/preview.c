@@ -73,10 +73,11 @@ const fov_command fov_command_preview = {
     .name = "preview",
     .usage = "DATA... --out FILE.png [options]",
     .summary = "draw a sheet of pictures and the views that training sees of them",
-    .details = "Each row is a picture, with its crops framed, and its views in frames of the same\n"
-               "colours, pixel for pixel as 'fovea pretrain' with these settings gets them in that\n"
-               "epoch. All options of pretrain are taken, so that a command can be tried here\n"
-               "before it is run; those that bear on views are listed. --views takes any recipe.\n\n",
+    .details = "Each row is a picture, with its crops framed, and its views in frames of the\n"
+               "same colours, pixel for pixel as 'fovea pretrain' with these settings gets them\n"
+               "in that epoch. All options of pretrain are taken, so that a command can be tried\n"
+               "here before it is run; those that bear on views are listed. --views takes any\n"
+               "recipe.\n\n",
     .run = run,
     .options = shown_tables,
 };
