@@ -16,6 +16,7 @@
 #if FOV_ISA_LEVEL == 1
 #define FOV_LANES 8
 typedef __m256i fov_vec;
+typedef __m256 fov_floats;
 #define FOV_VEC(name) _mm256_##name
 static inline fov_vec fov_vec_load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
 static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m256i *)to, v); }
@@ -25,6 +26,7 @@ static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m
 #else
 #define FOV_LANES 16
 typedef __m512i fov_vec;
+typedef __m512 fov_floats;
 #define FOV_VEC(name) _mm512_##name
 static inline fov_vec fov_vec_load(const void *from) { return _mm512_loadu_si512(from); }
 static inline void fov_vec_store(void *to, fov_vec v) { _mm512_storeu_si512(to, v); }
