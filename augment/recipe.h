@@ -24,6 +24,7 @@ typedef struct fov_augment_step {
 
 typedef struct fov_view_recipe {
     size_t image_size; /* of the result, square */
+    size_t repeats;    /* N > 1: this view and the N - 1 equal ones behind it are written as "N * ..." */
     size_t step_count;
     fov_augment_step step[FOV_MAX_STEPS];
 } fov_view_recipe;
@@ -33,10 +34,13 @@ typedef struct fov_recipe {
     fov_view_recipe view[FOV_MAX_VIEWS];
 } fov_recipe;
 
-/* Text form, one view per "|": "crop(64,0.08,1,bicubic) flip(0.5) jitter(0.8,0.4,0.4,0.2,0.1) gray(0.2) blur(0.5,0.1,2) | ...".
- * Reading refuses unknown steps with the nearest name, wrong counts and values out of range. Writing gives back what was read. */
+/* Text form, one view per "|": "crop(64,0.08,1,bicubic) flip(0.5) jitter(0.8,0.4,0.4,0.2,0.1) gray(0.2) blur(0.5,0.1,2) | ...". "8 * " before
+ * a view stands for 8 equal ones (which draw differently). Reading refuses unknown steps with the nearest name, wrong counts and values out
+ * of range. Writing gives back what was read. */
 FOV_MUST_USE fov_status fov_recipe_parse(const char *text, fov_recipe *recipe);
 void fov_recipe_text(const fov_recipe *recipe, fov_text *text);
+/* What --views takes: a recipe as text, or the name of one, for views of image_size. */
+FOV_MUST_USE fov_status fov_recipe_read(const char *text_or_name, size_t image_size, fov_recipe *recipe);
 
 /* Scratch of one thread. */
 typedef struct fov_augmenter fov_augmenter;
@@ -49,8 +53,8 @@ typedef struct fov_named_recipe {
     const char *text; /* as fov_recipe_parse reads it, with S where the view's size stands and L where that of local views */
 } fov_named_recipe;
 const fov_named_recipe *fov_named_recipe_at(size_t index); /* NULL past the end */
-/* The recipe's text for a view size; fails with FOV_E_NOTFOUND, naming the nearest. Local views have 96/224 of the size, a multiple of 16
- * from 96 px up. */
+/* The recipe's text for a view size; fails with FOV_E_INVALID, naming the nearest. Local views have 96/224 of the size, to the nearest multiple
+ * of 16 px, or of 4 px for views below 96 px. */
 FOV_MUST_USE fov_status fov_named_recipe_text(const char *name, size_t image_size, fov_text *text);
 
 /* Fits a recipe to a kind of pixels: steps that make no sense on them are taken out and named in `dropped` ("gray, solarize"), which stays

@@ -21,8 +21,8 @@ static const char *const caches[] = {"none", "ram", NULL};
 static const char *const shrinks[] = {"auto", "none", NULL};
 
 static const fov_option table[] = {
-    {.name = "views", .type = FOV_OPT_STRING, .offset = FIELD(views), .value_name = "RECIPE", .help = "how views are made; two views of SimCLR if not given"},
-    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "N", .help = "side of the views in pixels, where the recipe does not say it", .fallback = "224", .min = 8, .max = 2048},
+    {.name = "views", .type = FOV_OPT_STRING, .offset = FIELD(views), .value_name = "RECIPE", .help = "how views are made: a recipe's name, or its text", .fallback = "simclr_blur"},
+    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "N", .help = "side of the views in pixels; a recipe's text has sizes of its own", .fallback = "224", .min = 8, .max = 2048},
     {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "loader threads; 0: all processors", .fallback = "1", .min = 0, .max = 1024},
     {.name = "batch-size", .type = FOV_OPT_INT, .offset = FIELD(batch_size), .value_name = "N", .help = "pictures a batch", .fallback = "64", .min = 1, .max = 65536},
     {.name = "seconds", .type = FOV_OPT_REAL, .offset = FIELD(seconds), .value_name = "S", .help = "measure for at least so long", .fallback = "5", .min = 0.01, .max = 86400.0},
@@ -51,21 +51,6 @@ const fov_command fov_bench_pipeline = {
     .most_words = SIZE_MAX,
     .body = measure,
 };
-
-static fov_status read_recipe(const settings *s, fov_recipe *recipe) {
-    if (s->views != NULL) {
-        return fov_recipe_parse(s->views, recipe);
-    }
-    fov_text text;
-    fov_text_init(&text);
-    for (int view = 0; view < 2; view++) {
-        fov_text_printf(&text, "%scrop(%lld,0.08,1,bicubic) flip(0.5) jitter(0.8,0.8,0.8,0.8,0.2) gray(0.2) blur(0.5,0.1,2)", view == 0 ? "" : " | ",
-                        (long long)s->image_size);
-    }
-    const fov_status status = text.status == FOV_OK ? fov_recipe_parse(text.data, recipe) : text.status;
-    fov_text_clear(&text);
-    return status;
-}
 
 static void row(const char *name, double value, const char *unit, double per_image, double all) {
     (void)printf("  %-22s%10.0f %s", name, value, unit);
@@ -131,7 +116,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     if (word_count == 0) {
         return FOV_FAIL(FOV_E_INVALID, "bench pipeline needs pictures: name a folder or picture files");
     }
-    FOV_TRY_GOTO(status, done, read_recipe(s, &recipe));
+    FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &recipe));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_index_scan(&index, words, word_count, &scan, pool));
     fov_pool_free(pool); /* its threads and stacks are no part of the pipeline */

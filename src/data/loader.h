@@ -3,7 +3,7 @@
 #ifndef FOV_DATA_LOADER_H
 #define FOV_DATA_LOADER_H
 
-#include "augment/recipe.h"
+#include "augment/mix.h"
 #include "data/index.h"
 #include "data/sampler.h"
 
@@ -15,6 +15,7 @@ typedef struct fov_batch {
     uint8_t *view[FOV_MAX_VIEWS]; /* view v: [count, s_v, s_v, channels], uint8 or uint16 as options.decode.format says; views of one size follow each other in memory, view after view,
                                      so that view[0] of two 64 px views is also [2 * count, 64, 64, 3]. The first view of each size is
                                      64-byte aligned, those behind it are too when count * s_v * s_v * 3 is a multiple of 64 */
+    fov_mix mix[FOV_MAX_VIEWS];   /* what each view was mixed by; kind FOV_MIX_NONE: each sample shows its own picture alone */
 } fov_batch;
 
 typedef struct fov_loader_options {

@@ -194,6 +194,15 @@ static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
     return FOV_OK;
 }
 
+/* All pictures of a batch are made and nobody else looks at it yet: mixes the views that ask for it. Without the lock. */
+static void mix_batch(const fov_loader *loader, fov_batch *batch) {
+    for (size_t v = 0; v < loader->recipe->view_count; v++) {
+        const fov_view_recipe *view = &loader->recipe->view[v];
+        batch->mix[v] = fov_mix_draw(view, loader->options.seed, batch->epoch, batch->step, (unsigned)v);
+        fov_mix_apply(&batch->mix[v], batch->view[v], batch->count, view->image_size, loader->options.decode.format);
+    }
+}
+
 static void finish(fov_loader_worker *worker, const ticket *t) {
     fov_loader *loader = worker->loader;
     (void)pthread_mutex_lock(&loader->lock);
@@ -208,6 +217,9 @@ static void finish(fov_loader_worker *worker, const ticket *t) {
     loader->stats.view_seconds += t->views;
     loader->stats.bytes_read += t->bytes;
     if (--t->slot->remaining == 0) {
+        (void)pthread_mutex_unlock(&loader->lock);
+        mix_batch(loader, &t->slot->batch);
+        (void)pthread_mutex_lock(&loader->lock);
         t->slot->state = FOV_SLOT_READY;
         (void)pthread_cond_broadcast(&loader->ready);
     }

@@ -171,6 +171,7 @@ const fov_objective fov_objective_mae = {
     .summary = "masked images: paint the hidden patches from those that are seen (ViT only)",
     .source = "He et al. 2021, Masked Autoencoders Are Scalable Vision Learners",
     .needs = FOV_GIVES_TOKENS | FOV_GIVES_DROP,
+    .takes_mixed = true,
     .options = table,
     .options_size = sizeof(mae_options),
     .choose = choose,

@@ -47,6 +47,7 @@ typedef struct fov_objective {
     const char *summary;  /* one line for `fovea list` */
     const char *source;   /* paper */
     unsigned needs;       /* FOV_GIVES_* bits of the backbone */
+    bool takes_mixed;     /* its views may be mixed of two pictures (mixup, cutmix): the loss does not ask which picture a view shows */
     const fov_option *options; /* table over `options_size` bytes; may be just the end marker */
     size_t options_size;
     /* Gives fields without a fallback a value that says "not set" when 0 would not; called on zeroed options before parsing. May be NULL. */

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "augment/mix.h"
 #include "base/io.h"
+#include "base/log.h"
 
 static bool is_open(const fov_setup *setup, const char *name) {
     return fov_options_source(setup->options, name) < FOV_FROM_DATA;
@@ -329,6 +331,41 @@ static void resolve_optimisation(fov_setup *setup) {
     setup->warmup_steps = (uint64_t)fmin(warmup, (double)setup->steps);
 }
 
+/* Fails for a recipe that mixes pictures when the method compares views by the picture they show. */
+static fov_status check_mixing(const fov_setup *setup) {
+    const char *step = fov_recipe_mixes(&setup->recipe);
+    if (step == NULL || setup->objective->takes_mixed) {
+        return FOV_OK;
+    }
+    fov_text methods;
+    fov_text_init(&methods);
+    for (size_t i = 0; fov_objective_at(i) != NULL; i++) {
+        if (fov_objective_at(i)->takes_mixed) {
+            fov_text_printf(&methods, "%s%s", methods.length > 0 ? ", " : "", fov_objective_at(i)->name);
+        }
+    }
+    const fov_status status =
+        FOV_FAIL(FOV_E_INVALID, "--views: '%s' makes views that show two pictures at once, but method %s learns which views show the same picture; "
+                 "leave it out, or take a method that bears it: %s", step, setup->objective->name, methods.data == NULL ? "none" : methods.data);
+    fov_text_clear(&methods);
+    return status;
+}
+
+/* Steps of colour make no sense on pictures without colours. */
+static fov_status fit_views(fov_setup *setup) {
+    const fov_pixel_format format = setup->preprocess.format;
+    fov_text dropped;
+    fov_text_init(&dropped);
+    fov_recipe_fit(&setup->recipe, format, &dropped);
+    if (dropped.length > 0) {
+        fov_log(FOV_LOG_WARNING, "views are made without %s: that makes no sense on pictures of %zu x %d bits", dropped.data,
+                format.channels == 0 ? 3 : format.channels, format.deep ? 16 : 8);
+    }
+    const fov_status status = dropped.status;
+    fov_text_clear(&dropped);
+    return status;
+}
+
 /* The recipe: what was given, or the objective's own, which `own` gets where it is not NULL. */
 static fov_status read_views(fov_setup *setup, fov_recipe *own) {
     fov_text text;
@@ -343,12 +380,14 @@ static fov_status read_views(fov_setup *setup, fov_recipe *own) {
     }
     fov_text_clear(&text);
     FOV_TRY(status);
-    return fov_recipe_parse(setup->settings->views, &setup->recipe);
+    FOV_TRY(fov_recipe_read(setup->settings->views, setup->spec.image_size, &setup->recipe));
+    return fit_views(setup);
 }
 
 static fov_status resolve_views(fov_setup *setup) {
     fov_recipe own;
     FOV_TRY(read_views(setup, &own));
+    FOV_TRY(check_mixing(setup));
     if (setup->recipe.view_count != own.view_count) {
         return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu views of a picture, the recipe has %zu", setup->objective->name, own.view_count,
                         setup->recipe.view_count);

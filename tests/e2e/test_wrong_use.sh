@@ -69,7 +69,10 @@ for command in plan; do
     fails 2 'method mae cannot train resnet18' "$fovea" "$command" --method mae
     fails 2 "there is no backbone 'resnet81'; did you mean 'resnet18'?" "$fovea" "$command" --backbone resnet81
 done
-fails 2 "one word too many: 'methods'" "$fovea" list methods
+fails 2 "one word too many: 'steps'" "$fovea" list methods steps
+fails 2 "there is no list of 'recipe'; did you mean 'recipes'?" "$fovea" list recipe
+fails 2 "there is no list of 'xyzzyx'; 'fovea help list' names them all" "$fovea" list xyzzyx
+fails 2 'out of range' "$fovea" list recipes --image-size 0
 
 # ---- numbers that do not fit together ----
 fails 2 '--batch-size 17 is more than the 16 pictures' "${pretrain[@]}" --batch-size 17
@@ -78,6 +81,11 @@ fails 2 '--micro-batch 3 does not divide --batch-size 8' "${pretrain[@]}" --batc
 fails 2 "there is no step 'cropp'; did you mean 'crop'?" "${pretrain[@]}" --views 'cropp(32) | crop(32)'
 fails 2 "')' is missing" "${pretrain[@]}" --views 'crop(32'
 fails 2 'makes 2 views of a picture, the recipe has 1' "${pretrain[@]}" --views 'crop(32)' --image-size 32
+fails 2 'makes 2 views of a picture, the recipe has 10' "${pretrain[@]}" --views dino --image-size 32
+fails 2 "there is no recipe 'dion'; did you mean 'dino'?" "${pretrain[@]}" --views dion --image-size 32
+fails 2 'crop: the size of the view is missing' "${pretrain[@]}" --views crop --image-size 32
+fails 2 "'mixup' makes views that show two pictures at once, but method simclr learns which views show the same picture" "${pretrain[@]}" --views '2 * crop(32) mixup' --image-size 32
+says 'take a method that bears it: mae'
 fails 2 'view 2 has 64 px, but --image-size is 32' "${pretrain[@]}" --views 'crop(32) | crop(64)' --image-size 32
 
 # ---- pictures ----
