@@ -19,12 +19,12 @@ static fov_status refuse_name(const char *path, const char *const *suffixes) {
 
 static fov_status check_name(const char *path, const char *const *suffixes) {
     const char *base = fov_path_base(path), *dot = strrchr(base, '.');
-    for (size_t i = 0; suffixes[i] != NULL; i++) {
+    for (size_t i = 0; suffixes != NULL && suffixes[i] != NULL; i++) {
         if (dot != NULL && dot != base && strcmp(dot, suffixes[i]) == 0) {
             return FOV_OK;
         }
     }
-    return refuse_name(path, suffixes);
+    return suffixes == NULL ? FOV_OK : refuse_name(path, suffixes);
 }
 
 fov_status fov_io_check_output(const char *path, const char *const *suffixes, bool overwrite) {

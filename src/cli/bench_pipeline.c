@@ -116,6 +116,9 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     if (word_count == 0) {
         return FOV_FAIL(FOV_E_INVALID, "bench pipeline needs pictures: name a folder or picture files");
     }
+    if (s->json != NULL && strcmp(s->json, "-") != 0) {
+        FOV_TRY(fov_io_check_output(s->json, NULL, true));
+    }
     FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &recipe));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_index_scan(&index, words, word_count, &scan, pool));

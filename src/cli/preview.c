@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "augment/mix.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -90,16 +91,53 @@ static void print_recipe(const fov_recipe *recipe) {
     fov_text_clear(&text);
 }
 
-static void tell(const fov_setup *setup, const fov_sheet *sheet, const char *first) {
-    const char *out = setup->settings->out;
-    (void)printf("sheet:   %s  %zu pictures, %zu views%s, %zu x %zu px%s\n", out, sheet->rows, sheet->draws * sheet->views,
-                 sheet->draws > 1 ? " each" : "", sheet->width, sheet->height, sheet->zoom > 1 ? ", enlarged" : "");
-    print_recipe(&setup->recipe);
-    (void)printf("next:    fovea pretrain %s --method %s --image-size %lld --out RUN\n", first, setup->objective->name,
-                 (long long)setup->settings->image_size);
+/* How many views the method itself makes; 0 when that cannot be said. */
+static size_t own_views(const fov_setup *setup) {
+    fov_recipe recipe = {0};
+    fov_text text;
+    fov_text_init(&text);
+    setup->objective->views(setup->objective_options, &setup->facts, &text);
+    if (text.status != FOV_OK || fov_recipe_parse(text.data, &recipe) != FOV_OK) {
+        recipe.view_count = 0;
+    }
+    fov_text_clear(&text);
+    return recipe.view_count;
 }
 
-static fov_status draw(fov_setup *setup, const preview_options *own, const fov_index *index, const char *first) {
+static void next_command(const fov_setup *setup, const char *const *words, size_t word_count) {
+    const fov_pretrain_settings *s = setup->settings;
+    const size_t views = own_views(setup);
+    if (views != setup->recipe.view_count) {
+        (void)printf("next:    method %s trains on %zu view%s; 'fovea list' names methods and recipes\n", setup->objective->name, views,
+                     views == 1 ? "" : "s");
+        return;
+    }
+    (void)printf("next:    fovea pretrain");
+    for (size_t i = 0; i < word_count; i++) {
+        (void)printf(" %s", words[i]);
+    }
+    (void)printf(" --method %s --image-size %lld", setup->objective->name, (long long)s->image_size);
+    if (fov_options_source(setup->options, "views") > FOV_FROM_DATA) {
+        (void)printf(" --views '%s'", s->views);
+    }
+    (void)printf(" --out RUN\n");
+}
+
+static void tell(const fov_setup *setup, const fov_sheet *sheet) {
+    (void)printf("sheet:   %s  %zu pictures, %zu views of each, %zu x %zu px", setup->settings->out, sheet->rows, sheet->draws * sheet->views, sheet->width,
+                 sheet->height);
+    if (sheet->zoom > 1) {
+        (void)printf(", a pixel as %zu x %zu", sheet->zoom, sheet->zoom);
+    }
+    (void)putchar('\n');
+    print_recipe(&setup->recipe);
+    const char *mixes = fov_recipe_mixes(&setup->recipe);
+    if (mixes != NULL) {
+        fov_log(FOV_LOG_WARNING, "'%s' mixes pictures of a batch: the sheet shows views as they are before that", mixes);
+    }
+}
+
+static fov_status draw(fov_setup *setup, const preview_options *own, const fov_index *index) {
     const fov_sheet_options options = {.recipe = &setup->recipe,
                                        .decode = fov_preprocess_decode(&setup->preprocess),
                                        .shrink = strcmp(setup->settings->shrink, "auto") == 0,
@@ -113,7 +151,7 @@ static fov_status draw(fov_setup *setup, const preview_options *own, const fov_i
         status = fov_sheet_write(&sheet, setup->settings->out);
     }
     if (status == FOV_OK) {
-        tell(setup, &sheet, first);
+        tell(setup, &sheet);
     }
     fov_sheet_clear(&sheet);
     return status;
@@ -144,7 +182,8 @@ static fov_status preview(fov_option_set *set, fov_pretrain_settings *s, const p
     if (fov_index_bad_count(index) > 0) {
         fov_log(FOV_LOG_WARNING, "%zu bad pictures left out, as pretrain would", fov_index_bad_count(index));
     }
-    FOV_TRY_GOTO(status, done, draw(&setup, own, index, words[0]));
+    FOV_TRY_GOTO(status, done, draw(&setup, own, index));
+    next_command(&setup, words, word_count);
 done:
     fov_index_free(index);
     fov_pool_free(pool);

@@ -185,6 +185,7 @@ def dali(views, interpolation, threads):
 
 PEERS = {"torchvision, Pillow": torchvision_pillow, "torchvision, Pillow's blur": torchvision_pillow_blur,
          "torchvision, tensors": torchvision_tensors, "albumentations": albumentations, "DALI": dali}
+OURS = {"fovea": "none", "fovea, --shrink auto": "auto"}  # whole and exact, as the peers decode; and as fovea pretrain does by default
 
 
 # ---- a peer's worker: commands come on standard input, answers go out as lines of JSON ----
@@ -262,14 +263,15 @@ class Peer:
 class Fovea:
     skipped = None
 
-    def __init__(self, args):
-        self.args = args
+    def __init__(self, args, shrink):
+        self.args, self.shrink = args, shrink
         self.text = fovea_text(recipe_views(args.recipe, args.image_size), args.interpolation)
 
     def turn(self, seconds):
         a = self.args
         command = ["taskset", "-c", cores(a.threads), a.fovea, "bench", "pipeline", a.data, "--image-size", str(a.image_size), "--views", self.text,
-                   "--threads", str(a.threads), "--batch-size", str(a.batch_size), "--seconds", str(seconds), "--json", "-", "--quiet"]
+                   "--threads", str(a.threads), "--batch-size", str(a.batch_size), "--seconds", str(seconds), "--shrink", self.shrink, "--json", "-",
+                   "--quiet"]
         r = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         return dict(images=r["images"], wall=r["seconds"], cpu=r["cpu_seconds"], peak_bytes=r["peak_bytes"], report=r)
 
@@ -330,7 +332,7 @@ def check(args):
     with tempfile.TemporaryDirectory() as folder:
         drawn(folder)
         for name in args.names:
-            if name == "fovea":
+            if name in OURS:
                 continue
             command = [sys.executable, os.path.abspath(__file__), *args.passed, "--rates", name, folder]
             r = subprocess.run(command, capture_output=True, text=True)
@@ -355,7 +357,7 @@ def summary(turns):
 
 
 def compare(args):
-    peers = {name: Fovea(args) if name == "fovea" else Peer(name, args) for name in args.names}
+    peers = {name: Fovea(args, OURS[name]) if name in OURS else Peer(name, args) for name in args.names}
     turns = {name: [] for name, p in peers.items() if p.skipped is None}
     for r in range(args.rounds):
         for name in turns:
@@ -367,11 +369,13 @@ def compare(args):
     for p in peers.values():
         p.end()
     rows = {name: dict(skipped=peers[name].skipped) if peers[name].skipped else summary(turns[name]) for name in peers}
-    if "fovea" in turns and turns["fovea"]:
-        rows["fovea"]["report"] = turns["fovea"][-1]["report"]
+    for name in OURS:
+        if turns.get(name):
+            rows[name]["report"] = turns[name][-1]["report"]
+    if turns.get("fovea"):
         ours = rows["fovea"]["images_per_cpu_second"]
         for name, row in rows.items():
-            if name != "fovea" and "skipped" not in row:
+            if name not in OURS and "skipped" not in row:
                 row["fovea_is_faster_by"] = ours / row["images_per_cpu_second"]
     return rows
 
@@ -410,7 +414,7 @@ def arguments():
     p.add_argument("--rates", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     args = p.parse_args()
     args.passed = [a for a in sys.argv[1:] if a not in ("--check", "--no-check")]
-    args.names = args.only.split(";") if args.only else list(PEERS) + ["fovea"]
+    args.names = args.only.split(";") if args.only else list(PEERS) + list(OURS)
     return args
 
 
