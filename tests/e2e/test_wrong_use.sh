@@ -88,6 +88,25 @@ fails 2 "'mixup' makes views that show two pictures at once, but method simclr l
 says 'take a method that bears it: mae'
 fails 2 'view 2 has 64 px, but --image-size is 32' "${pretrain[@]}" --views 'crop(32) | crop(64)' --image-size 32
 
+# ---- what pictures look like ----
+pictures grey 4 1
+pictures four 4 4
+fails 2 '--channels: 0 is out of range; it must be from 1 to 32' "${pretrain[@]}" --channels 0
+fails 2 '--channels: 33 is out of range' "${pretrain[@]}" --channels 33
+fails 2 "--depth: '12' is not one of 8, 16" "${pretrain[@]}" --depth 12
+fails 2 "--stats: 'mine' is not one of auto, data, imagenet" "${pretrain[@]}" --stats mine
+fails 2 "--cache: 'disk' is not one of auto, ram, none" "${pretrain[@]}" --cache disk
+fails 2 '--stats imagenet has numbers for 3 channels, not for --channels 1' "${pretrain[@]}" --channels 1 --stats imagenet
+fails 2 '--mean and --std go together; give --std too' "${pretrain[@]}" --mean 0.5,0.5,0.5
+fails 2 '--mean and --std go together; give --mean too' "${pretrain[@]}" --std 1,1,1
+fails 2 "--mean '0.5,0.5' is not a list of numbers with commas between, one for each of 3 channels" "${pretrain[@]}" --mean 0.5,0.5 --std 1,1
+fails 2 '--std: 0 of channel 2 is out of range' "${pretrain[@]}" --mean 0,0,0 --std 1,0,1
+fails 2 '--mean gives them; leave one out' "${pretrain[@]}" --mean 0,0,0 --std 1,1,1 --stats data
+fails 3 'bad' "$fovea" pretrain four --out new --channels 2
+grep -q 'plane\|channel' err.txt || fail "what is wrong with four planes is not said: $(cat err.txt)"
+fails 3 'bad' "$fovea" pretrain grey --out new --channels 4
+fails 2 '--channels: 33 is out of range' "$fovea" plan --channels 33
+
 # ---- pictures ----
 mkdir empty hollow hollow/inner nothing
 echo text >nothing/readme.txt
@@ -132,11 +151,18 @@ fails 2 'new holds a run already; go on with it by --resume' "${pretrain[@]}" "$
 fails 2 'but you gave --steps 9 (the run has 2), --lr 0.5 (the run has 0.' "${pretrain[@]}" --resume --lr 0.5 --steps 9 --temperature 0.3 --keep 5
 says '--temperature 0.3 (the run has 0.2)'
 grep -q -- --keep err.txt && fail "--keep may change, yet it is in the list: $(cat err.txt)"
+fails 2 'but you gave --channels 1 (the run has 3)' "${pretrain[@]}" --resume --channels 1
+fails 2 'but you gave --stats data (the run has auto)' "${pretrain[@]}" --resume --stats data
+fails 2 'but you gave --shrink none (the run has auto)' "${pretrain[@]}" --resume --shrink none
 fails 2 'but you gave --method mae (the run has simclr)' "${pretrain[@]}" --resume --method mae
 fails 2 'the pictures differ from those that new began with' "$fovea" pretrain photos/amber photos/blue photos/green --out new --resume
 cp new/backbone.safetensors good.safetensors
 fails 2 'good.safetensors' "$fovea" pretrain photos --out other --init good.safetensors "${vit[@]}" --batch-size 8 --steps 2
+"$fovea" pretrain four --out quad --channels 4 "${small[@]}" --quiet >/dev/null
+fails 2 'only weights for 3 can be adapted' "$fovea" pretrain photos --out other "${small[@]}" --init quad/backbone.safetensors
+fails 3 'bad' "$fovea" embed --weights quad photos --out x.npy
 cmp new/config.ini before.ini || fail "a refused call changed the run"
+"${pretrain[@]}" --resume --cache none --quiet >/dev/null || fail "--cache may not change when a run goes on"
 "${pretrain[@]}" --resume --quiet >/dev/null
 cmp good.safetensors new/backbone.safetensors || fail "resuming a finished run changes its weights"
 
