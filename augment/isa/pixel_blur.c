@@ -61,7 +61,7 @@ void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weig
 #define VECTORS 8 /* sums at once: enough to hide the delay of an addition */
 
 /* As blur_tile, for `vectors` vectors of sums. */
-static inline void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors,
+FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors,
                              fov_floats *sum) {
     for (size_t v = 0; v < vectors; v++) {
         sum[v] = FOV_VEC(setzero_ps)();
@@ -176,7 +176,7 @@ static inline void store_words2(uint8_t *to, fov_vec first, fov_vec second) {
 }
 
 /* Whole tiles; gives how many samples they hold. */
-static inline size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
+FOV_INLINE size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
     const size_t last = 2 * box->radius + 2;
     size_t at = 0;
     for (; box->radius <= MAX_RADIUS && at + BOX_TILE <= count; at += BOX_TILE) {
@@ -198,7 +198,7 @@ static inline size_t box_tiles(const uint8_t *const *from, size_t step, const fo
 
 #else
 
-static inline size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
+FOV_INLINE size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
     (void)from, (void)step, (void)box, (void)count, (void)out;
     return 0;
 }
