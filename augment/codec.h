@@ -25,10 +25,10 @@ typedef struct fov_window {
     unsigned shrink; /* 1, 2, 4 or 8, at most most_shrink */
 } fov_window;
 
-/* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or the
- * `read` between them succeeded or not; at most one `read`. Nothing but scratch may stay in the state after `close`; `clear` frees that.
- * `open` reads the header, and refuses what is over the caps (fov_image_check_caps) or cannot give the format (fov_samples_check), before
- * anything is allocated for pixels. `read` makes room for the window in the image (fov_image_resize_storage) and fills it. */
+/* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or
+ * the `read` between them succeeded or not; at most one `read`. Nothing but scratch may stay in the state after `close`; `clear` frees
+ * that. `open` reads the header, and refuses what is over the caps (fov_image_check_caps) or cannot give the format (fov_samples_check),
+ * before anything is allocated for pixels. `read` makes room for the window in the image (fov_image_resize_storage) and fills it. */
 typedef struct fov_codec {
     fov_image_kind kind;
     size_t state_bytes;
@@ -51,5 +51,7 @@ FOV_MUST_USE fov_status fov_image_check_caps(const char *kind, size_t width, siz
 
 /* Scratch that grows: `bytes` of it, contents undefined, or NULL when out of memory. */
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes);
+/* Frees scratch that only a large picture needed. */
+void fov_codec_trim(uint8_t **scratch, size_t *capacity);
 
 #endif

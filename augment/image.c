@@ -43,7 +43,7 @@ static const signature signatures[] = {
 #endif
     },
 };
-enum { KINDS = sizeof signatures / sizeof signatures[0] };
+enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20 };
 
 struct fov_decoder {
     void *state[KINDS];      /* of the codecs that were needed so far */
@@ -244,6 +244,14 @@ void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes) {
         *capacity = *scratch != NULL ? bytes : 0;
     }
     return *scratch;
+}
+
+void fov_codec_trim(uint8_t **scratch, size_t *capacity) {
+    if (*capacity > KEPT_BYTES) {
+        fov_mem_free(*scratch);
+        *scratch = NULL;
+        *capacity = 0;
+    }
 }
 
 static fov_decode_options complete(const fov_decode_options *options) {

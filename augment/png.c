@@ -317,6 +317,7 @@ static void read_body(fov_png *p) {
 static void png_close(void *state) {
     fov_png *const p = state;
     png_destroy_read_struct(&p->png, &p->info, NULL);
+    fov_codec_trim(&p->scratch, &p->scratch_bytes);
 }
 
 static void png_clear(void *state) {

@@ -13,12 +13,13 @@ fov_status fov_samples_check(const char *kind, const fov_samples *have, fov_pixe
     if (have->planes == want.channels || (color && (want.channels == 1 || want.channels == 3))) {
         return FOV_OK;
     }
-    return FOV_FAIL(FOV_E_UNSUPPORTED, "%s: the file has %zu channel%s (%s%s), but %zu are asked for; convert it, or ask for %s%zu channel%s",
-                    kind, have->planes, plural, meanings[have->meaning], have->cover != FOV_COVER_NONE ? " and alpha" : "", want.channels,
-                    !color                ? ""
-                    : have->planes == 1   ? "3 or "
-                    : have->planes == 3   ? "1 or "
-                                          : "1, 3 or ",
+    return FOV_FAIL(FOV_E_UNSUPPORTED,
+                    "%s: the file has %zu channel%s (%s%s), but %zu are asked for; convert it, or ask for %s%zu channel%s", kind,
+                    have->planes, plural, meanings[have->meaning], have->cover != FOV_COVER_NONE ? " and alpha" : "", want.channels,
+                    !color              ? ""
+                    : have->planes == 1 ? "3 or "
+                    : have->planes == 3 ? "1 or "
+                                        : "1, 3 or ",
                     have->planes, plural);
 }
 
@@ -40,7 +41,9 @@ static inline void put(void *to, size_t at, uint32_t v, bool from_deep, bool to_
 }
 
 /* Pillow's "L", which is ITU-R 601 in 16 bits of fraction. */
-static inline uint32_t luma(const uint32_t *rgb) { return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 32768) >> 16; }
+static inline uint32_t luma(const uint32_t *rgb) {
+    return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 32768) >> 16;
+}
 
 /* What alpha leaves of the colour, and of a background (0 or top) what it lets through. Premultiplied colours are the former already. */
 static inline uint32_t cover(uint32_t color, uint32_t alpha, uint32_t back, uint32_t top, bool straight) {
@@ -95,7 +98,9 @@ void fov_samples_convert(const fov_samples *have, const fov_decode_options *opti
     const fov_pixel_format want = options->format;
     const colors c = {.planes = have->planes,
                       .channels = want.channels,
-                      .own = have->meaning == FOV_MEANS_GRAY ? 1 : have->meaning == FOV_MEANS_RGB ? 3 : 4,
+                      .own = have->meaning == FOV_MEANS_GRAY  ? 1
+                             : have->meaning == FOV_MEANS_RGB ? 3
+                                                              : 4,
                       .ink = have->meaning == FOV_MEANS_CMYK,
                       .covered = have->cover != FOV_COVER_NONE && options->alpha != FOV_ALPHA_DROP,
                       .straight = have->cover == FOV_COVER_STRAIGHT,

@@ -42,6 +42,8 @@ static fov_decode_options options_of(const char *mode) {
     options.alpha = strcmp(mode, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(mode, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE;
     options.keep_orientation = strcmp(mode, "keep") == 0;
     options.lenient = strcmp(mode, "lenient") == 0;
+    options.format.channels = strtoul(mode, NULL, 10); /* 0 where the mode is a word */
+    options.format.deep = options.format.channels > 0 && mode[strlen(mode) - 1] == 'd';
     return options;
 }
 
@@ -70,9 +72,15 @@ static int check_line(fov_decoder *decoder, fov_image *image, const line *want, 
     options.padding = padding;
     const fov_status status = fov_image_decode(decoder, file.data, file.size, &options, image);
     int wrong = strcmp(short_name(status), want->status) != 0;
+    if (fov_image_sniff(file.data, file.size) == FOV_IMAGE_UNKNOWN) { /* a format that this build lacks */
+        assert_int_equal(status, FOV_E_UNSUPPORTED);
+        fov_blob_clear(&file);
+        return 0;
+    }
     if (status == FOV_OK) {
-        assert_int_equal(image->channels, 3);
-        (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_bytes(image->pixels, image->width * image->height * 3));
+        const size_t bytes = image->width * image->height * fov_pixel_bytes(fov_image_format(image));
+        (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_bytes(image->pixels, bytes));
+        wrong |= image->channels != (options.format.channels == 0 ? 3 : options.format.channels) || image->deep != options.format.deep;
         wrong |= image->width != want->width || image->height != want->height;
         wrong |= strcmp(want->hash, "*") != 0 && strcmp(want->hash, hash) != 0;
     }
@@ -101,7 +109,7 @@ static void all_as_expected(size_t padding) {
     (void)fclose(list);
     fov_image_clear(&image);
     fov_decoder_free(decoder);
-    assert_true(lines > 150);
+    assert_true(lines > 500);
     assert_int_equal(wrong, 0);
 }
 
