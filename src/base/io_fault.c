@@ -144,6 +144,20 @@ ssize_t fov_sys_read(int fd, void *bytes, size_t count) {
     }
 }
 
+ssize_t fov_sys_pread(int fd, void *bytes, size_t count, off_t offset) {
+    for (;;) {
+        ssize_t got = -1;
+        if (!fault(OP_READ)) {
+            got = pread(fd, bytes, count, offset);
+        } else if (errno == 0) {
+            got = pread(fd, bytes, (count + 1) / 2, offset);
+        }
+        if (got >= 0 || errno != EINTR) {
+            return got;
+        }
+    }
+}
+
 ssize_t fov_sys_write(int fd, const void *bytes, size_t count) {
     for (;;) {
         ssize_t put = -1;

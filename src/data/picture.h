@@ -1,4 +1,4 @@
-/* Reading one picture file into pixels: what scanning, training and evaluation have in common. Private to the data layer. */
+/* Reading one picture, from its file or from a pack, into pixels: what scanning, training and evaluation have in common. Private to the data layer. */
 #ifndef FOV_DATA_PICTURE_H
 #define FOV_DATA_PICTURE_H
 
@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "data/index.h"
+#include "data/pack.h"
 
 /* A picture file over this many bytes is refused before it is read. */
 #define FOV_PICTURE_MAX_BYTES ((size_t)1 << 30)
@@ -17,6 +18,8 @@ typedef struct fov_picture_reader {
     fov_blob blob;   /* its file */
     size_t capacity;
     fov_text path; /* of the picture opened last */
+    fov_pack_record what; /* it: length, kind, size, channels, bits; without name, offset and checksum */
+    fov_image pixels;     /* raw pixels of a pack, where they lie in the blob */
 } fov_picture_reader;
 
 FOV_MUST_USE fov_status fov_picture_reader_init(fov_picture_reader *reader);
@@ -33,6 +36,11 @@ FOV_MUST_USE fov_status fov_picture_read(fov_picture_reader *reader, const char 
  * `open` takes all it needs from the index, so that a thread stuck in the operating system may come back when the index is gone. */
 FOV_MUST_USE fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, size_t i, const fov_decode_options *options,
                                          size_t *width, size_t *height);
+/* The same for a record of a pack; reader->path is what messages call it, set by the caller. */
+FOV_MUST_USE fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *pack, const fov_pack_record *record,
+                                                const fov_decode_options *options, size_t *width, size_t *height);
+/* Whether a record is sure to open with these options, as far as it can be told from what it says of itself. */
+bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options);
 FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image);
 
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
