@@ -49,6 +49,13 @@ fov_mem_stats fov_mem_stats_tag(fov_mem_tag tag);
 fov_mem_stats fov_mem_stats_all(void);
 const char *fov_mem_tag_name(fov_mem_tag tag);
 
+/* What the process holds in memory, its program and stacks included, as the kernel counts: now, and the most since the process began. 0
+ * where the kernel does not tell. */
+typedef struct fov_mem_resident {
+    size_t now_bytes, peak_bytes;
+} fov_mem_resident;
+fov_mem_resident fov_mem_resident_now(void);
+
 /* Bytes that this process may still take, as the machine and its control groups see it now; 0 when nobody says. */
 size_t fov_mem_available(void);
 /* The same by files of the kernel's form: PROC/meminfo, a list of groups like /proc/self/cgroup, and their root. For tests. */

@@ -204,6 +204,22 @@ void fov_setup_clear(fov_setup *setup) {
     *setup = (fov_setup){0};
 }
 
+/* ---- the pictures ---- */
+
+fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data_count, const fov_train_observer *observer, fov_pool *pool,
+                          fov_index **index) {
+    const fov_pretrain_settings *s = setup->settings;
+    const fov_preprocess *p = &setup->preprocess;
+    const fov_scan_options options = {.decode = fov_preprocess_decode(p),
+                                      .group = p->group[0] == '\0' ? NULL : p->group,
+                                      .verify = s->verify,
+                                      .follow_links = s->follow_links,
+                                      .max_bad = s->max_bad,
+                                      .progress = observer->scanning,
+                                      .context = observer->context};
+    return fov_index_scan(index, data, data_count, &options, pool);
+}
+
 /* ---- from the pictures ---- */
 
 static int by_size(const void *a, const void *b) {
@@ -333,28 +349,38 @@ static void choose_objective_options(fov_setup *setup) {
     }
 }
 
-fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer) {
+/* What batch and length follow: the size of views, the network, and the objective's options. */
+static fov_status resolve_network(fov_setup *setup, const fov_index *index) {
     fov_pretrain_settings *s = setup->settings;
-    const size_t images = fov_index_count(index);
     size_t side = 0;
     FOV_TRY(median_side(index, &side));
     choose_whole(setup, "image-size", &s->image_size, size_for(side));
     choose_whole(setup, "threads", &s->threads, fov_cpu_count());
     choose_whole(setup, "loader-threads", &s->loader_threads, (uint64_t)s->threads);
     FOV_TRY(resolve_backbone(setup));
-    setup->facts = (fov_train_facts){.images = images, .median_side = side, .spec = &setup->spec};
+    setup->facts = (fov_train_facts){.images = fov_index_count(index), .median_side = side, .spec = &setup->spec};
     if (!is_open(setup, "batch-size")) {
         setup->facts.batch_size = (size_t)s->batch_size;
     }
     choose_objective_options(setup);
-    FOV_TRY(resolve_batch(setup, images));
+    return FOV_OK;
+}
+
+fov_status fov_setup_resolve_preview(fov_setup *setup, const fov_index *index) {
+    FOV_TRY(resolve_network(setup, index));
+    return fov_setup_resolve_views(setup, false);
+}
+
+fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer) {
+    FOV_TRY(resolve_network(setup, index));
+    FOV_TRY(resolve_batch(setup, fov_index_count(index)));
     resolve_length(setup);
     if (is_open(setup, "optimizer")) {
         FOV_TRY(fov_options_set(setup->options, "optimizer", setup->proposed.optimizer, FOV_FROM_DATA));
     }
     FOV_TRY(fov_optimizer_find(setup->settings->optimizer, &setup->optimizer));
     resolve_optimisation(setup);
-    FOV_TRY(fov_setup_resolve_views(setup));
+    FOV_TRY(fov_setup_resolve_views(setup, true));
     FOV_TRY(check_objective(setup));
     FOV_TRY(fov_setup_resolve_statistics(setup, index, pool, observer)); /* last: it may take a while */
     return FOV_OK;

@@ -74,7 +74,7 @@ static fov_status own_views(fov_setup *setup, size_t *count) {
     return status;
 }
 
-fov_status fov_setup_resolve_views(fov_setup *setup) {
+fov_status fov_setup_resolve_views(fov_setup *setup, bool training) {
     const fov_pixel_format format = setup->preprocess.format;
     size_t count = 0;
     fov_text text, dropped;
@@ -83,8 +83,10 @@ fov_status fov_setup_resolve_views(fov_setup *setup) {
     fov_status status = FOV_OK;
     FOV_TRY_GOTO(status, done, own_views(setup, &count));
     FOV_TRY_GOTO(status, done, fit(setup->settings->views, setup->spec.image_size, format, &setup->recipe, &text, &dropped));
-    FOV_TRY_GOTO(status, done, check_mixing(setup));
-    FOV_TRY_GOTO(status, done, check_views(setup, count));
+    if (training) {
+        FOV_TRY_GOTO(status, done, check_mixing(setup));
+        FOV_TRY_GOTO(status, done, check_views(setup, count));
+    }
     if (dropped.length > 0) {
         fov_log(FOV_LOG_INFO, "pictures of %zu %s of %d bits: these steps of the views make no sense on them and are left out: %s", format.channels,
                 format.channels == 1 ? "channel" : "channels", format.deep ? 16 : 8, dropped.data);

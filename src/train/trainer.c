@@ -40,21 +40,6 @@ typedef struct trainer {
 
 /* ---- before the first step ---- */
 
-static fov_status scan(trainer *t, const char *const *data, size_t data_count) {
-    const fov_pretrain_settings *s = t->setup.settings;
-    const fov_preprocess *p = &t->setup.preprocess;
-    const fov_scan_options options = {.decode = fov_preprocess_decode(p),
-                                      .group = p->group[0] == '\0' ? NULL : p->group,
-                                      .verify = s->verify,
-                                      .follow_links = s->follow_links,
-                                      .max_bad = s->max_bad,
-                                      .progress = t->observer->scanning,
-                                      .context = t->observer->context};
-    FOV_TRY(fov_index_scan(&t->index, data, data_count, &options, t->pool));
-    t->state.data_hash = fov_index_hash(t->index);
-    return FOV_OK;
-}
-
 static fov_session_options session_options(const trainer *t) {
     const fov_setup *setup = &t->setup;
     const fov_pretrain_settings *s = setup->settings;
@@ -187,7 +172,8 @@ static fov_status begin_resumed(trainer *t) {
 static fov_status begin(trainer *t, const char *const *data, size_t data_count) {
     fov_pretrain_settings *s = t->setup.settings;
     FOV_TRY(fov_pool_new(&t->pool, (unsigned)s->threads));
-    FOV_TRY(scan(t, data, data_count));
+    FOV_TRY(fov_setup_scan(&t->setup, data, data_count, t->observer, t->pool, &t->index));
+    t->state.data_hash = fov_index_hash(t->index);
     if (fov_interrupt_pending() != 0) {
         return FOV_FAIL(FOV_E_INTERRUPTED, "stopped by signal %d before the first step", fov_interrupt_pending());
     }
