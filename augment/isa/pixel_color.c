@@ -14,21 +14,108 @@
 
 #define TILE FOV_PLANE
 
+#if FOV_ISA_LEVEL == 0
+
 static inline int32_t grey_of(int32_t r, int32_t g, int32_t b) {
     return (int32_t)((19595U * (uint32_t)r + 38470U * (uint32_t)g + 7471U * (uint32_t)b + 0x8000U) >> 16);
 }
 
-/* The grey of a tile, and its sum. */
-static inline uint32_t tile_luma(const fov_planes *p, uint8_t *restrict luma) {
-    uint32_t total = 0;
-#pragma omp simd reduction(+ : total)
+static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
+    for (size_t i = 0; i < TILE; i++) {
+        luma[i] = (uint8_t)grey_of(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
+    }
+}
+
+/* A sum of bytes, a tile at a time. */
+typedef uint64_t byte_sum;
+static inline byte_sum byte_sum_start(void) { return 0; }
+static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
+    for (size_t i = 0; i < TILE; i++) {
+        sum += tile[i];
+    }
+    return sum;
+}
+static inline uint64_t byte_sum_total(byte_sum sum) { return sum; }
+
+static inline void saturate_tile(fov_planes *p, float factor) {
     for (size_t i = 0; i < TILE; i++) {
         const int32_t grey = grey_of(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
-        luma[i] = (uint8_t)grey;
-        total += (uint32_t)grey;
+        for (size_t k = 0; k < 3; k++) {
+            const float difference = factor * (float)(p->plane[k][i] - grey);
+            p->plane[k][i] = (uint8_t)fov_clip8((int32_t)((float)grey + difference));
+        }
+    }
+}
+
+#else
+
+#define I32(x) FOV_VEC(set1_epi32)(x)
+#define F32(x) FOV_VEC(set1_ps)(x)
+#define ADD FOV_VEC(add_epi32)
+#define SUB FOV_VEC(sub_epi32)
+#define MUL FOV_VEC(mullo_epi32)
+#define FLOAT FOV_VEC(cvtepi32_ps)
+#define WHOLE FOV_VEC(cvttps_epi32)
+
+#define VECTORS 4 /* stored together */
+
+/* Channel k of the tile's pixels from `at`. */
+FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) { return fov_vec_load_bytes(p->plane[k] + at); }
+
+FOV_INLINE fov_vec grey_of(const fov_planes *p, size_t at) {
+    const fov_vec red_blue = ADD(MUL(channel(p, 0, at), I32(19595)), MUL(channel(p, 2, at), I32(7471)));
+    return FOV_VEC(srli_epi32)(ADD(ADD(MUL(channel(p, 1, at), I32(38470)), red_blue), I32(0x8000)), 16);
+}
+
+static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        fov_vec grey[VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            grey[v] = grey_of(p, at + v * FOV_LANES);
+        }
+        fov_vec_store_bytes4(luma + at, grey);
+    }
+}
+
+/* A sum of bytes, a tile at a time, in lanes of 64 bits. */
+typedef fov_vec byte_sum;
+static inline byte_sum byte_sum_start(void) { return I32(0); }
+static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
+    for (size_t i = 0; i < TILE; i += 4 * FOV_LANES) {
+        sum = FOV_VEC(add_epi64)(sum, FOV_VEC(sad_epu8)(fov_vec_load(tile + i), I32(0)));
+    }
+    return sum;
+}
+static inline uint64_t byte_sum_total(byte_sum sum) {
+    uint64_t lane[FOV_LANES / 2], total = 0;
+    fov_vec_store(lane, sum);
+    for (size_t i = 0; i < FOV_LANES / 2; i++) {
+        total += lane[i];
     }
     return total;
 }
+
+static inline void saturate_tile(fov_planes *p, float factor) {
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        fov_vec colour[3][VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            const fov_vec grey = grey_of(p, at + v * FOV_LANES);
+            FOV_UNROLL
+            for (size_t k = 0; k < 3; k++) {
+                const fov_floats difference = FOV_VEC(mul_ps)(F32(factor), FLOAT(SUB(channel(p, k, at + v * FOV_LANES), grey)));
+                colour[k][v] = WHOLE(FOV_VEC(add_ps)(FLOAT(grey), difference));
+            }
+        }
+        FOV_UNROLL
+        for (size_t k = 0; k < 3; k++) {
+            fov_vec_store_bytes4(p->plane[k] + at, colour[k]);
+        }
+    }
+}
+
+#endif
 
 /* Splits a tile of `count` pixels; those past the end are black. */
 static inline void split_some(const uint8_t *rgb, size_t count, fov_planes *p) {
@@ -54,27 +141,28 @@ static inline void join_some(const fov_planes *p, size_t count, uint8_t *rgb) {
 static inline size_t tile_at(size_t at, size_t pixels) { return pixels - at < TILE ? pixels - at : TILE; }
 
 uint64_t FOV_PIXEL_FN(pixel_luma)(const uint8_t *rgb, size_t pixels, uint8_t *luma) {
-    uint64_t total = 0;
+    byte_sum total = byte_sum_start();
     for (size_t at = 0; at < pixels; at += TILE) {
         const size_t count = tile_at(at, pixels);
         fov_planes p;
-        uint8_t grey[TILE];
+        _Alignas(64) uint8_t grey[TILE];
         split_some(rgb + 3 * at, count, &p);
-        total += tile_luma(&p, grey);
+        tile_luma(&p, grey);
+        total = byte_sum_add(total, grey); /* black pixels past the end add nothing */
         memcpy(luma + at, grey, count);
     }
-    return total;
+    return byte_sum_total(total);
 }
 
 uint64_t FOV_PIXEL_FN(pixel_luma_sum)(const uint8_t *rgb, size_t pixels) {
-    uint64_t total = 0;
+    byte_sum total = byte_sum_start();
     for (size_t at = 0; at < pixels; at += TILE) {
         fov_planes p;
-        uint8_t grey[TILE];
         split_some(rgb + 3 * at, tile_at(at, pixels), &p);
-        total += tile_luma(&p, grey);
+        tile_luma(&p, p.plane[0]);
+        total = byte_sum_add(total, p.plane[0]);
     }
-    return total;
+    return byte_sum_total(total);
 }
 
 void FOV_PIXEL_FN(pixel_gray)(const uint8_t *rgb, size_t pixels, uint8_t *out) {
@@ -82,22 +170,10 @@ void FOV_PIXEL_FN(pixel_gray)(const uint8_t *rgb, size_t pixels, uint8_t *out) {
         const size_t count = tile_at(at, pixels);
         fov_planes p;
         split_some(rgb + 3 * at, count, &p);
-        (void)tile_luma(&p, p.plane[0]);
+        tile_luma(&p, p.plane[0]);
         memcpy(p.plane[1], p.plane[0], TILE);
         memcpy(p.plane[2], p.plane[0], TILE);
         join_some(&p, count, out + 3 * at);
-    }
-}
-
-static inline void saturate_tile(fov_planes *p, float factor) {
-#pragma omp simd
-    for (size_t i = 0; i < TILE; i++) {
-        const int32_t r = p->plane[0][i], g = p->plane[1][i], b = p->plane[2][i], grey = grey_of(r, g, b);
-        const float base = (float)grey;
-        const float dr = factor * (float)(r - grey), dg = factor * (float)(g - grey), db = factor * (float)(b - grey);
-        p->plane[0][i] = (uint8_t)fov_clip8((int32_t)(base + dr));
-        p->plane[1][i] = (uint8_t)fov_clip8((int32_t)(base + dg));
-        p->plane[2][i] = (uint8_t)fov_clip8((int32_t)(base + db));
     }
 }
 
@@ -111,10 +187,10 @@ void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float facto
     }
 }
 
+#if FOV_ISA_LEVEL == 0
+
 static inline int32_t largest(int32_t a, int32_t b) { return a > b ? a : b; }
 static inline int32_t smallest(int32_t a, int32_t b) { return a < b ? a : b; }
-
-#if FOV_ISA_LEVEL == 0
 
 typedef struct hsv {
     int32_t hue, saturation, value;
@@ -167,16 +243,6 @@ static inline void hue_tile(fov_planes *p, unsigned shift) {
 
 #else
 
-#define I32(x) FOV_VEC(set1_epi32)(x)
-#define F32(x) FOV_VEC(set1_ps)(x)
-#define ADD FOV_VEC(add_epi32)
-#define SUB FOV_VEC(sub_epi32)
-#define MUL FOV_VEC(mullo_epi32)
-#define FLOAT FOV_VEC(cvtepi32_ps)
-#define WHOLE FOV_VEC(cvttps_epi32)
-
-#define HUE_VECTORS 4 /* each stage is done for so many before the next: one pixel's way is long, and most of it waits */
-
 typedef struct hue_work {
     fov_vec high, saturation, hue;
     fov_floats turn;
@@ -222,17 +288,21 @@ FOV_INLINE void hue_colour(const hue_work *w, fov_vec *red, fov_vec *green, fov_
     *blue = IN(1 << 3 | 1 << 4, w->high, IN(1 << 2 | 1 << 5, between, lowest));
 }
 
+/* Each stage is done for some vectors before the next: one pixel's way is long, and most of it waits. */
 static inline void hue_tile(fov_planes *p, unsigned shift) {
-    for (size_t at = 0; at < TILE; at += HUE_VECTORS * FOV_LANES) {
-        hue_work work[HUE_VECTORS];
-        fov_vec red[HUE_VECTORS], green[HUE_VECTORS], blue[HUE_VECTORS];
-        for (size_t v = 0; v < HUE_VECTORS; v++) {
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        hue_work work[VECTORS];
+        fov_vec red[VECTORS], green[VECTORS], blue[VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
             hue_turn(p, at + v * FOV_LANES, &work[v]);
         }
-        for (size_t v = 0; v < HUE_VECTORS; v++) {
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
             hue_shift(shift, &work[v]);
         }
-        for (size_t v = 0; v < HUE_VECTORS; v++) {
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
             hue_colour(&work[v], &red[v], &green[v], &blue[v]);
         }
         fov_vec_store_bytes4(p->plane[0] + at, red);

@@ -13,6 +13,13 @@
 #include <immintrin.h>
 #include <string.h>
 
+/* Before a loop over the vectors of a small array, so that they are registers. */
+#if defined(__clang__)
+#define FOV_UNROLL _Pragma("unroll")
+#else
+#define FOV_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 #if FOV_ISA_LEVEL == 1
 #define FOV_LANES 8
 typedef __m256i fov_vec;
