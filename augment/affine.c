@@ -16,7 +16,9 @@ static void turn_pixels(const fov_image *image, size_t bytes, unsigned turns, ui
     const size_t width = image->width, height = image->height;
     for (size_t y = 0; y < height; y++) {
         for (size_t x = 0; x < width; x++) {
-            const size_t to = turns == 1 ? (width - 1 - x) * height + y : turns == 2 ? (height - 1 - y) * width + width - 1 - x : x * height + height - 1 - y;
+            const size_t to = turns == 1   ? (width - 1 - x) * height + y
+                              : turns == 2 ? (height - 1 - y) * width + width - 1 - x
+                                           : x * height + height - 1 - y;
             memcpy(output + to * bytes, image->pixels + (y * width + x) * bytes, bytes);
         }
     }
@@ -35,7 +37,9 @@ void fov_quarter_turn(const fov_image *image, unsigned turns, uint8_t *output) {
 
 /* ---- nearest ---- */
 
-static int64_t fixed(double value) { return (int64_t)floor(value * 65536.0 + 0.5); }
+static int64_t fixed(double value) {
+    return (int64_t)floor(value * 65536.0 + 0.5);
+}
 
 static void sample_nearest(const fov_image *image, const double m[6], uint8_t *output) {
     const size_t bytes = fov_pixel_bytes(fov_image_format(image));
@@ -88,8 +92,8 @@ static inline void neighbours(ptrdiff_t first, size_t taps, size_t size, size_t 
     }
 }
 
-/* Axes along which points lie between samples. Along another one, as in shears and shifts, each point lies on a sample and the blend is that
- * sample, exactly: 0 times the rest is added to it. */
+/* Axes along which points lie between samples. Along another one, as in shears and shifts, each point lies on a sample and the blend is
+ * that sample, exactly: 0 times the rest is added to it. */
 typedef enum axes { ALONG_X = 1, ALONG_Y = 2, ALONG_BOTH = 3 } axes;
 
 /* What is known to the compiler, where it is a constant, about a pass over a picture. */
@@ -157,9 +161,11 @@ void fov_affine_apply(const fov_image *image, const double m[6], fov_sampling sa
         sample_nearest(image, m, output);
         return;
     }
-    const bool cubic = sampling == FOV_SAMPLE_BICUBIC, on_rows = m[3] == 0.0 && m[4] == 1.0 && m[5] == 0.0, on_columns = m[0] == 1.0 && m[1] == 0.0 && m[2] == 0.0;
+    const bool cubic = sampling == FOV_SAMPLE_BICUBIC, on_rows = m[3] == 0.0 && m[4] == 1.0 && m[5] == 0.0,
+               on_columns = m[0] == 1.0 && m[1] == 0.0 && m[2] == 0.0;
     if (image->deep || image->channels != 3) {
-        sample_smooth(image, m, (pass){.taps = cubic ? 4 : 2, .channels = image->channels, .deep = image->deep, .between = ALONG_BOTH}, output);
+        sample_smooth(image, m, (pass){.taps = cubic ? 4 : 2, .channels = image->channels, .deep = image->deep, .between = ALONG_BOTH},
+                      output);
     } else if (!cubic) { /* from here on the usual kinds, as constants */
         sample_smooth(image, m, (pass){.taps = 2, .channels = 3, .deep = false, .between = ALONG_BOTH}, output);
     } else if (on_rows) {
