@@ -188,6 +188,15 @@ static void other_settings_are_a_mismatch(void **state) {
     assert_int_equal(fov_checkpoint_load(folder, adamw, &state_, false), FOV_E_MISMATCH);
     assert_int_equal(fov_checkpoint_load(folder, averaged, &state_, false), FOV_E_MISMATCH);
     assert_non_null(strstr(fov_last_error(), "average"));
+    sgd->options.std[2] = 0.26;
+    assert_int_equal(fov_checkpoint_load(folder, sgd, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "another std than the settings have, 0.25,0.25,0.26"));
+    sgd->options.std[2] = 0.25;
+    sgd->options.deep = true;
+    assert_int_equal(fov_checkpoint_load(folder, sgd, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "another depth"));
+    sgd->options.deep = false;
+    require(fov_checkpoint_load(folder, sgd, &state_, false));
     fov_session_free(sgd);
     fov_session_free(adamw);
     fov_session_free(averaged);
