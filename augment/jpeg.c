@@ -3,17 +3,17 @@
  * Pixels are those of the accurate integer DCT and smooth ("fancy") upsampling: the same bits on every machine and those Pillow gives.
  *
  * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec's state owns libjpeg's and the row scratch, the
- * caller owns the image, and each body that runs under `guarded` reports through the state. Between `open` and `read` the decompressor stands
- * after the header. It is made anew for every file (0.08 us of the 360 that a photo of 400 x 533 takes): libjpeg remembers quantisation and Huffman tables
- * from one image to the next, so a reused one would decode a file that lacks its tables with its predecessor's, and the pixels would
- * depend on the thread.
+ * caller owns the image, and each body that runs under `guarded` reports through the state. Between `open` and `read` the decompressor
+ * stands after the header. It is made anew for every file (0.08 us of the 360 that a photo of 400 x 533 takes): libjpeg remembers
+ * quantisation and Huffman tables from one image to the next, so a reused one would decode a file that lacks its tables with its
+ * predecessor's, and the pixels would depend on the thread.
  *
  * Parts. Entropy coding has no way in, so all codes above the part are read; what is saved is the rest of the work on them, everything on
- * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is one
- * skip before the first row, and one crop, in single-scan files of the usual sampling: tests/unit/test_decode_parts.c sweeps them against
- * whole pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each
- * side and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last
- * one needed.
+ * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is
+ * one skip before the first row, and one crop, in single-scan files of the usual sampling: tests/decode_sweep.h sweeps them against whole
+ * pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each side
+ * and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last one
+ * needed.
  *
  * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code
  * is shorter, and even a progressive file has one DC code per block), so a small file cannot ask for a large frame; scans are capped
@@ -35,8 +35,9 @@ enum {
     MAX_SCANS = 100,
     FIRST_BYTES = 16384,
     LEAST_CROP = 16, /* columns: where only two of chroma are left, libjpeg does not smooth them */
-    ROW_OFFSET = 16 /* of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back
-                       (a photo of 400 x 533 takes 411 us if all of its rows are there, 359 if none is, with the copying) */
+    /* Of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back. (A photo of
+     * 400 x 533 takes 411 us if all of its rows are at such places, 359 if none is, with the copying.) */
+    ROW_OFFSET = 16
 };
 #define COEFFICIENT_BYTES (256L << 20) /* 4:2:0 progressive up to 89 Mpx */
 
@@ -194,7 +195,7 @@ static void choose_output(fov_jpeg *jpeg) {
         break;
     case JCS_CMYK:
     case JCS_YCCK:
-        /* As Pillow, OpenCV and torchvision do, files without Adobe's marker are read the same way: programs that write CMYK follow Adobe. */
+        /* As Pillow, OpenCV and torchvision do, files without Adobe's marker are read the same way: writers of CMYK follow Adobe. */
         info->out_color_space = JCS_CMYK;
         jpeg->samples = (fov_samples){.planes = 4, .meaning = FOV_MEANS_CMYK};
         break;

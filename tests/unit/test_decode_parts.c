@@ -135,10 +135,10 @@ static void test_wrong_formats(void **state) {
     fov_image_info info;
     assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
     refuse(decoder, "c6b08.png", 2,
-           "PNG: the file has 4 channels (colour and alpha), but 2 are asked for; convert it, or ask for 1, 3 or 4 channels");
-    refuse(decoder, "gray.jpg", 4, "JPEG: the file has 1 channel (grey), but 4 are asked for; convert it, or ask for 3 or 1 channel");
-    refuse(decoder, "420.jpg", 32, "JPEG: the file has 3 channels (colour), but 32 are asked for; convert it, or ask for 1 or 3 channels");
-    refuse(decoder, "bands5.tif", 3, "TIFF: the file has 5 channels (no colours), but 3 are asked for; convert it, or ask for 5 channels");
+           "PNG: the file has 4 channels (colour and alpha), but 2 are asked for; convert it, or ask for 1, 3 or 4");
+    refuse(decoder, "gray.jpg", 4, "JPEG: the file has 1 channel (grey), but 4 are asked for; convert it, or ask for 3 or 1");
+    refuse(decoder, "420.jpg", 32, "JPEG: the file has 3 channels (colour), but 32 are asked for; convert it, or ask for 1 or 3");
+    refuse(decoder, "bands5.tif", 3, "TIFF: the file has 5 channels (no colours), but 3 are asked for; convert it, or ask for 5");
     refuse(decoder, "float.tif", 3,
            "TIFF: samples are floating-point; only unsigned ones of 8 or 16 bits are handled, scale them to those");
     refuse(decoder, "moving.webp", 3, "WebP: an animation; save the picture that is meant as a file of its own");
