@@ -13,6 +13,7 @@
 enum { P, SIGMA_LOW, SIGMA_HIGH, KERNEL, PARAM_COUNT };
 
 #define MAX_KERNEL 1023
+#define STRIP 256 /* samples; 23 rows of them are 23 KB */
 
 static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5},
@@ -66,33 +67,48 @@ static void pad_row(const fov_pixel_loops *loops, const fov_image *image, size_t
     }
 }
 
+/* The vertical pass, in strips whose rows of one sum stay in the first cache. rows: height + taps - 1 pointers. */
+static void blur_columns(const fov_pixel_loops *loops, const fov_image *image, const float *blurred, const float *weights, size_t taps,
+                         const float **rows, uint8_t *output) {
+    const size_t height = image->height, count = image->width * image->channels;
+    for (size_t y = 0; y < height + taps - 1; y++) {
+        rows[y] = blurred + fov_reflect((ptrdiff_t)y - (ptrdiff_t)(taps / 2), height) * count;
+    }
+    for (size_t at = 0; at < count; at += STRIP) {
+        const size_t width = count - at < STRIP ? count - at : STRIP;
+        for (size_t y = 0; y < height; y++) {
+            if (image->deep) {
+                loops->pixel_deep_blur_column(rows + y, weights, taps, width, (uint16_t *)(void *)output + y * count + at);
+            } else {
+                loops->pixel_blur_column(rows + y, weights, taps, width, output + y * count + at);
+            }
+        }
+        for (size_t y = 0; y < height + taps - 1; y++) {
+            rows[y] += width;
+        }
+    }
+}
+
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
-    const size_t taps = (size_t)plan->value[1], margin = taps / 2;
-    const size_t channels = image->channels, height = image->height, row_values = image->width * channels;
-    const fov_pixel_loops *loops = augmenter->loops;
-    float weights[MAX_KERNEL];
+    const size_t channels = image->channels, height = image->height, count = image->width * channels;
+    float all[MAX_KERNEL], *weights = all;
+    size_t taps = (size_t)plan->value[1];
     FOV_ASSERT(taps > 0 && taps <= MAX_KERNEL);
     make_weights(plan->value[0], taps, weights);
+    for (; taps > 1 && weights[0] == 0.0F && weights[taps - 1] == 0.0F; weights++, taps -= 2) { /* too small for a float: they add nothing */
+    }
+    const size_t margin = taps / 2;
     float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, (image->width + 2 * margin) * channels, sizeof *padded);
     FOV_TRY_ALLOC(padded);
-    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, height, row_values * sizeof *blurred);
+    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, height, count * sizeof *blurred);
     FOV_TRY_ALLOC(blurred);
-    const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, taps, sizeof *rows);
+    const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, height + taps, sizeof *rows);
     FOV_TRY_ALLOC(rows);
     for (size_t y = 0; y < height; y++) {
-        pad_row(loops, image, y, margin, padded);
-        loops->pixel_blur_row(padded, channels, weights, taps, row_values, blurred + y * row_values);
+        pad_row(augmenter->loops, image, y, margin, padded);
+        augmenter->loops->pixel_blur_row(padded, channels, weights, taps, count, blurred + y * count);
     }
-    for (size_t y = 0; y < height; y++) {
-        for (size_t t = 0; t < taps; t++) {
-            rows[t] = blurred + fov_reflect((ptrdiff_t)(y + t) - (ptrdiff_t)margin, height) * row_values;
-        }
-        if (image->deep) {
-            loops->pixel_deep_blur_column(rows, weights, taps, row_values, (uint16_t *)(void *)output + y * row_values);
-        } else {
-            loops->pixel_blur_column(rows, weights, taps, row_values, output + y * row_values);
-        }
-    }
+    blur_columns(augmenter->loops, image, blurred, weights, taps, rows, output);
     return FOV_OK;
 }
 

@@ -19,10 +19,14 @@ typedef struct fov_filter {
     bool bicubic; /* else the triangle */
 } fov_filter;
 
+/* Lanes of packed pixels: four rows of each channel, and unused ones up to a whole vector. */
+static inline size_t fov_pack_lanes(size_t channels) { return (4 * channels + 15) / 16 * 16; }
+
 /* Weights of the outputs [offset, offset + count) of a filter. Inputs are taken in groups of four: output i (from 0) is the sum over
  * k < 4 groups of weight k of output i times input 4 first[i] + k. Of its groups only the first span[i] have weights other than 0.
  * first[] does not fall. Either `weights` (fixed point, in the set's own form, four words a group) or `real` is used. */
 typedef struct fov_filter_axis {
+    size_t in; /* of the filter */
     size_t offset, count, groups, tap_limit;
     uint32_t *first, *span;
     uint32_t *start, *taps; /* the same before grouping: inputs [start, start + taps) */
@@ -40,8 +44,9 @@ typedef struct fov_box {
 } fov_box;
 
 /* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real the same in double
- * pixel_pack      four rows of `width` > 0 pixels to [(width + 3) / 4][channels][4 rows][4 pixels] and slack
- * pixel_columns   horizontal filter of packed rows (with slack) to [axis->count][channels][4 rows] and slack; `mirror` right to left
+ * pixel_pack      four rows of `width` > 0 pixels to [(width + 3) / 4][fov_pack_lanes(channels)][4 pixels], where lane is channel * 4 + row
+ * pixel_columns   horizontal filter of `batches` (1 or 2) groups of packed rows, [batches][(in + 3) / 4][lanes][4], in of the axis' filter;
+ *                 each to an out of its own, [axis->count][channels][4 rows] and slack; `mirror` right to left
  * pixel_rows      vertical filter of output `index`: groups[g] is [count][4 rows] and slack, for its span[index] groups
  * pixel_deep_pack, _columns, _rows  the same for 16 bits: packed [width][16 lanes or a multiple], lane = row * channels + channel;
  *                 out and groups[g] are [4 rows][count] floats

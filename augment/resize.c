@@ -10,7 +10,7 @@
  * The filter sees nothing outside the box. On a shrunk frame the box's ends may lie between pixels: the filter then sees the pixels that the
  * box touches, as Pillow does with a box of floats on the picture cropped to them.
  *
- * Rows are filtered horizontally four at a time, when the vertical pass first needs one of them, into a ring of as many groups as one
+ * Rows are filtered horizontally in groups of four, when the vertical pass first needs one of them, into a ring of the groups that one
  * output looks at. The work set stays in cache, and a large picture needs no copy of itself. */
 #include <math.h>
 
@@ -18,7 +18,6 @@
 #include "base/checked.h"
 
 #define GROUP 4
-#define DEEP_LANES 16
 #define MAX_SIDE ((size_t)1 << 20)
 
 /* One axis of the box on the frame: pixels [start, start + size), of which the box begins at `origin` and is `extent` long. */
@@ -72,7 +71,7 @@ static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const sp
     }
     char *block = fov_augmenter_scratch(augmenter, slot, bytes, 1);
     FOV_TRY_ALLOC(block);
-    *axis = (fov_filter_axis){.offset = offset, .count = count};
+    *axis = (fov_filter_axis){.in = in->size, .offset = offset, .count = count};
     axis->tile = (double *)(void *)block;
     axis->real = deep ? (double *)(void *)(block + tile) : NULL;
     axis->weights = deep ? NULL : (int32_t *)(void *)(block + tile);
@@ -99,40 +98,58 @@ typedef struct resizer {
     bool deep, mirror;
     fov_filter_axis x, y;
     size_t samples;     /* of an output row */
-    void *packed;       /* a group of rows of the box */
-    uint8_t *ring;      /* y.groups groups of filtered rows, group g at g % y.groups */
+    uint8_t *packed;    /* two groups of rows of the box */
+    size_t packed_bytes;
+    uint8_t *ring;      /* y.groups + 1 groups of filtered rows, group g at g % (y.groups + 1) */
     size_t group_bytes; /* of one of them */
-    size_t next;        /* first group not yet in the ring */
+    size_t next, end;   /* first group not yet in the ring; groups of the box */
     const void **group; /* those of one output */
 } resizer;
 
-static void fill_group(resizer *r) {
+static void *group_at(const resizer *r, size_t group) { return r->ring + group % (r->y.groups + 1) * r->group_bytes; }
+
+static void pack_group(const resizer *r, size_t group, uint8_t *packed) {
     const void *rows[GROUP];
     for (size_t k = 0; k < GROUP; k++) {
-        const size_t row = GROUP * r->next + k; /* rows past the end have weight 0 */
+        const size_t row = GROUP * group + k; /* rows past the end have weight 0 */
         rows[k] = r->pixels + (row < r->height ? row : r->height - 1) * r->row_bytes;
     }
-    void *to = r->ring + r->next % r->y.groups * r->group_bytes;
     if (r->deep) {
-        r->loops->pixel_deep_pack((const uint16_t *const *)(const void *)rows, r->width, r->channels, r->packed);
-        r->loops->pixel_deep_columns(r->packed, &r->x, r->channels, r->mirror, to);
+        r->loops->pixel_deep_pack((const uint16_t *const *)(const void *)rows, r->width, r->channels, (double *)(void *)packed);
     } else {
-        r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->width, r->channels, r->packed);
-        r->loops->pixel_columns(r->packed, &r->x, r->channels, r->mirror, to);
+        r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->width, r->channels, packed);
     }
-    r->next++;
+}
+
+/* Puts the next group into the ring, of bytes the next two, which share the reading of weights. */
+static void fill_groups(resizer *r) {
+    if (r->deep) {
+        pack_group(r, r->next, r->packed);
+        r->loops->pixel_deep_columns((const double *)(const void *)r->packed, &r->x, r->channels, r->mirror, group_at(r, r->next));
+        r->next++;
+        return;
+    }
+    const size_t batches = r->end - r->next < 2 ? 1 : 2;
+    uint8_t *out[2];
+    for (size_t b = 0; b < batches; b++) {
+        pack_group(r, r->next + b, r->packed + b * r->packed_bytes);
+        out[b] = group_at(r, r->next + b);
+    }
+    r->loops->pixel_columns(r->packed, batches, &r->x, r->channels, r->mirror, out);
+    r->next += batches;
 }
 
 static void run(resizer *r, uint8_t *output) {
     const size_t row_bytes = r->samples * (r->deep ? 2 : 1);
     r->next = r->y.first[0];
+    r->end = (r->height + GROUP - 1) / GROUP;
     for (size_t i = 0; i < r->y.count; i++) {
         const size_t first = r->y.first[i], groups = r->y.span[i];
         while (r->next < first + groups) {
-            fill_group(r);
+            fill_groups(r);
         }
         for (size_t g = 0; g < groups; g++) {
-            r->group[g] = r->ring + (first + g) % r->y.groups * r->group_bytes;
+            r->group[g] = group_at(r, first + g);
         }
         void *out = output + i * row_bytes;
         if (r->deep) {
@@ -159,17 +176,12 @@ static fov_status check(const fov_image *image, const fov_resize *z) {
 }
 
 static fov_status make_buffers(fov_augmenter *augmenter, resizer *r) {
-    const size_t columns = (r->width + GROUP - 1) / GROUP * GROUP, lanes = GROUP * r->channels;
-    if (r->deep) {
-        r->group_bytes = GROUP * r->samples * sizeof(float);
-        r->packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, columns,
-                                          (lanes + DEEP_LANES - 1) / DEEP_LANES * DEEP_LANES * sizeof(double));
-    } else {
-        r->group_bytes = GROUP * r->samples + FOV_PIXEL_SLACK;
-        r->packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, columns * lanes + FOV_PIXEL_SLACK, 1);
-    }
+    const size_t lanes = fov_pack_lanes(r->channels), quads = (r->width + GROUP - 1) / GROUP;
+    r->packed_bytes = r->deep ? r->width * lanes * sizeof(double) : quads * lanes * GROUP;
+    r->packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, r->packed_bytes, 2);
     FOV_TRY_ALLOC(r->packed);
-    r->ring = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, r->y.groups, r->group_bytes);
+    r->group_bytes = r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
+    r->ring = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, r->y.groups + 1, r->group_bytes);
     FOV_TRY_ALLOC(r->ring);
     r->group = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, r->y.groups, sizeof *r->group);
     FOV_TRY_ALLOC(r->group);

@@ -31,4 +31,7 @@ static inline int32_t fov_clip8(int32_t value) { return value < 0 ? 0 : value > 
 
 #define FOV_RESIZE_BITS 22 /* fraction bits of a resize's weights */
 
+/* Into every caller, so that what the caller knows as a constant is one. */
+#define FOV_INLINE static inline __attribute__((always_inline))
+
 #endif

@@ -3,7 +3,7 @@
  *
  * A vector holds FOV_LANES sums of 32 bits. Against them stand FOV_LANES times four bytes, the four inputs of each sum, and a group of
  * four weights, which the set has cut into digits (pixel_weights.c) small enough for its multiply-add: three of 8 bits for vpdpbusd,
- * two of 15 and 9 bits for vpmaddwd. Sums of each digit are kept apart and put together at the end, modulo 2^32, so nothing is lost. */
+ * two of 15 and 9 bits for vpmaddwd. Sums of the digits are put together modulo 2^32, so nothing is lost. */
 #ifndef FOV_AUGMENT_ISA_PIXEL_SIMD_H
 #define FOV_AUGMENT_ISA_PIXEL_SIMD_H
 
@@ -16,6 +16,7 @@
 #if FOV_ISA_LEVEL == 1
 #define FOV_LANES 8
 typedef __m256i fov_vec;
+typedef __m256 fov_floats;
 #define FOV_VEC(name) _mm256_##name
 static inline fov_vec fov_vec_load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
 static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m256i *)to, v); }
@@ -25,6 +26,7 @@ static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m
 #else
 #define FOV_LANES 16
 typedef __m512i fov_vec;
+typedef __m512 fov_floats;
 #define FOV_VEC(name) _mm512_##name
 static inline fov_vec fov_vec_load(const void *from) { return _mm512_loadu_si512(from); }
 static inline void fov_vec_store(void *to, fov_vec v) { _mm512_storeu_si512(to, v); }
@@ -33,62 +35,71 @@ static inline void fov_vec_store(void *to, fov_vec v) { _mm512_storeu_si512(to, 
 #define FOV_VEC_XOR _mm512_xor_si512
 #endif
 
-/* Sums by digit, from the lowest. */
-typedef struct fov_sums {
-    fov_vec digit[FOV_ISA_LEVEL == 3 ? 3 : 2];
-} fov_sums;
-
-/* A group's digits in every lane. */
-typedef struct fov_digits {
-    fov_vec word[FOV_ISA_LEVEL == 3 ? 3 : 4];
-} fov_digits;
-
-/* Starts at one half, for rounding. */
-static inline fov_sums fov_sums_start(void) {
-    fov_sums s;
-    s.digit[0] = FOV_VEC(set1_epi32)(1 << (FOV_RESIZE_BITS - 1));
-    s.digit[1] = FOV_VEC(set1_epi32)(0);
-#if FOV_ISA_LEVEL == 3
-    s.digit[2] = FOV_VEC(set1_epi32)(0);
+/* Choices, a lane at a time. */
+#if FOV_ISA_LEVEL == 1
+typedef __m256i fov_mask;
+static inline fov_mask fov_equal(fov_vec a, fov_vec b) { return _mm256_cmpeq_epi32(a, b); }
+static inline fov_mask fov_negative(fov_floats a) { return _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_LT_OQ)); }
+static inline fov_mask fov_any(fov_vec a, fov_vec bits) { return _mm256_cmpgt_epi32(_mm256_and_si256(a, bits), _mm256_setzero_si256()); }
+static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) { return _mm256_blendv_epi8(no, yes, m); }
+static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) {
+    return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m));
+}
+static inline fov_vec fov_vec_load_bytes(const uint8_t *from) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from)); }
+#else
+typedef __mmask16 fov_mask;
+static inline fov_mask fov_equal(fov_vec a, fov_vec b) { return _mm512_cmpeq_epi32_mask(a, b); }
+static inline fov_mask fov_negative(fov_floats a) { return _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_LT_OQ); }
+static inline fov_mask fov_any(fov_vec a, fov_vec bits) { return _mm512_test_epi32_mask(a, bits); }
+static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) { return _mm512_mask_blend_epi32(m, no, yes); }
+static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) { return _mm512_mask_blend_ps(m, no, yes); }
+static inline fov_vec fov_vec_load_bytes(const uint8_t *from) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from)); }
 #endif
-    return s;
+
+#if FOV_ISA_LEVEL == 3
+#define FOV_DIGITS 3
+#define FOV_DIGIT_BITS 8
+#else
+#define FOV_DIGITS 2
+#define FOV_DIGIT_BITS 15
+#endif
+
+/* Digit d of a group's weights, in every lane. */
+typedef struct fov_digit {
+    fov_vec word[FOV_ISA_LEVEL == 3 ? 1 : 2];
+} fov_digit;
+
+static inline fov_digit fov_digit_load(const int32_t *group, size_t d) {
+    fov_digit digit;
+#if FOV_ISA_LEVEL == 3
+    digit.word[0] = _mm512_set1_epi32(group[d]);
+#else
+    digit.word[0] = FOV_VEC(set1_epi32)(group[2 * d]);
+    digit.word[1] = FOV_VEC(set1_epi32)(group[2 * d + 1]);
+#endif
+    return digit;
 }
 
-static inline fov_digits fov_digits_load(const int32_t *group) {
-    fov_digits d;
-    d.word[0] = FOV_VEC(set1_epi32)(group[0]);
-    d.word[1] = FOV_VEC(set1_epi32)(group[1]);
-    d.word[2] = FOV_VEC(set1_epi32)(group[2]);
-#if FOV_ISA_LEVEL < 3
-    d.word[3] = FOV_VEC(set1_epi32)(group[3]);
-#endif
-    return d;
-}
-
-static inline void fov_sums_add(fov_sums *s, fov_vec bytes, const fov_digits *d) {
+/* sum + bytes times digits */
+static inline fov_vec fov_digit_add(fov_vec sum, fov_vec bytes, const fov_digit *digit) {
 #if FOV_ISA_LEVEL == 3
-    s->digit[0] = _mm512_dpbusd_epi32(s->digit[0], bytes, d->word[0]);
-    s->digit[1] = _mm512_dpbusd_epi32(s->digit[1], bytes, d->word[1]);
-    s->digit[2] = _mm512_dpbusd_epi32(s->digit[2], bytes, d->word[2]);
+    return _mm512_dpbusd_epi32(sum, bytes, digit->word[0]);
 #else
     const fov_vec even = FOV_VEC_AND(bytes, FOV_VEC(set1_epi32)(0x00FF00FF)), odd = FOV_VEC(srli_epi16)(bytes, 8);
-    const fov_vec low = FOV_VEC(add_epi32)(FOV_VEC(madd_epi16)(even, d->word[0]), FOV_VEC(madd_epi16)(odd, d->word[1]));
-    const fov_vec high = FOV_VEC(add_epi32)(FOV_VEC(madd_epi16)(even, d->word[2]), FOV_VEC(madd_epi16)(odd, d->word[3]));
-    s->digit[0] = FOV_VEC(add_epi32)(s->digit[0], low);
-    s->digit[1] = FOV_VEC(add_epi32)(s->digit[1], high);
+    return FOV_VEC(add_epi32)(sum, FOV_VEC(add_epi32)(FOV_VEC(madd_epi16)(even, digit->word[0]), FOV_VEC(madd_epi16)(odd, digit->word[1])));
 #endif
 }
 
-/* The sums without their fraction. */
-static inline fov_vec fov_sums_whole(const fov_sums *s) {
-#if FOV_ISA_LEVEL == 3
-    const fov_vec upper = FOV_VEC(add_epi32)(s->digit[1], FOV_VEC(slli_epi32)(s->digit[2], 8));
-    const fov_vec sum = FOV_VEC(add_epi32)(s->digit[0], FOV_VEC(slli_epi32)(upper, 8));
-#else
-    const fov_vec sum = FOV_VEC(add_epi32)(s->digit[0], FOV_VEC(slli_epi32)(s->digit[1], 15));
-#endif
-    return FOV_VEC(srai_epi32)(sum, FOV_RESIZE_BITS);
+/* What a sum of the highest digit starts with, so that the whole sum has one half on top, for rounding. */
+static inline fov_vec fov_sum_start(void) {
+    return FOV_VEC(set1_epi32)(1 << (FOV_RESIZE_BITS - 1 - (FOV_DIGITS - 1) * FOV_DIGIT_BITS));
 }
+
+/* From the sum of one digit to that of the next lower. */
+static inline fov_vec fov_sum_lower(fov_vec sum) { return FOV_VEC(slli_epi32)(sum, FOV_DIGIT_BITS); }
+
+/* The sum without its fraction. */
+static inline fov_vec fov_sum_whole(fov_vec sum) { return FOV_VEC(srai_epi32)(sum, FOV_RESIZE_BITS); }
 
 /* Writes FOV_LANES numbers as bytes, clamped. */
 static inline void fov_vec_store_bytes(uint8_t *to, fov_vec v) {
