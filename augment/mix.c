@@ -1,7 +1,7 @@
 /* The steps `mixup` (Zhang et al. 2018) and `cutmix` (Yun et al. 2019), one draw a batch as in timm's "batch" mode.
  *
- * lambda ~ Beta(alpha, alpha). cutmix gives the partner a box of int(side sqrt(1 - lambda)) pixels a side about a uniform middle, cut at the
- * edges; lambda then is the share outside of it. Partners are each other's, so a pair is mixed in one pass and needs no copy.
+ * lambda ~ Beta(alpha, alpha). cutmix gives the partner a box of int(side sqrt(1 - lambda)) pixels a side about a uniform middle, cut at
+ * the edges; lambda then is the share outside of it. Partners are each other's, so a pair is mixed in one pass and needs no copy.
  *
  * Plan: value[0] lambda, and the box in resize.left, top, width, height. */
 #include "augment/mix.h"

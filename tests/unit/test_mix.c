@@ -1,5 +1,5 @@
-/* Mixing the pictures of a batch: against the plain formula, for bytes and words, odd batches and every lambda; drawn once a batch; and in the
- * loader the same with any number of threads, which is what mixing its unmixed batch gives. */
+/* Mixing the pictures of a batch: against the plain formula, for bytes and words, odd batches and every lambda; drawn once a batch; and in
+ * the loader the same with any number of threads, which is what mixing its unmixed batch gives. */
 #include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
