@@ -139,7 +139,7 @@ static void forget_lengths(fov_setup *setup) {
 
 /* Mean and std of a file of settings are those of its pictures: what the command line says about pictures or statistics makes them void. */
 static void forget_statistics(fov_setup *setup) {
-    static const char *const names[] = {"stats", "channels", "depth", "group"};
+    static const char *const names[] = {"stats", "channels", "depth", "group", "alpha"};
     bool given = false;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         given = given || fov_options_source(setup->options, names[i]) == FOV_FROM_USER;

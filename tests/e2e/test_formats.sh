@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Pictures that are not RGB of 8 bits, from a folder to a verdict: grey, four planes, two planes of 16 bits. Equal bits whatever threads and cache;
 # mean and std measured once and kept; every command reads them as the run did; mistakes are told.
-# ctest: label=short timeout=300
+# ctest: label=medium timeout=600
 source "$(dirname "$0")/common.sh"
 
 metadata() { # FILE KEY: from the safetensors header
@@ -67,6 +67,26 @@ paste -d' ' <(setting deep-run mean | tr , '\n') <(setting shallow-run mean | tr
 [ "$(setting other mean | tr , '\n' | wc -l)" -eq 1 ] || fail "mean of three channels is kept for one"
 "$fovea" pretrain deep --out same --config deep-run/config.ini --quiet >/dev/null
 same_run deep-run same "the same settings from a file"
+
+# ---- planes in several files ----
+pictures first 6 1
+"$FOVEA_BUILD/tests/make_pictures" second 4 6 40 9 1
+for file in first/*/*.png; do
+    place=${file#first/}
+    mkdir -p "bands/${place%/*}"
+    cp "$file" "bands/${place%.png}_B2.png"
+    cp "second/$place" "bands/${place%.png}_B8.png"
+done
+"$fovea" pretrain bands --out bands-run --group _B2,_B8 "${quick[@]}" --steps 2 2>said.txt >/dev/null
+grep -qE '^  channels +2 \(chosen\)' said.txt && grep -q '^24 pictures' said.txt || fail "groups are not told: $(cat said.txt)"
+[ "$(metadata bands-run/backbone.safetensors group)" = _B2,_B8 ] || fail "metadata of --group"
+"$fovea" embed --weights bands-run bands --out bands.npy 2>said.txt >embedded.txt
+grep -q '24 pictures x 192' embedded.txt || fail "embed does not form groups: $(cat embedded.txt said.txt)"
+"$fovea" probe --weights bands-run --train bands --test bands --json bands.json >/dev/null 2>&1
+"$fovea" pretrain bands --out bands-run --group _B2,_B8 --resume --quiet >/dev/null || fail "a run on groups does not go on"
+rm bands/amber/0000_B8.png
+"$fovea" embed --weights bands-run bands --out fewer.npy 2>said.txt >embedded.txt
+grep -q '23 pictures x 192' embedded.txt && grep -q '_B8' said.txt || fail "a missing plane is not told: $(cat embedded.txt said.txt)"
 
 # ---- starting from weights for RGB ----
 "$fovea" pretrain made4x8 --out warm --channels 4 "${quick[@]}" --steps 1 --init plain/backbone.safetensors 2>said.txt >/dev/null
