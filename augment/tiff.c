@@ -308,6 +308,8 @@ static bool read_block(fov_tiff *t, size_t x, size_t y, size_t plane) {
     const tmsize_t bytes = (tmsize_t)(rows_of(t, y) * t->block_width * t->pixel_bytes);
     const uint32_t index = t->tiled ? TIFFComputeTile(t->tiff, (uint32_t)x, (uint32_t)y, 0, (uint16_t)plane)
                                     : TIFFComputeStrip(t->tiff, (uint32_t)y, (uint16_t)plane);
+    /* libtiff takes a strip whose data are for more rows than it has, and then may leave the block as it was: so it never is another's. */
+    memset(t->block, GREY, (size_t)bytes);
     const tmsize_t got =
         t->tiled ? TIFFReadEncodedTile(t->tiff, index, t->block, bytes) : TIFFReadEncodedStrip(t->tiff, index, t->block, bytes);
     return got == bytes;
