@@ -7,8 +7,8 @@
  *
  * Where a picture lies is its entry's `place`: a file, or a group of files. Another kind of place is one more value of fov_place, with its
  * own meaning of `folder` and `name` (say, the number of a container and of a record in it), and one more case in what looks at it:
- * fov_entry_path (what it is called), fov_look (how it is judged; entries that come settled are left as they are), hash_entry in index_check.c
- * (what of it counts in the hash) and fov_picture_open (how it is read). */
+ * fov_entry_path (what it is called), fov_look (how it is judged; entries that come settled are left as they are), hash_entry in
+ * index_check.c (what of it counts in the hash) and fov_picture_open (how it is read). */
 #ifndef FOV_DATA_INDEX_INTERNAL_H
 #define FOV_DATA_INDEX_INTERNAL_H
 
@@ -98,11 +98,14 @@ typedef struct fov_walked {
     bool listed;                                  /* false for the folder of a root that is a file */
 } fov_walked;
 
-/* A record that begins with a slash is '/', kind, a number of 32 bits, and the name. */
+/* A record that begins with a slash is '/', kind, a number of 32 bits, and the name. What may hold others has two: one stands where it
+ * would stand itself, for the case that it is bad, the other where that stands which is in it. */
 enum { FOV_RECORD_HEAD = 6 };
 #define FOV_RECORD_BAD 'b'
 #define FOV_RECORD_FOLDER 'd'
+#define FOV_RECORD_IN_FOLDER 'D'
 #define FOV_RECORD_LINK 'l'
+#define FOV_RECORD_IN_LINK 'L'
 
 /* A symbolic link to a folder. */
 typedef struct fov_scan_link {
