@@ -1,4 +1,4 @@
-/* What image.c asks of a codec: one object per decoder, pixels as they lie in the file (orientation is image.c's business). */
+/* What image.c asks of a codec. A codec gives pixels as they lie in the file; turning them by their orientation is image.c's business. */
 #ifndef FOV_AUGMENT_CODEC_H
 #define FOV_AUGMENT_CODEC_H
 
@@ -6,25 +6,52 @@
 
 #define FOV_IMAGE_MAX_SIDE ((size_t)65500) /* libjpeg's limit */
 #define FOV_IMAGE_MAX_PIXELS ((size_t)128 << 20)
+#define FOV_IMAGE_MAX_BYTES ((size_t)512 << 20) /* of decoded pixels */
 
-/* Options reach a codec complete: caps are set, never 0. `warnings` counts what was passed over. */
-typedef struct fov_jpeg fov_jpeg;
-FOV_MUST_USE fov_status fov_jpeg_new(fov_jpeg **jpeg);
-void fov_jpeg_free(fov_jpeg *jpeg); /* takes NULL */
-FOV_MUST_USE fov_status fov_jpeg_decode(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, const fov_decode_options *options,
-                                        fov_image *image, size_t *warnings);
-FOV_MUST_USE fov_status fov_jpeg_probe(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, const fov_decode_options *options,
-                                       fov_image_info *info);
+/* A file that is being decoded. */
+typedef struct fov_codec_file {
+    const uint8_t *bytes;
+    size_t size;
+    fov_decode_options options; /* complete: caps are set, never 0, and so are the channels of the format */
+    /* found by `open` */
+    fov_image_info info;  /* as the file lies; its kind is set already */
+    unsigned most_shrink; /* 8 for what can be halved three times while it is decoded, else 1, which stands here before `open` */
+    size_t warnings;      /* what was passed over, counted by `open` and `read` */
+} fov_codec_file;
 
-typedef struct fov_png fov_png;
-FOV_MUST_USE fov_status fov_png_new(fov_png **png);
-void fov_png_free(fov_png *png); /* takes NULL */
-FOV_MUST_USE fov_status fov_png_decode(fov_png *png, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image,
-                                       size_t *warnings);
-/* Reads IHDR alone, without libpng. */
-FOV_MUST_USE fov_status fov_png_probe(const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image_info *info);
+/* What `read` is to give, in pixels of the frame: the file's picture, its sides divided by `shrink` and rounded up. Lies within it. */
+typedef struct fov_window {
+    size_t left, top, width, height;
+    unsigned shrink; /* 1, 2, 4 or 8, at most most_shrink */
+} fov_window;
 
-/* FOV_E_LIMIT when an image of this size may not be decoded; called before anything is allocated for it. */
+/* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or
+ * the `read` between them succeeded or not; at most one `read`. Nothing but scratch may stay in the state after `close`; `clear` frees
+ * that. `open` reads the header, and refuses what is over the caps (fov_image_check_caps) or cannot give the format (fov_samples_check),
+ * before anything is allocated for pixels. `read` makes room for the window in the image (fov_image_resize_storage) and fills it. */
+typedef struct fov_codec {
+    fov_image_kind kind;
+    size_t state_bytes;
+    fov_status (*open)(void *state, fov_codec_file *file);
+    fov_status (*read)(void *state, fov_codec_file *file, const fov_window *window, fov_image *image);
+    void (*close)(void *state);
+    void (*clear)(void *state);
+} fov_codec;
+
+extern const fov_codec fov_codec_jpeg, fov_codec_png;
+#ifdef FOV_HAVE_WEBP
+extern const fov_codec fov_codec_webp;
+#endif
+#ifdef FOV_HAVE_TIFF
+extern const fov_codec fov_codec_tiff;
+#endif
+
+/* FOV_E_LIMIT when an image of this size may not be decoded to the format of the options; called before anything is allocated for it. */
 FOV_MUST_USE fov_status fov_image_check_caps(const char *kind, size_t width, size_t height, const fov_decode_options *options);
+
+/* Scratch that grows: `bytes` of it, contents undefined, or NULL when out of memory. */
+void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes);
+/* Frees scratch that only a large picture needed. */
+void fov_codec_trim(uint8_t **scratch, size_t *capacity);
 
 #endif

@@ -1,4 +1,4 @@
-/* EXIF orientation (CIPA DC-008, tag 0x0112 of IFD 0), from a JPEG's APP1 segment or a PNG's eXIf chunk.
+/* EXIF orientation (CIPA DC-008, tag 0x0112 of IFD 0), from a JPEG's APP1 segment, a PNG's eXIf chunk or a WebP's EXIF chunk.
  *
  * Own walkers over markers and chunks rather than the codecs' saved markers: nothing is allocated or copied, the header probe and the
  * decoder are sure to agree, and the few bytes concerned are all checked against the size here. A damaged block means "upright": the
@@ -133,6 +133,24 @@ unsigned fov_exif_orientation_png(const uint8_t *file, size_t size) {
             return 1;
         }
         at += 12 + (size_t)length;
+    }
+    return 1;
+}
+
+unsigned fov_exif_orientation_webp(const uint8_t *file, size_t size) {
+    const view v = {.bytes = file, .size = size, .little = true};
+    size_t at = 12;
+    uint32_t length = 0;
+    if (size < at + 4 || memcmp(file + at, "VP8X", 4) != 0) {
+        return 1; /* only the extended form has metadata */
+    }
+    while (read32(&v, at + 4, &length) && length <= size - at - 8) {
+        const uint8_t *body = file + at + 8;
+        if (memcmp(file + at, "EXIF", 4) == 0) {
+            const bool named = length >= 6 && memcmp(body, "Exif\0", 5) == 0; /* some write the name that JPEG needs */
+            return named ? fov_exif_orientation(body + 6, length - 6) : fov_exif_orientation(body, length);
+        }
+        at += 8 + (size_t)length + length % 2;
     }
     return 1;
 }

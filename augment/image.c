@@ -1,25 +1,55 @@
-/* Image buffers, recognition by content, dispatch to the codecs and EXIF orientation.
+/* Image buffers, recognition by content, dispatch to the codecs, parts of pictures and EXIF orientation.
  *
  * Names and extensions are never looked at: the first bytes say what a file is. The orientation is applied by one strided copy: for
- * each of the eight cases the source position is linear in the output position, so a start and two steps describe it. */
+ * each of the eight cases the source position is linear in the output position, so a start and two steps describe it. A part is first
+ * mapped outwards to the shrunk frame as it is shown, then turned back to the frame as it lies in the file: there are no roundings in the
+ * second step, so a part of a turned picture is that part of the picture turned as a whole. */
 #include "augment/image.h"
 
 #include <string.h>
 
 #include "augment/codec.h"
-#include "augment/exif.h"
 #include "base/checked.h"
 
+/* What files begin with. `codec` is NULL where this build lacks it. */
+typedef struct signature {
+    fov_image_kind kind;
+    const char *name;
+    size_t count; /* patterns */
+    struct {
+        size_t offset, length;
+        const char *bytes;
+    } pattern[4];
+    const fov_codec *codec;
+} signature;
+
+static const signature signatures[] = {
+    {.kind = FOV_IMAGE_JPEG, .name = "JPEG", .count = 1, .pattern = {{0, 3, "\xFF\xD8\xFF"}}, .codec = &fov_codec_jpeg},
+    {.kind = FOV_IMAGE_PNG, .name = "PNG", .count = 1, .pattern = {{0, 8, "\x89PNG\r\n\x1A\n"}}, .codec = &fov_codec_png},
+    {.kind = FOV_IMAGE_WEBP,
+     .name = "WebP",
+     .count = 1,
+     .pattern = {{8, 4, "WEBP"}},
+#ifdef FOV_HAVE_WEBP
+     .codec = &fov_codec_webp
+#endif
+    },
+    {.kind = FOV_IMAGE_TIFF,
+     .name = "TIFF",
+     .count = 4,
+     .pattern = {{0, 4, "II*\0"}, {0, 4, "MM\0*"}, {0, 4, "II+\0"}, {0, 4, "MM\0+"}},
+#ifdef FOV_HAVE_TIFF
+     .codec = &fov_codec_tiff
+#endif
+    },
+};
+enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20 };
+
 struct fov_decoder {
-    fov_jpeg *jpeg;
-    fov_png *png;
+    void *state[KINDS];      /* of the codecs that were needed so far */
+    const signature *opened; /* of the file that was opened and not yet read */
+    fov_codec_file file;
     fov_image upright; /* decoded pixels before they are turned */
-    size_t warnings;
-    /* the file that was opened and not yet read */
-    const uint8_t *bytes;
-    size_t size;
-    fov_decode_options options; /* complete */
-    fov_image_info info;
 };
 
 void fov_image_init(fov_image *image) {
@@ -53,16 +83,38 @@ fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t heigh
     return FOV_OK;
 }
 
-fov_pixel_format fov_image_format(const fov_image *image) { return (fov_pixel_format){.channels = image->channels, .deep = image->deep}; }
+fov_pixel_format fov_image_format(const fov_image *image) {
+    return (fov_pixel_format){.channels = image->channels, .deep = image->deep};
+}
 
-const char *fov_image_kinds(void) { return "JPEG or PNG"; }
+const char *fov_image_kinds(void) {
+#if defined(FOV_HAVE_WEBP) && defined(FOV_HAVE_TIFF)
+    return "JPEG, PNG, WebP or TIFF";
+#elif defined(FOV_HAVE_WEBP)
+    return "JPEG, PNG or WebP";
+#elif defined(FOV_HAVE_TIFF)
+    return "JPEG, PNG or TIFF";
+#else
+    return "JPEG or PNG";
+#endif
+}
+
+static const signature *recognise(const uint8_t *bytes, size_t size) {
+    for (size_t k = 0; k < KINDS; k++) {
+        const signature *const s = &signatures[k];
+        for (size_t i = 0; i < s->count; i++) {
+            if (size >= s->pattern[i].offset + s->pattern[i].length &&
+                memcmp(bytes + s->pattern[i].offset, s->pattern[i].bytes, s->pattern[i].length) == 0) {
+                return s;
+            }
+        }
+    }
+    return NULL;
+}
 
 fov_image_kind fov_image_sniff(const uint8_t *bytes, size_t size) {
-    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-    if (size >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF) {
-        return FOV_IMAGE_JPEG;
-    }
-    return size >= sizeof png && memcmp(bytes, png, sizeof png) == 0 ? FOV_IMAGE_PNG : FOV_IMAGE_UNKNOWN;
+    const signature *const s = recognise(bytes, size);
+    return s != NULL && s->codec != NULL ? s->kind : FOV_IMAGE_UNKNOWN;
 }
 
 fov_status fov_image_check_caps(const char *kind, size_t width, size_t height, const fov_decode_options *options) {
@@ -72,6 +124,10 @@ fov_status fov_image_check_caps(const char *kind, size_t width, size_t height, c
     }
     if (!fov_mul_size(width, height, &pixels) || pixels > options->max_pixels) {
         return FOV_FAIL(FOV_E_LIMIT, "%s of %zu x %zu pixels: over the limit of %zu pixels", kind, width, height, options->max_pixels);
+    }
+    if (pixels > FOV_IMAGE_MAX_BYTES / fov_pixel_bytes(options->format)) {
+        return FOV_FAIL(FOV_E_LIMIT, "%s of %zu x %zu pixels of %zu bytes: over the limit of %zu MiB", kind, width, height,
+                        fov_pixel_bytes(options->format), FOV_IMAGE_MAX_BYTES >> 20);
     }
     return FOV_OK;
 }
@@ -106,50 +162,102 @@ static turn turn_of(unsigned orientation, ptrdiff_t width, ptrdiff_t height) {
     }
 }
 
+static inline void copy_turned(const uint8_t *from, turn t, uint8_t *out, size_t width, size_t height, size_t pixel) {
+    for (size_t y = 0; y < height; y++) {
+        const uint8_t *source = from + (t.start + (ptrdiff_t)y * t.down) * (ptrdiff_t)pixel;
+        for (size_t x = 0; x < width; x++, out += pixel, source += t.across * (ptrdiff_t)pixel) {
+            memcpy(out, source, pixel);
+        }
+    }
+}
+
 fov_status fov_image_orient(const fov_image *from, unsigned orientation, fov_image *to) {
     const bool swap = orientation >= 5 && orientation <= 8;
     const size_t width = swap ? from->height : from->width, height = swap ? from->width : from->height;
-    const size_t channels = fov_pixel_bytes(fov_image_format(from)); /* bytes of a pixel, which move together */
+    const size_t pixel = fov_pixel_bytes(fov_image_format(from));
     FOV_ASSERT(from != to);
     FOV_TRY(fov_image_resize_storage(to, width, height, fov_image_format(from)));
     const turn t = turn_of(orientation, (ptrdiff_t)from->width, (ptrdiff_t)from->height);
-    uint8_t *out = to->pixels;
-    for (size_t y = 0; y < height; y++) {
-        ptrdiff_t source = (t.start + (ptrdiff_t)y * t.down) * (ptrdiff_t)channels;
-        for (size_t x = 0; x < width; x++, out += channels, source += t.across * (ptrdiff_t)channels) {
-            memcpy(out, from->pixels + source, channels);
-        }
+    if (pixel == 3) { /* a copy whose size is known is a few moves, not a call */
+        copy_turned(from->pixels, t, to->pixels, width, height, 3);
+    } else {
+        copy_turned(from->pixels, t, to->pixels, width, height, pixel);
     }
     return FOV_OK;
+}
+
+/* Where a window of the picture as it is shown lies in the file. The frame's sides are those of the window's frame as shown. */
+static fov_window turn_back(fov_window shown, unsigned orientation, size_t frame_width, size_t frame_height) {
+    fov_window in_file = shown;
+    if (orientation >= 5) {
+        in_file = (fov_window){shown.top, shown.left, shown.height, shown.width, shown.shrink};
+        const size_t width = frame_width;
+        frame_width = frame_height;
+        frame_height = width;
+    }
+    if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8) {
+        in_file.left = frame_width - in_file.left - in_file.width;
+    }
+    if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {
+        in_file.top = frame_height - in_file.top - in_file.height;
+    }
+    return in_file;
 }
 
 /* ---- decoder ---- */
 
 fov_status fov_decoder_new(fov_decoder **decoder) {
-    fov_status status = FOV_OK;
-    fov_decoder *made = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof *made);
-    *decoder = NULL;
-    FOV_TRY_ALLOC(made);
-    FOV_TRY_GOTO(status, done, fov_jpeg_new(&made->jpeg));
-    FOV_TRY_GOTO(status, done, fov_png_new(&made->png));
-    *decoder = made;
-    made = NULL;
-done:
-    fov_decoder_free(made);
-    return status;
+    *decoder = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof **decoder);
+    FOV_TRY_ALLOC(*decoder);
+    return FOV_OK;
 }
 
-void fov_decoder_free(fov_decoder *decoder) {
-    if (decoder != NULL) {
-        fov_jpeg_free(decoder->jpeg);
-        fov_png_free(decoder->png);
-        fov_image_clear(&decoder->upright);
-        fov_mem_free(decoder);
+static void *state_of(const fov_decoder *decoder, const signature *s) {
+    return decoder->state[s - signatures];
+}
+
+/* Ends what was opened, if anything is. */
+static void close_file(fov_decoder *decoder) {
+    if (decoder->opened != NULL) {
+        decoder->opened->codec->close(state_of(decoder, decoder->opened));
+        decoder->opened = NULL;
     }
 }
 
+void fov_decoder_free(fov_decoder *decoder) {
+    if (decoder == NULL) {
+        return;
+    }
+    close_file(decoder);
+    for (size_t k = 0; k < KINDS; k++) {
+        if (decoder->state[k] != NULL) {
+            signatures[k].codec->clear(decoder->state[k]);
+            fov_mem_free(decoder->state[k]);
+        }
+    }
+    fov_image_clear(&decoder->upright);
+    fov_mem_free(decoder);
+}
+
 size_t fov_decoder_warnings(const fov_decoder *decoder) {
-    return decoder->warnings;
+    return decoder->file.warnings;
+}
+
+void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes) {
+    if (bytes > *capacity) {
+        fov_mem_free(*scratch);
+        *scratch = fov_mem_alloc(FOV_MEM_IMAGE, bytes);
+        *capacity = *scratch != NULL ? bytes : 0;
+    }
+    return *scratch;
+}
+
+void fov_codec_trim(uint8_t **scratch, size_t *capacity) {
+    if (*capacity > KEPT_BYTES) {
+        fov_mem_free(*scratch);
+        *scratch = NULL;
+        *capacity = 0;
+    }
 }
 
 static fov_decode_options complete(const fov_decode_options *options) {
@@ -160,66 +268,114 @@ static fov_decode_options complete(const fov_decode_options *options) {
     if (full.max_pixels == 0) {
         full.max_pixels = FOV_IMAGE_MAX_PIXELS;
     }
+    if (full.format.channels == 0) {
+        full.format.channels = 3;
+    }
     return full;
 }
 
-static fov_status refuse_unknown(const uint8_t *bytes, size_t size) {
-    if (size < 4) {
-        return FOV_FAIL(FOV_E_FORMAT, "only %zu bytes: neither a JPEG nor a PNG image", size);
+static fov_status refuse_unknown(const signature *s, const uint8_t *bytes, size_t size) {
+    if (s != NULL) {
+        return FOV_FAIL(FOV_E_UNSUPPORTED, "a %s picture, which this build cannot read, it was made without that library; convert it to %s",
+                        s->name, fov_image_kinds());
     }
-    return FOV_FAIL(FOV_E_UNSUPPORTED, "starts with the bytes %02x %02x %02x %02x: neither a JPEG nor a PNG image; convert it to one",
-                    bytes[0], bytes[1], bytes[2], bytes[3]);
-}
-
-static fov_status decode_kind(fov_decoder *decoder, fov_image_kind kind, const uint8_t *bytes, size_t size,
-                              const fov_decode_options *options, fov_image *image) {
-    return kind == FOV_IMAGE_JPEG ? fov_jpeg_decode(decoder->jpeg, bytes, size, options, image, &decoder->warnings)
-                                  : fov_png_decode(decoder->png, bytes, size, options, image, &decoder->warnings);
-}
-
-static unsigned orientation_of(fov_image_kind kind, const uint8_t *bytes, size_t size) {
-    return kind == FOV_IMAGE_JPEG ? fov_exif_orientation_jpeg(bytes, size) : fov_exif_orientation_png(bytes, size);
+    if (size < 4) {
+        return FOV_FAIL(FOV_E_FORMAT, "only %zu bytes: not a picture; what is read is %s", size, fov_image_kinds());
+    }
+    return FOV_FAIL(FOV_E_UNSUPPORTED, "starts with the bytes %02x %02x %02x %02x, which is not %s; convert it to one", bytes[0], bytes[1],
+                    bytes[2], bytes[3], fov_image_kinds());
 }
 
 fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                             fov_image_info *info) {
-    decoder->bytes = NULL;
-    decoder->options = complete(options);
-    decoder->warnings = 0;
-    const fov_image_kind kind = fov_image_sniff(bytes, size);
-    *info = (fov_image_info){.kind = kind};
-    if (kind == FOV_IMAGE_UNKNOWN) {
-        return refuse_unknown(bytes, size);
+    const signature *const s = recognise(bytes, size);
+    close_file(decoder);
+    decoder->file = (fov_codec_file){.bytes = bytes, .size = size, .options = complete(options), .most_shrink = 1};
+    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
+    if (s == NULL || s->codec == NULL) {
+        return refuse_unknown(s, bytes, size);
     }
-    if (kind == FOV_IMAGE_JPEG) {
-        FOV_TRY(fov_jpeg_probe(decoder->jpeg, bytes, size, &decoder->options, info));
-    } else {
-        FOV_TRY(fov_png_probe(bytes, size, &decoder->options, info));
+    if (decoder->file.options.format.channels > FOV_MAX_CHANNELS) {
+        return FOV_FAIL(FOV_E_INVALID, "pictures of %zu channels are asked for; at most %zu can be", decoder->file.options.format.channels,
+                        FOV_MAX_CHANNELS);
     }
-    info->orientation = orientation_of(kind, bytes, size);
-    if (!decoder->options.keep_orientation && info->orientation >= 5) {
+    if (state_of(decoder, s) == NULL) {
+        decoder->state[s - signatures] = fov_mem_zalloc(FOV_MEM_IMAGE, s->codec->state_bytes);
+        FOV_TRY_ALLOC(state_of(decoder, s));
+    }
+    decoder->file.info.kind = s->kind;
+    decoder->file.info.orientation = 1;
+    decoder->opened = s;
+    const fov_status status = s->codec->open(state_of(decoder, s), &decoder->file);
+    *info = decoder->file.info;
+    if (status != FOV_OK) {
+        close_file(decoder);
+        FOV_TRY(status);
+    }
+    if (!decoder->file.options.keep_orientation && info->orientation >= 5) {
         const size_t width = info->width;
         info->width = info->height;
         info->height = width;
     }
-    decoder->bytes = bytes;
-    decoder->size = size;
-    decoder->info = *info;
+    return FOV_OK;
+}
+
+static size_t divide_up(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+
+/* The window of a frame of width x height pixels, as shown, that holds the part (NULL: all) shrunk as far as the file can be. */
+static fov_status find_window(const fov_decode_part *part, size_t width, size_t height, unsigned most_shrink, fov_window *window) {
+    const fov_decode_part whole = {.width = width, .height = height, .shrink = part != NULL ? part->shrink : 1};
+    const fov_decode_part *const p = part == NULL || part->width == 0 ? &whole : part;
+    const unsigned shrink = p->shrink <= 1 ? 1 : p->shrink < most_shrink ? p->shrink : most_shrink;
+    if ((shrink & (shrink - 1)) != 0 || p->shrink > 8 || p->height == 0 || p->left >= width || p->width > width - p->left ||
+        p->top >= height || p->height > height - p->top) {
+        return FOV_FAIL(FOV_E_INVALID,
+                        "part of %zu x %zu pixels at (%zu, %zu), shrunk by %u: not within a picture of %zu x %zu, or not 1, 2, 4 or 8",
+                        p->width, p->height, p->left, p->top, p->shrink, width, height);
+    }
+    window->shrink = shrink;
+    window->left = p->left / shrink;
+    window->top = p->top / shrink;
+    window->width = divide_up(p->left + p->width, shrink) - window->left;
+    window->height = divide_up(p->top + p->height, shrink) - window->top;
+    return FOV_OK;
+}
+
+/* Decodes a window as shown into the image. */
+static fov_status read_window(fov_decoder *decoder, const fov_window *shown, size_t width, size_t height, fov_image *image) {
+    fov_codec_file *const file = &decoder->file;
+    void *const state = state_of(decoder, decoder->opened);
+    const fov_codec *const codec = decoder->opened->codec;
+    const unsigned orientation = file->options.keep_orientation ? 1 : file->info.orientation;
+    if (orientation == 1) {
+        FOV_TRY(codec->read(state, file, shown, image));
+    } else {
+        const fov_window window = turn_back(*shown, orientation, divide_up(width, shown->shrink), divide_up(height, shown->shrink));
+        FOV_TRY(codec->read(state, file, &window, &decoder->upright));
+        FOV_TRY(fov_image_orient(&decoder->upright, orientation, image));
+    }
+    image->left = shown->left;
+    image->top = shown->top;
+    image->shrink = shown->shrink;
+    image->full_width = width;
+    image->full_height = height;
     return FOV_OK;
 }
 
 fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image) {
-    (void)part;
-    FOV_ASSERT(decoder->bytes != NULL);
-    const uint8_t *bytes = decoder->bytes;
-    const unsigned orientation = decoder->options.keep_orientation ? 1 : decoder->info.orientation;
-    decoder->bytes = NULL;
-    if (orientation == 1) {
-        FOV_TRY(decode_kind(decoder, decoder->info.kind, bytes, decoder->size, &decoder->options, image));
-        return FOV_OK;
+    FOV_ASSERT(decoder->opened != NULL);
+    const fov_image_info *const info = &decoder->file.info;
+    const bool swap = !decoder->file.options.keep_orientation && info->orientation >= 5;
+    const size_t width = swap ? info->height : info->width, height = swap ? info->width : info->height;
+    fov_window window;
+    fov_status status = find_window(part, width, height, decoder->file.most_shrink, &window);
+    if (status == FOV_OK) {
+        status = read_window(decoder, &window, width, height, image);
     }
-    FOV_TRY(decode_kind(decoder, decoder->info.kind, bytes, decoder->size, &decoder->options, &decoder->upright));
-    FOV_TRY(fov_image_orient(&decoder->upright, orientation, image));
+    close_file(decoder);
+    FOV_TRY(status);
     return FOV_OK;
 }
 

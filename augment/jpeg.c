@@ -1,11 +1,19 @@
-/* JPEG by libjpeg(-turbo): decoding from memory, header probe, writing. The only file that includes jpeglib.h.
+/* JPEG by libjpeg(-turbo): decoding from memory, whole or in part, and writing. The only file that includes jpeglib.h.
  *
  * Pixels are those of the accurate integer DCT and smooth ("fancy") upsampling: the same bits on every machine and those Pillow gives.
  *
- * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec object owns libjpeg's state and the row
- * scratch, the caller owns the image, and each body that runs under `guarded` reports through the object. The decompressor is made
- * anew for every image (under a microsecond): libjpeg remembers quantisation and Huffman tables from one image to the next, so a reused
- * one would decode a file that lacks its tables with its predecessor's, and the pixels would depend on the thread.
+ * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec's state owns libjpeg's and the row scratch, the
+ * caller owns the image, and each body that runs under `guarded` reports through the state. Between `open` and `read` the decompressor
+ * stands after the header. It is made anew for every file (0.08 us of the 360 that a photo of 400 x 533 takes): libjpeg remembers
+ * quantisation and Huffman tables from one image to the next, so a reused one would decode a file that lacks its tables with its
+ * predecessor's, and the pixels would depend on the thread.
+ *
+ * Parts. Entropy coding has no way in, so all codes above the part are read; what is saved is the rest of the work on them, everything on
+ * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is
+ * one skip before the first row, and one crop, in single-scan files of the usual sampling: tests/decode_sweep.h sweeps them against whole
+ * pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each side
+ * and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last one
+ * needed.
  *
  * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code
  * is shorter, and even a progressive file has one DC code per block), so a small file cannot ask for a large frame; scans are capped
@@ -19,41 +27,37 @@
 #include <jerror.h>
 
 #include "augment/codec.h"
+#include "augment/exif.h"
+#include "augment/samples.h"
 #include "base/io.h"
 
-enum { MAX_SCANS = 100, ROWS_AT_ONCE = 8, FIRST_BYTES = 16384 };
+enum {
+    MAX_SCANS = 100,
+    FIRST_BYTES = 16384,
+    LEAST_CROP = 16, /* columns: where only two of chroma are left, libjpeg does not smooth them */
+    /* Of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back. (A photo of
+     * 400 x 533 takes 411 us if all of its rows are at such places, 359 if none is, with the copying.) */
+    ROW_OFFSET = 16
+};
 #define COEFFICIENT_BYTES (256L << 20) /* 4:2:0 progressive up to 89 Mpx */
 
-struct fov_jpeg {
+typedef struct fov_jpeg {
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf jump;
     fov_status status;
-    const uint8_t *bytes;
-    size_t size;
-    const fov_decode_options *options;
+    bool live; /* `info` is to be destroyed */
+    fov_codec_file *file;
+    fov_samples samples;
+    const fov_window *window;
     fov_image *image;
-    fov_image_info *probe;
-    uint8_t *cmyk; /* one row of four channels */
-    size_t cmyk_bytes;
-};
+    uint8_t *row; /* scratch: a row as libjpeg gives it */
+    size_t row_bytes;
+} fov_jpeg;
 
 typedef void (*jpeg_body)(fov_jpeg *jpeg);
-
-fov_status fov_jpeg_new(fov_jpeg **jpeg) {
-    *jpeg = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof **jpeg);
-    FOV_TRY_ALLOC(*jpeg);
-    return FOV_OK;
-}
-
-void fov_jpeg_free(fov_jpeg *jpeg) {
-    if (jpeg != NULL) {
-        fov_mem_free(jpeg->cmyk);
-        fov_mem_free(jpeg);
-    }
-}
 
 /* ---- errors and warnings ---- */
 
@@ -115,7 +119,7 @@ static void on_message(j_common_ptr common, int level) {
         return; /* tracing */
     }
     common->err->num_warnings++;
-    if (!is_harmless(common->err->msg_code) && !jpeg->options->lenient) {
+    if (!is_harmless(common->err->msg_code) && !jpeg->file->options.lenient) {
         refuse(common, FOV_E_FORMAT);
     }
 }
@@ -157,9 +161,9 @@ static void source_skip(j_decompress_ptr info, long count) {
 
 static void source_open(fov_jpeg *jpeg) {
     /* Lenient decoding never looks at padding: damaged data would be read on into it. */
-    const size_t padding = jpeg->options->lenient ? 0 : jpeg->options->padding;
-    jpeg->source = (struct jpeg_source_mgr){.next_input_byte = jpeg->bytes,
-                                            .bytes_in_buffer = jpeg->size + padding,
+    const size_t padding = jpeg->file->options.lenient ? 0 : jpeg->file->options.padding;
+    jpeg->source = (struct jpeg_source_mgr){.next_input_byte = jpeg->file->bytes,
+                                            .bytes_in_buffer = jpeg->file->size + padding,
                                             .init_source = source_nothing,
                                             .fill_input_buffer = source_fill,
                                             .skip_input_data = source_skip,
@@ -170,8 +174,52 @@ static void source_open(fov_jpeg *jpeg) {
 
 /* ---- header ---- */
 
-static void read_header(fov_jpeg *jpeg) {
+static void demand(fov_jpeg *jpeg, fov_status status) {
+    if (status != FOV_OK) {
+        leave(jpeg, status);
+    }
+}
+
+/* The output space is the file's own but for the rotation to RGB; fov_samples_convert does the rest. */
+static void choose_output(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
+    switch (info->jpeg_color_space) {
+    case JCS_GRAYSCALE:
+        info->out_color_space = JCS_GRAYSCALE;
+        jpeg->samples = (fov_samples){.planes = 1, .meaning = FOV_MEANS_GRAY};
+        break;
+    case JCS_YCbCr:
+    case JCS_RGB:
+        info->out_color_space = JCS_RGB;
+        jpeg->samples = (fov_samples){.planes = 3, .meaning = FOV_MEANS_RGB};
+        break;
+    case JCS_CMYK:
+    case JCS_YCCK:
+        /* As Pillow, OpenCV and torchvision do, files without Adobe's marker are read the same way: writers of CMYK follow Adobe. */
+        info->out_color_space = JCS_CMYK;
+        jpeg->samples = (fov_samples){.planes = 4, .meaning = FOV_MEANS_CMYK};
+        break;
+    default:
+        leave(jpeg, FOV_FAIL(FOV_E_UNSUPPORTED, "JPEG: %d colour components of unknown meaning", info->num_components));
+    }
+    info->dct_method = JDCT_ISLOW;
+    info->do_fancy_upsampling = TRUE;
+}
+
+/* Scaling, skipping and cropping are used with the samplings that cameras and encoders write: the first component has 1 or 2 samples where
+ * each other has 1, in each direction. With larger or fractional factors libjpeg 2.1 has been wrong. */
+static bool usual_sampling(const struct jpeg_decompress_struct *info) {
+    const jpeg_component_info *const c = info->comp_info;
+    if (info->num_components == 1) {
+        return c[0].h_samp_factor == 1 && c[0].v_samp_factor == 1;
+    }
+    return info->num_components == 3 && c[0].h_samp_factor <= 2 && c[0].v_samp_factor <= 2 && c[1].h_samp_factor == 1 &&
+           c[1].v_samp_factor == 1 && c[2].h_samp_factor == 1 && c[2].v_samp_factor == 1;
+}
+
+static void open_body(fov_jpeg *jpeg) {
+    struct jpeg_decompress_struct *const info = &jpeg->info;
+    fov_codec_file *const file = jpeg->file;
     jpeg_create_decompress(info);
     info->mem->max_memory_to_use = COEFFICIENT_BYTES;
     info->progress = &jpeg->progress;
@@ -181,30 +229,18 @@ static void read_header(fov_jpeg *jpeg) {
         leave(jpeg, FOV_FAIL(FOV_E_UNSUPPORTED, "JPEG: %s; only 8-bit Huffman-coded files are handled",
                              info->arith_code ? "arithmetic coding" : "samples are not of 8 bits"));
     }
-    const fov_status status = fov_image_check_caps("JPEG", info->image_width, info->image_height, jpeg->options);
-    if (status != FOV_OK) {
-        leave(jpeg, status);
-    }
+    demand(jpeg, fov_image_check_caps("JPEG", info->image_width, info->image_height, &file->options));
+    choose_output(jpeg);
+    demand(jpeg, fov_samples_check("JPEG", &jpeg->samples, file->options.format));
+    file->info.width = info->image_width;
+    file->info.height = info->image_height;
+    file->info.channels_in_file = (unsigned)info->num_components;
+    file->info.bits = (unsigned)info->data_precision;
+    file->info.orientation = fov_exif_orientation_jpeg(file->bytes, file->size);
+    file->most_shrink = usual_sampling(info) ? 8 : 1;
 }
 
-static void set_output(fov_jpeg *jpeg) {
-    struct jpeg_decompress_struct *const info = &jpeg->info;
-    switch (info->jpeg_color_space) {
-    case JCS_GRAYSCALE:
-    case JCS_YCbCr:
-    case JCS_RGB:
-        info->out_color_space = JCS_RGB;
-        break;
-    case JCS_CMYK:
-    case JCS_YCCK:
-        info->out_color_space = JCS_CMYK;
-        break;
-    default:
-        leave(jpeg, FOV_FAIL(FOV_E_UNSUPPORTED, "JPEG: %d colour components of unknown meaning", info->num_components));
-    }
-    info->dct_method = JDCT_ISLOW;
-    info->do_fancy_upsampling = TRUE;
-}
+/* ---- pixels ---- */
 
 /* At least one bit per block; see the head of this file. */
 static void check_plausible(fov_jpeg *jpeg) {
@@ -213,69 +249,51 @@ static void check_plausible(fov_jpeg *jpeg) {
     for (int c = 0; c < info->num_components; c++) {
         blocks += (uint64_t)info->comp_info[c].width_in_blocks * info->comp_info[c].height_in_blocks;
     }
-    if (blocks / 8 > jpeg->size) {
-        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->size,
+    if (blocks / 8 > jpeg->file->size) {
+        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->file->size,
                              info->image_width, info->image_height));
     }
 }
 
-static void probe_body(fov_jpeg *jpeg) {
-    read_header(jpeg);
-    set_output(jpeg);
-    jpeg->probe->width = jpeg->info.image_width;
-    jpeg->probe->height = jpeg->info.image_height;
-    jpeg->probe->channels_in_file = (unsigned)jpeg->info.num_components;
-    jpeg->probe->bits = (unsigned)jpeg->info.data_precision;
-}
-
-/* ---- pixels ---- */
-
-/* Exact round(a b / 255); 255 is odd, so there are no ties. */
-static uint8_t times(unsigned a, unsigned b) {
-    return (uint8_t)((a * b + 127) / 255);
-}
-
-/* Adobe's inverted inks: 255 is no ink, so R = C K / 255. As Pillow, OpenCV and torchvision do, files without Adobe's marker are read
- * the same way: programs that write CMYK follow Adobe. */
-static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, size_t width) {
-    for (size_t x = 0; x < width; x++) {
-        for (size_t c = 0; c < 3; c++) {
-            rgb[3 * x + c] = times(cmyk[4 * x + c], cmyk[4 * x + 3]);
-        }
-    }
-}
-
-static void read_rgb(fov_jpeg *jpeg) {
+/* Crops and skips where that is safe: decoded rows then begin at the column that is returned, and the next one is the window's first. */
+static size_t narrow(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
-    const size_t stride = jpeg->image->width * 3;
-    while (info->output_scanline < info->output_height) {
-        JSAMPROW rows[ROWS_AT_ONCE];
-        const JDIMENSION left = info->output_height - info->output_scanline;
-        const JDIMENSION count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
-        for (JDIMENSION r = 0; r < count; r++) {
-            rows[r] = jpeg->image->pixels + (info->output_scanline + r) * stride;
-        }
-        (void)jpeg_read_scanlines(info, rows, count);
+    const fov_window *const w = jpeg->window;
+    if (info->progressive_mode || info->comps_in_scan != info->num_components || !usual_sampling(info)) {
+        return 0; /* several scans: all codes have been read by now */
     }
+    size_t begin = w->left > 0 ? w->left - 1 : 0, end = w->left + w->width + 1;
+    end = end < begin + LEAST_CROP ? begin + LEAST_CROP : end;
+    end = end < info->output_width ? end : info->output_width;
+    begin = begin + LEAST_CROP <= end ? begin : end - (end < LEAST_CROP ? end : LEAST_CROP);
+    JDIMENSION left = (JDIMENSION)begin, width = (JDIMENSION)(end - begin);
+    if (width < info->output_width) {
+        jpeg_crop_scanline(info, &left, &width);
+    }
+    if (w->top > 0) {
+        (void)jpeg_skip_scanlines(info, (JDIMENSION)w->top);
+    }
+    return left;
 }
 
-static void read_cmyk(fov_jpeg *jpeg) {
+/* Rows come by way of the scratch even where they could be decoded into the image: there its place in memory is ours to choose. */
+static void read_rows(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
-    const size_t width = jpeg->image->width, bytes = width * 4;
-    if (bytes > jpeg->cmyk_bytes) {
-        fov_mem_free(jpeg->cmyk);
-        jpeg->cmyk_bytes = 0;
-        jpeg->cmyk = fov_mem_alloc(FOV_MEM_IMAGE, bytes);
-        if (jpeg->cmyk == NULL) {
-            leave(jpeg, FOV_E_NOMEM);
-        }
-        jpeg->cmyk_bytes = bytes;
+    const fov_window *const w = jpeg->window;
+    const fov_decode_options *const options = &jpeg->file->options;
+    const size_t first = narrow(jpeg), row_bytes = (size_t)info->output_width * jpeg->samples.planes;
+    if (fov_codec_scratch(&jpeg->row, &jpeg->row_bytes, ROW_OFFSET + row_bytes) == NULL) {
+        leave(jpeg, FOV_E_NOMEM);
     }
-    while (info->output_scanline < info->output_height) {
-        uint8_t *const rgb = jpeg->image->pixels + info->output_scanline * width * 3;
-        JSAMPROW row = jpeg->cmyk;
+    JSAMPROW row = jpeg->row + ROW_OFFSET;
+    uint8_t *to = jpeg->image->pixels;
+    while (info->output_scanline < w->top + w->height) {
+        const bool wanted = info->output_scanline >= w->top;
         (void)jpeg_read_scanlines(info, &row, 1);
-        cmyk_to_rgb(jpeg->cmyk, rgb, width);
+        if (wanted) {
+            fov_samples_convert(&jpeg->samples, options, row + (w->left - first) * jpeg->samples.planes, w->width, to);
+            to += w->width * fov_pixel_bytes(options->format);
+        }
     }
 }
 
@@ -292,39 +310,57 @@ static void check_components(fov_jpeg *jpeg) {
 
 static void check_end(fov_jpeg *jpeg) {
     const uint8_t *const at = jpeg->source.next_input_byte;
-    if ((size_t)(at - jpeg->bytes) > jpeg->size) { /* decoded out of the padding */
+    if ((size_t)(at - jpeg->file->bytes) > jpeg->file->size) { /* decoded out of the padding */
         leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: Premature end of JPEG file"));
     }
 }
 
-static void decode_body(fov_jpeg *jpeg) {
+static void read_body(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
-    read_header(jpeg);
-    set_output(jpeg);
+    const bool lenient = jpeg->file->options.lenient;
     check_plausible(jpeg);
-    const fov_status status = fov_image_resize_storage(jpeg->image, info->image_width, info->image_height, jpeg->options->format);
-    if (status != FOV_OK) {
-        leave(jpeg, status);
-    }
+    demand(jpeg, fov_image_resize_storage(jpeg->image, jpeg->window->width, jpeg->window->height, jpeg->file->options.format));
+    info->scale_num = 1;
+    info->scale_denom = jpeg->window->shrink;
     (void)jpeg_start_decompress(info);
-    if (info->out_color_space == JCS_CMYK) {
-        read_cmyk(jpeg);
-    } else {
-        read_rgb(jpeg);
-    }
-    if (!jpeg->options->lenient) {
+    read_rows(jpeg);
+    if (!lenient) {
         check_components(jpeg);
     }
-    (void)jpeg_finish_decompress(info);
-    if (!jpeg->options->lenient) {
+    if (info->output_scanline == info->output_height) {
+        (void)jpeg_finish_decompress(info); /* looks at what follows the last row, too */
+    }
+    if (!lenient) {
         check_end(jpeg);
     }
 }
 
 /* ---- entry points ---- */
 
+static void jpeg_close(void *state) {
+    fov_jpeg *const jpeg = state;
+    if (jpeg->live) {
+        jpeg_destroy_decompress(&jpeg->info);
+        jpeg->live = false;
+    }
+}
+
+static void jpeg_clear(void *state) {
+    fov_jpeg *const jpeg = state;
+    fov_mem_free(jpeg->row);
+}
+
 static fov_status guarded(fov_jpeg *jpeg, jpeg_body body) {
     jpeg->status = FOV_OK;
+    if (setjmp(jpeg->jump) == 0) {
+        body(jpeg);
+    }
+    jpeg->file->warnings = (size_t)jpeg->errors.num_warnings;
+    return jpeg->status;
+}
+
+static fov_status jpeg_open(void *state, fov_codec_file *file) {
+    fov_jpeg *const jpeg = state;
     memset(&jpeg->info, 0, sizeof jpeg->info);
     jpeg->info.err = jpeg_std_error(&jpeg->errors);
     jpeg->errors.error_exit = on_error;
@@ -332,31 +368,27 @@ static fov_status guarded(fov_jpeg *jpeg, jpeg_body body) {
     jpeg->errors.output_message = on_output;
     jpeg->progress.progress_monitor = on_progress;
     jpeg->info.client_data = jpeg;
-    if (setjmp(jpeg->jump) == 0) {
-        body(jpeg);
-    }
-    jpeg_destroy_decompress(&jpeg->info);
-    return jpeg->status;
+    jpeg->live = true;
+    jpeg->file = file;
+    FOV_TRY(guarded(jpeg, open_body));
+    return FOV_OK;
 }
 
-fov_status fov_jpeg_decode(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image,
-                           size_t *warnings) {
-    jpeg->bytes = bytes;
-    jpeg->size = size;
-    jpeg->options = options;
+static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window *window, fov_image *image) {
+    fov_jpeg *const jpeg = state;
+    jpeg->file = file;
+    jpeg->window = window;
     jpeg->image = image;
-    const fov_status status = guarded(jpeg, decode_body);
-    *warnings = (size_t)jpeg->errors.num_warnings;
-    return status;
+    FOV_TRY(guarded(jpeg, read_body));
+    return FOV_OK;
 }
 
-fov_status fov_jpeg_probe(fov_jpeg *jpeg, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image_info *info) {
-    jpeg->bytes = bytes;
-    jpeg->size = size;
-    jpeg->options = options;
-    jpeg->probe = info;
-    return guarded(jpeg, probe_body);
-}
+const fov_codec fov_codec_jpeg = {.kind = FOV_IMAGE_JPEG,
+                                  .state_bytes = sizeof(fov_jpeg),
+                                  .open = jpeg_open,
+                                  .read = jpeg_read,
+                                  .close = jpeg_close,
+                                  .clear = jpeg_clear};
 
 /* ---- writing ---- */
 
@@ -398,7 +430,9 @@ static boolean target_grow(j_compress_ptr info) {
     return TRUE;
 }
 
-static void target_init(j_compress_ptr info) { (void)target_grow(info); }
+static void target_init(j_compress_ptr info) {
+    (void)target_grow(info);
+}
 
 static void target_end(j_compress_ptr info) {
     jpeg_output *const out = info->client_data;

@@ -2,11 +2,11 @@
  *
  * The simplified interface (png_image_*) is not used: most of the holes found in libpng lately are there. IHDR is read by us first, so
  * that caps are checked before libpng allocates anything; ancillary chunks other than tRNS are passed over unread (profiles, texts and
- * gamma do not change our pixels, and compressed ones are how small files ask for much memory). One fixed set of transforms: palette and
- * 1, 2, 4 bits -> 8, tRNS -> alpha, 16 bits -> 8 rounded, gray -> RGB. Interlaced images with alpha need the whole frame; all others
- * go row by row.
+ * gamma do not change our pixels, and compressed ones are how small files ask for much memory). libpng makes samples of 8 or 16 bits out of
+ * whatever there is (palette -> RGB, 1, 2, 4 bits -> 8, tRNS -> alpha); fov_samples_convert makes pixels of them. Rows above a part are
+ * inflated and thrown away, those below it are not looked at. Interlaced images need the whole frame; all others go row by row.
  *
- * Errors leave libpng by longjmp to `guarded`. Nothing is owned in between: the codec object owns libpng's state and the scratch, the
+ * Errors leave libpng by longjmp to `guarded`. Nothing is owned in between: the codec's state owns libpng's and the scratch, the
  * caller owns the image. libpng's memory comes through our allocator. Deflate cannot expand beyond 1032 : 1, so a file whose
  * declared rows are larger than that is refused before anything is allocated. */
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 
 #include "augment/codec.h"
 #include "augment/exif.h"
+#include "augment/samples.h"
 #include "base/checked.h"
 #include "base/io.h"
 
@@ -26,37 +27,24 @@ typedef struct png_header {
     unsigned bits, color, interlace;
 } png_header;
 
-struct fov_png {
+typedef struct fov_png {
     png_structp png;
     png_infop info;
     jmp_buf jump;
     fov_status status;
     char message[MESSAGE_BYTES];
     bool out_of_memory;
-    const uint8_t *bytes;
-    size_t size, at;
-    const fov_decode_options *options;
+    fov_codec_file *file;
+    const fov_window *window;
     fov_image *image;
+    size_t at; /* of the file's bytes, the next to be read */
     png_header header;
-    size_t warnings, rows_read;
+    fov_samples samples; /* of the rows that libpng gives */
+    size_t rows_read;
     bool damaged;     /* a warning about a chunk that makes pixels; its text is in `message` */
-    bool alpha;       /* rows come with four channels */
-    uint8_t *scratch; /* one row, or the frame, of four channels */
+    uint8_t *scratch; /* one row, or the frame, of samples */
     size_t scratch_bytes;
-};
-
-fov_status fov_png_new(fov_png **png) {
-    *png = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof **png);
-    FOV_TRY_ALLOC(*png);
-    return FOV_OK;
-}
-
-void fov_png_free(fov_png *png) {
-    if (png != NULL) {
-        fov_mem_free(png->scratch);
-        fov_mem_free(png);
-    }
-}
+} fov_png;
 
 /* ---- header ---- */
 
@@ -109,13 +97,25 @@ static fov_status check_plausible(const png_header *h, size_t size) {
     return FOV_OK;
 }
 
-fov_status fov_png_probe(const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image_info *info) {
-    png_header h = {0};
-    FOV_TRY(read_ihdr(bytes, size, options, &h));
-    info->width = h.width;
-    info->height = h.height;
-    info->channels_in_file = h.color == PNG_COLOR_TYPE_PALETTE ? 3 : channels_of(h.color);
-    info->bits = h.bits;
+/* Samples as the file has them. A tRNS chunk, which comes later, may add a cover. */
+static fov_samples samples_of(const png_header *h) {
+    const unsigned channels = h->color == PNG_COLOR_TYPE_PALETTE ? 3 : channels_of(h->color);
+    return (fov_samples){.planes = channels,
+                         .deep = h->bits == 16,
+                         .meaning = channels < 3 ? FOV_MEANS_GRAY : FOV_MEANS_RGB,
+                         .cover = channels % 2 == 0 ? FOV_COVER_STRAIGHT : FOV_COVER_NONE};
+}
+
+static fov_status png_open(void *state, fov_codec_file *file) {
+    fov_png *const p = state;
+    FOV_TRY(read_ihdr(file->bytes, file->size, &file->options, &p->header));
+    p->samples = samples_of(&p->header);
+    FOV_TRY(fov_samples_check("PNG", &p->samples, file->options.format));
+    file->info.width = p->header.width;
+    file->info.height = p->header.height;
+    file->info.channels_in_file = (unsigned)p->samples.planes;
+    file->info.bits = p->header.bits;
+    file->info.orientation = fov_exif_orientation_png(file->bytes, file->size);
     return FOV_OK;
 }
 
@@ -158,7 +158,7 @@ static bool is_harmless(const char *text) {
 /* Does not jump: libpng does not expect that of a warning. The decoder looks at `damaged` when libpng has returned. */
 static void on_warning(png_structp png, png_const_charp text) {
     fov_png *const p = png_get_error_ptr(png);
-    p->warnings++;
+    p->file->warnings++;
     if (!p->damaged && !is_harmless(text)) {
         p->damaged = true;
         keep_message(p, text);
@@ -167,10 +167,10 @@ static void on_warning(png_structp png, png_const_charp text) {
 
 static void on_read(png_structp png, png_bytep out, size_t count) {
     fov_png *const p = png_get_io_ptr(png);
-    if (count > p->size - p->at) {
+    if (count > p->file->size - p->at) {
         png_error(png, "the file is truncated");
     }
-    memcpy(out, p->bytes + p->at, count);
+    memcpy(out, p->file->bytes + p->at, count);
     p->at += count;
 }
 
@@ -190,18 +190,12 @@ static void on_free(png_structp png, png_voidp block) {
 
 /* ---- pixels ---- */
 
-/* Exact round((c a + b (255 - a)) / 255); 255 is odd, so there are no ties. */
-static uint8_t blend(unsigned c, unsigned a, unsigned b) {
-    return (uint8_t)((c * a + b * (255 - a) + 127) / 255);
-}
-
-static void composite(const uint8_t *rgba, uint8_t *rgb, size_t count, unsigned back) {
-    for (size_t i = 0; i < count; i++) {
-        const unsigned a = rgba[4 * i + 3];
-        for (size_t c = 0; c < 3; c++) {
-            rgb[3 * i + c] = blend(rgba[4 * i + c], a, back);
-        }
-    }
+/* PNG holds samples of 16 bits high byte first; ours are the machine's. */
+static bool is_little_endian(void) {
+    const uint16_t one = 1;
+    uint8_t first;
+    memcpy(&first, &one, 1);
+    return first == 1;
 }
 
 static void open_reader(fov_png *p) {
@@ -216,96 +210,134 @@ static void open_reader(fov_png *p) {
     png_set_chunk_cache_max(p->png, 8);
     png_set_chunk_malloc_max(p->png, (png_alloc_size_t)1 << 20);
     png_set_keep_unknown_chunks(p->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* and the ancillary ones it knows, but tRNS */
-    if (p->options->lenient) {
+    if (p->file->options.lenient) {
         png_set_crc_action(p->png, PNG_CRC_WARN_USE, PNG_CRC_WARN_DISCARD);
     }
 }
 
 static void set_transforms(fov_png *p) {
     png_set_expand(p->png);
-    png_set_scale_16(p->png);
-    png_set_gray_to_rgb(p->png);
-    if (p->options->alpha == FOV_ALPHA_DROP) {
-        png_set_strip_alpha(p->png);
+    if (p->samples.deep && is_little_endian()) {
+        png_set_swap(p->png);
     }
     (void)png_set_interlace_handling(p->png);
     png_read_update_info(p->png, p->info);
     const unsigned channels = png_get_channels(p->png, p->info);
-    FOV_ASSERT((channels == 3 || channels == 4) && png_get_rowbytes(p->png, p->info) == (size_t)p->header.width * channels);
-    p->alpha = channels == 4;
+    if (channels == p->samples.planes + 1) {
+        p->samples.planes++; /* by a tRNS chunk */
+        p->samples.cover = FOV_COVER_STRAIGHT;
+    }
+    FOV_ASSERT(channels == p->samples.planes &&
+               png_get_rowbytes(p->png, p->info) == (size_t)p->header.width * channels * (p->samples.deep ? 2 : 1));
+}
+
+static size_t row_bytes(const fov_png *p) {
+    return (size_t)p->header.width * p->samples.planes * (p->samples.deep ? 2 : 1);
+}
+
+/* Rows that are pixels already, of a whole picture, are decoded into the image. */
+static bool is_straight(const fov_png *p) {
+    return p->window->width == p->header.width && fov_samples_fit(&p->samples, p->file->options.format) &&
+           (p->header.interlace == 0 || p->window->height == p->header.height);
 }
 
 static void make_room(fov_png *p) {
-    const size_t width = p->header.width, height = p->header.height;
-    const size_t need = !p->alpha ? 0 : width * 4 * (p->header.interlace != 0 ? height : 1);
-    const fov_status status = fov_image_resize_storage(p->image, width, height, p->options->format);
+    const bool frame = p->header.interlace != 0;
+    const size_t need = frame && is_straight(p) ? 0 : row_bytes(p) * (frame ? p->header.height : 1);
+    fov_status status = fov_image_resize_storage(p->image, p->window->width, p->window->height, p->file->options.format);
+    if (status == FOV_OK && need > 0 && fov_codec_scratch(&p->scratch, &p->scratch_bytes, need) == NULL) {
+        status = FOV_E_NOMEM;
+    }
     if (status != FOV_OK) {
         p->out_of_memory = status == FOV_E_NOMEM;
         leave(p, status);
     }
-    if (need > p->scratch_bytes) {
-        fov_mem_free(p->scratch);
-        p->scratch_bytes = 0;
-        p->scratch = fov_mem_alloc(FOV_MEM_IMAGE, need);
-        if (p->scratch == NULL) {
-            p->out_of_memory = true;
-            leave(p, FOV_E_NOMEM);
-        }
-        p->scratch_bytes = need;
-    }
     /* Deinterlacing leaves pixels of later passes alone, and lenient decoding may stop anywhere: grey as libjpeg fills. */
-    memset(p->image->pixels, GREY, width * height * 3);
-    if (need > 0) {
+    if (frame && need > 0) {
         memset(p->scratch, GREY, need);
+    }
+    if (frame || p->file->options.lenient) {
+        memset(p->image->pixels, GREY, p->window->width * p->window->height * fov_pixel_bytes(p->file->options.format));
     }
 }
 
-static unsigned backdrop(const fov_png *p) {
-    return p->options->alpha == FOV_ALPHA_BLACK ? 0 : 255;
+static uint8_t *image_row(const fov_png *p, size_t y) {
+    return p->image->pixels + y * p->window->width * fov_pixel_bytes(p->file->options.format);
+}
+
+/* `row` is a row of the file, and comes into row y of the image. */
+static void convert_row(const fov_png *p, const uint8_t *row, size_t y) {
+    const size_t left = p->window->left * p->samples.planes * (p->samples.deep ? 2 : 1);
+    fov_samples_convert(&p->samples, &p->file->options, row + left, p->window->width, image_row(p, y));
+}
+
+/* Rows that are wanted and need converting. */
+static bool is_converted(const fov_png *p, size_t y) {
+    return !is_straight(p) && y >= p->window->top && y < p->window->top + p->window->height;
 }
 
 static void read_plain(fov_png *p) {
-    const size_t width = p->header.width;
-    for (size_t y = 0; y < p->header.height; y++) {
-        uint8_t *const rgb = p->image->pixels + y * width * 3;
-        png_read_row(p->png, p->alpha ? p->scratch : rgb, NULL);
-        if (p->alpha) {
-            composite(p->scratch, rgb, width, backdrop(p));
+    const size_t top = p->window->top, end = top + p->window->height;
+    for (size_t y = 0; y < end; y++, p->rows_read++) {
+        if (p->file->options.lenient) {
+            memset(p->scratch, GREY, row_bytes(p)); /* libpng may fail before or after it gives the row */
         }
-        p->rows_read++;
+        png_read_row(p->png, is_straight(p) && y >= top ? image_row(p, y - top) : p->scratch, NULL);
+        if (is_converted(p, y)) {
+            convert_row(p, p->scratch, y - top);
+        }
     }
 }
 
-/* Seven passes over the frame; the composite waits until the last one (or in lenient mode, the end of the data). */
+/* Seven passes over the frame; what needs converting waits until the last one (or in lenient mode, the end of the data). */
 static void read_interlaced(fov_png *p) {
-    uint8_t *const frame = p->alpha ? p->scratch : p->image->pixels;
-    const size_t stride = (size_t)p->header.width * (p->alpha ? 4 : 3);
+    uint8_t *const frame = is_straight(p) ? p->image->pixels : p->scratch;
     for (int pass = 0; pass < 7; pass++) {
-        for (size_t y = 0; y < p->header.height; y++) {
-            png_read_row(p->png, frame + y * stride, NULL);
-            p->rows_read++;
+        for (size_t y = 0; y < p->header.height; y++, p->rows_read++) {
+            png_read_row(p->png, frame + y * row_bytes(p), NULL);
         }
     }
 }
 
-static void decode_body(fov_png *p) {
+static void convert_frame(const fov_png *p) {
+    for (size_t y = 0; y < p->window->height && !is_straight(p); y++) {
+        convert_row(p, p->scratch + (p->window->top + y) * row_bytes(p), y);
+    }
+}
+
+static void read_body(fov_png *p) {
     open_reader(p);
     png_read_info(p->png, p->info);
     set_transforms(p);
     make_room(p);
     if (p->header.interlace != 0) {
         read_interlaced(p);
-    } else {
-        read_plain(p);
+        png_read_end(p->png, NULL);
+        return;
     }
-    png_read_end(p->png, NULL);
+    read_plain(p);
+    if (p->window->top + p->window->height == p->header.height) {
+        png_read_end(p->png, NULL);
+    }
+}
+
+/* ---- entry points ---- */
+
+static void png_close(void *state) {
+    fov_png *const p = state;
+    png_destroy_read_struct(&p->png, &p->info, NULL);
+    fov_codec_trim(&p->scratch, &p->scratch_bytes);
+}
+
+static void png_clear(void *state) {
+    fov_png *const p = state;
+    fov_mem_free(p->scratch);
 }
 
 static void guarded(fov_png *p) {
     if (setjmp(p->jump) == 0) {
-        decode_body(p);
+        read_body(p);
     }
-    png_destroy_read_struct(&p->png, &p->info, NULL);
 }
 
 static fov_status fail(const fov_png *p) {
@@ -315,32 +347,32 @@ static fov_status fail(const fov_png *p) {
     return FOV_FAIL(p->status != FOV_OK ? p->status : FOV_E_FORMAT, "PNG: %s", p->message);
 }
 
-fov_status fov_png_decode(fov_png *p, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image,
-                          size_t *warnings) {
-    png_header header;
-    FOV_TRY(read_ihdr(bytes, size, options, &header));
-    FOV_TRY(check_plausible(&header, size));
-    uint8_t *const scratch = p->scratch;
-    const size_t scratch_bytes = p->scratch_bytes;
-    *p = (fov_png){.bytes = bytes,
-                   .size = size,
-                   .options = options,
-                   .image = image,
-                   .header = header,
-                   .scratch = scratch,
-                   .scratch_bytes = scratch_bytes};
+static fov_status png_read(void *state, fov_codec_file *file, const fov_window *window, fov_image *image) {
+    fov_png *const p = state;
+    FOV_TRY(check_plausible(&p->header, file->size));
+    p->status = FOV_OK;
+    p->message[0] = '\0';
+    p->out_of_memory = p->damaged = false;
+    p->at = p->rows_read = 0;
+    p->file = file;
+    p->window = window;
+    p->image = image;
     guarded(p);
-    *warnings = p->warnings;
     const bool failed = p->status != FOV_OK || p->damaged;
-    if (failed && (!options->lenient || p->status == FOV_E_NOMEM || p->rows_read == 0)) {
+    if (failed && (!file->options.lenient || p->status == FOV_E_NOMEM || p->rows_read == 0)) {
         return fail(p);
     }
-    *warnings += p->status != FOV_OK ? 1 : 0;
-    if (p->alpha && header.interlace != 0) {
-        composite(p->scratch, image->pixels, (size_t)header.width * header.height, backdrop(p));
+    file->warnings += p->status != FOV_OK ? 1 : 0;
+    if (p->header.interlace != 0) {
+        convert_frame(p);
+    } else if (p->status != FOV_OK && is_converted(p, p->rows_read)) {
+        convert_row(p, p->scratch, p->rows_read - window->top); /* the row at which it failed */
     }
     return FOV_OK;
 }
+
+const fov_codec fov_codec_png = {
+    .kind = FOV_IMAGE_PNG, .state_bytes = sizeof(fov_png), .open = png_open, .read = png_read, .close = png_close, .clear = png_clear};
 
 /* ---- writing ---- */
 
@@ -388,14 +420,6 @@ static png_voidp output_alloc(png_structp png, png_alloc_size_t bytes) {
         out->out_of_memory = true;
     }
     return block;
-}
-
-/* PNG holds samples of 16 bits high byte first; ours are the machine's. */
-static bool is_little_endian(void) {
-    const uint16_t one = 1;
-    uint8_t first;
-    memcpy(&first, &one, 1);
-    return first == 1;
 }
 
 static void encode_body(png_output *out) {

@@ -13,5 +13,30 @@ find_library(LBFGS_LIBRARY lbfgs REQUIRED)
 add_library(fovea_lbfgs INTERFACE)
 target_include_directories(fovea_lbfgs SYSTEM INTERFACE ${LBFGS_INCLUDE})
 target_link_libraries(fovea_lbfgs INTERFACE ${LBFGS_LIBRARY})
-set(FOVEA_LIBRARIES PkgConfig::JPEG PkgConfig::PNG PkgConfig::CJSON PkgConfig::INIH PkgConfig::XXHASH PkgConfig::BLAS
+
+# Picture formats that can be left out; each is one file, and a definition tells the rest of the sources that it is there.
+option(FOVEA_WEBP "Read WebP, where libwebp is installed" ON)
+option(FOVEA_TIFF "Read TIFF, where libtiff is installed" ON)
+set(FOVEA_FORMATS "")         # interface libraries of those that are built
+set(FOVEA_LACKING_SOURCES "") # files of those that are not
+foreach(format IN ITEMS WEBP:libwebp:webp TIFF:libtiff-4:tiff)
+  string(REPLACE ":" ";" format ${format})
+  list(GET format 0 name)
+  list(GET format 1 package)
+  list(GET format 2 file)
+  if(FOVEA_${name})
+    pkg_check_modules(${name} IMPORTED_TARGET ${package})
+  endif()
+  if(FOVEA_${name} AND ${name}_FOUND)
+    add_library(fovea_${file} INTERFACE)
+    target_link_libraries(fovea_${file} INTERFACE PkgConfig::${name})
+    target_compile_definitions(fovea_${file} INTERFACE FOV_HAVE_${name}=1)
+    list(APPEND FOVEA_FORMATS fovea_${file})
+  else()
+    set(${name}_LDFLAGS "")
+    list(APPEND FOVEA_LACKING_SOURCES augment/${file}.c)
+    message(STATUS "${name} pictures will not be read: ${package} is not installed or FOVEA_${name} is off")
+  endif()
+endforeach()
+set(FOVEA_LIBRARIES ${FOVEA_FORMATS} PkgConfig::JPEG PkgConfig::PNG PkgConfig::CJSON PkgConfig::INIH PkgConfig::XXHASH PkgConfig::BLAS
     fovea_lbfgs Threads::Threads m)

@@ -10,7 +10,7 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/fovea-config-version.cmake 
 install(FILES ${CMAKE_BINARY_DIR}/fovea-config-version.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fovea)
 
 # The static library needs what the shared one brings itself: `pkg-config --static --libs fovea`.
-set(private ${JPEG_LDFLAGS} ${PNG_LDFLAGS} ${CJSON_LDFLAGS} ${INIH_LDFLAGS} ${XXHASH_LDFLAGS} ${BLAS_LDFLAGS} -llbfgs -lm -pthread)
+set(private ${JPEG_LDFLAGS} ${PNG_LDFLAGS} ${WEBP_LDFLAGS} ${TIFF_LDFLAGS} ${CJSON_LDFLAGS} ${INIH_LDFLAGS} ${XXHASH_LDFLAGS} ${BLAS_LDFLAGS} -llbfgs -lm -pthread)
 list(REMOVE_DUPLICATES private)
 list(JOIN private " " FOVEA_PC_PRIVATE)
 file(RELATIVE_PATH FOVEA_PC_UP "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

@@ -13,8 +13,10 @@ foreach(layer IN LISTS layers)
     list(APPEND FOVEA_SOURCES ${source})
   endforeach()
 endforeach()
+list(TRANSFORM FOVEA_LACKING_SOURCES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
 list(TRANSFORM FOVEA_SOURCES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" REGEX "^[^/]")
 list(REMOVE_DUPLICATES FOVEA_SOURCES)
+list(REMOVE_ITEM FOVEA_SOURCES "" ${FOVEA_LACKING_SOURCES})
 
 # Instruction sets: every file of src/kernels/isa, once per set.
 file(GLOB FOVEA_ISA_SOURCES CONFIGURE_DEPENDS src/kernels/isa/*.c)

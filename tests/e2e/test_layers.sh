@@ -20,7 +20,7 @@ declare -A below=(
     [api]="export eval train objectives weights models graph ops kernels data augment"
     [cli]="api report export eval train objectives weights models graph ops kernels data augment"
 )
-third_party=(jpeglib.h png.h cblas.h cJSON.h ini.h lbfgs.h xxhash.h)
+third_party=(jpeglib.h png.h webp/decode.h tiffio.h cblas.h cJSON.h ini.h lbfgs.h xxhash.h)
 max_lines=600
 
 violation() {
@@ -164,7 +164,7 @@ check_tree() {
 make_wrong_tree() {
     mkdir -p "$1"/{src/{base,kernels,graph,data,eval,report,cli,odd},augment,models,include/fovea}
     cd "$1"
-    printf '#include <png.h>\n#include <ini.h>\n#include <lbfgs.h>\n#include <xxhash.h>\n#include <cJSON.h>\n' >src/base/good.c
+    printf '#include <png.h>\n#include <webp/decode.h>\n#include <tiffio.h>\n#include <ini.h>\n#include <lbfgs.h>\n#include <xxhash.h>\n#include <cJSON.h>\n' >src/base/good.c
     printf '#include "base/a.h"\nvoid f(void) { malloc(1); }\n' >>src/base/good.c
     printf '#include "graph/graph.h"\n' >src/kernels/up.c
     printf '#include "ops/ops.h"\n#include "ops.inc"\n#include "data/x.h"\n#include "../base/a.h"\n#include "near.h"\n' >src/graph/mixed.c
