@@ -34,7 +34,7 @@ typedef struct fov_scan_options {
 
 typedef struct fov_index fov_index;
 
-/* Scans folders (recursively) and files. Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
+/* Scans folders (recursively), files and packs (told by their content, and only as roots). Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
  * are both not of a picture (README, labels.csv) are passed over and only counted. Fails, each with its own message, when a root does not
  * exist, when a folder is empty, when it holds no picture, and when too many are bad.
  *
@@ -43,7 +43,7 @@ typedef struct fov_index fov_index;
  * size. Where one is missing or bad the picture is bad, and its message says which. A picture goes by the name of its first file. */
 FOV_MUST_USE fov_status fov_index_scan(fov_index **index, const char *const *roots, size_t root_count, const fov_scan_options *options,
                                        fov_pool *pool);
-/* A labelled folder: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
+/* A labelled folder, or a pack of one: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
  * or a class has fewer than `min_per_class` pictures (the message names it). */
 FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t min_per_class, const fov_scan_options *options,
                                                 fov_pool *pool);
