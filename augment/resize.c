@@ -62,7 +62,8 @@ static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const sp
                             bool deep, fov_filter_axis *axis) {
     const fov_filter filter = {.origin = in->origin, .scale = in->extent / (double)out, .in = in->size, .bicubic = bicubic};
     const double support = (bicubic ? 2.0 : 1.0) * (filter.scale < 1.0 ? 1.0 : filter.scale);
-    const size_t tap_limit = (size_t)ceil(support) * 2 + 1, groups = (tap_limit + 2 * (GROUP - 1)) / GROUP;
+    const size_t widest = (size_t)ceil(support) * 2 + 1, tap_limit = widest < in->size ? widest : in->size;
+    const size_t groups = (tap_limit + 2 * (GROUP - 1)) / GROUP;
     const size_t weight = deep ? sizeof(double) : sizeof(int32_t);
     const size_t per_output = groups * GROUP * weight + 4 * sizeof(uint32_t), tile = tap_limit * FOV_FILTER_TILE * sizeof(double);
     size_t bytes;

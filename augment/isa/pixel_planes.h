@@ -13,14 +13,18 @@ typedef struct fov_planes {
 #if FOV_ISA_LEVEL == 0
 
 static inline void fov_planes_split(const uint8_t *rgb, fov_planes *p) {
-    for (size_t i = 0; i < 3 * FOV_PLANE; i++) {
-        p->plane[i % 3][i / 3] = rgb[i];
+    for (size_t i = 0; i < FOV_PLANE; i++) {
+        p->plane[0][i] = rgb[3 * i];
+        p->plane[1][i] = rgb[3 * i + 1];
+        p->plane[2][i] = rgb[3 * i + 2];
     }
 }
 
 static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
-    for (size_t i = 0; i < 3 * FOV_PLANE; i++) {
-        rgb[i] = p->plane[i % 3][i / 3];
+    for (size_t i = 0; i < FOV_PLANE; i++) {
+        rgb[3 * i] = p->plane[0][i];
+        rgb[3 * i + 1] = p->plane[1][i];
+        rgb[3 * i + 2] = p->plane[2][i];
     }
 }
 
