@@ -20,7 +20,9 @@ typedef struct fov_filter {
 } fov_filter;
 
 /* Lanes of packed pixels: four rows of each channel, and unused ones up to a whole vector. */
-static inline size_t fov_pack_lanes(size_t channels) { return (4 * channels + 15) / 16 * 16; }
+static inline size_t fov_pack_lanes(size_t channels) {
+    return (4 * channels + 15) / 16 * 16;
+}
 
 /* Weights of the outputs [offset, offset + count) of a filter. Inputs are taken in groups of four: output i (from 0) is the sum over
  * k < 4 groups of weight k of output i times input 4 first[i] + k. Of its groups only the first span[i] have weights other than 0.

@@ -28,14 +28,18 @@ static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
 
 /* A sum of bytes, a tile at a time. */
 typedef uint64_t byte_sum;
-static inline byte_sum byte_sum_start(void) { return 0; }
+static inline byte_sum byte_sum_start(void) {
+    return 0;
+}
 static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
     for (size_t i = 0; i < TILE; i++) {
         sum += tile[i];
     }
     return sum;
 }
-static inline uint64_t byte_sum_total(byte_sum sum) { return sum; }
+static inline uint64_t byte_sum_total(byte_sum sum) {
+    return sum;
+}
 
 static inline void saturate_tile(fov_planes *p, float factor) {
     for (size_t i = 0; i < TILE; i++) {
@@ -62,7 +66,9 @@ static inline void saturate_tile(fov_planes *p, float factor) {
 #define VECTORS 4 /* stored together */
 
 /* Channel k of the tile's pixels from `at`. */
-FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) { return fov_vec_load_bytes(p->plane[k] + at); }
+FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) {
+    return fov_vec_load_bytes(p->plane[k] + at);
+}
 
 FOV_INLINE fov_vec grey_of(const fov_planes *p, size_t at) {
     const fov_vec red_blue = ADD(MUL(channel(p, 0, at), I32(19595)), MUL(channel(p, 2, at), I32(7471)));
@@ -82,7 +88,9 @@ static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
 
 /* A sum of bytes, a tile at a time, in lanes of 64 bits. */
 typedef fov_vec byte_sum;
-static inline byte_sum byte_sum_start(void) { return I32(0); }
+static inline byte_sum byte_sum_start(void) {
+    return I32(0);
+}
 static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
     for (size_t i = 0; i < TILE; i += 4 * FOV_LANES) {
         sum = FOV_VEC(add_epi64)(sum, FOV_VEC(sad_epu8)(fov_vec_load(tile + i), I32(0)));
@@ -140,7 +148,9 @@ static inline void join_some(const fov_planes *p, size_t count, uint8_t *rgb) {
     memcpy(rgb, whole, 3 * count);
 }
 
-static inline size_t tile_at(size_t at, size_t pixels) { return pixels - at < TILE ? pixels - at : TILE; }
+static inline size_t tile_at(size_t at, size_t pixels) {
+    return pixels - at < TILE ? pixels - at : TILE;
+}
 
 uint64_t FOV_PIXEL_FN(pixel_luma_sum)(const uint8_t *rgb, size_t pixels) {
     byte_sum total = byte_sum_start();
@@ -177,8 +187,12 @@ void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float facto
 
 #if FOV_ISA_LEVEL == 0
 
-static inline int32_t largest(int32_t a, int32_t b) { return a > b ? a : b; }
-static inline int32_t smallest(int32_t a, int32_t b) { return a < b ? a : b; }
+static inline int32_t largest(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+static inline int32_t smallest(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
 
 typedef struct hsv {
     int32_t hue[TILE], saturation[TILE], value[TILE];
@@ -204,11 +218,17 @@ static inline void to_hsv(const fov_planes *p, hsv *restrict c) {
     }
 }
 
-static inline int32_t round_positive(double x) { return (int32_t)(x + 0.5); }
+static inline int32_t round_positive(double x) {
+    return (int32_t)(x + 0.5);
+}
 
 /* Masks instead of ?: keep the compiler from making branches, which end vectorisation. */
-static inline int32_t is(int32_t a, int32_t b) { return -(int32_t)(a == b); }
-static inline int32_t choose(int32_t mask, int32_t yes, int32_t no) { return no ^ ((yes ^ no) & mask); }
+static inline int32_t is(int32_t a, int32_t b) {
+    return -(int32_t)(a == b);
+}
+static inline int32_t choose(int32_t mask, int32_t yes, int32_t no) {
+    return no ^ ((yes ^ no) & mask);
+}
 
 static inline void from_hsv(const hsv *restrict c, fov_planes *restrict out) {
     for (size_t i = 0; i < TILE; i++) {
@@ -248,7 +268,8 @@ typedef struct hue_work {
 
 /* The place on the colour circle, in sixths. Grey pixels get some, which does not matter, since their saturation is 0. */
 FOV_INLINE void hue_turn(const fov_planes *p, size_t at, hue_work *w) {
-    const fov_vec r = fov_vec_load_bytes(p->plane[0] + at), g = fov_vec_load_bytes(p->plane[1] + at), b = fov_vec_load_bytes(p->plane[2] + at);
+    const fov_vec r = fov_vec_load_bytes(p->plane[0] + at), g = fov_vec_load_bytes(p->plane[1] + at),
+                  b = fov_vec_load_bytes(p->plane[2] + at);
     const fov_vec high = FOV_VEC(max_epi32)(r, FOV_VEC(max_epi32)(g, b)), low = FOV_VEC(min_epi32)(r, FOV_VEC(min_epi32)(g, b));
     const fov_vec middle = SUB(SUB(ADD(ADD(r, g), b), high), low), range = SUB(high, low);
     const fov_floats part = FOV_VEC(div_ps)(FLOAT(SUB(high, middle)), FLOAT(FOV_VEC(max_epi32)(range, I32(1))));

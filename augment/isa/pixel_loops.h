@@ -29,7 +29,9 @@
 #include "augment/pixels.def"
 #undef FOV_PIXEL_LOOP
 
-static inline int32_t fov_clip8(int32_t value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
+static inline int32_t fov_clip8(int32_t value) {
+    return value < 0 ? 0 : value > 255 ? 255 : value;
+}
 
 /* A pixel of a few bytes; those of three without a call. */
 static inline void fov_copy_pixel(uint8_t *restrict to, const uint8_t *restrict from, size_t bytes) {

@@ -1,8 +1,8 @@
 /* Inner loops of the antialiased resize of bytes: pixels times weights of 22 fraction bits, summed in 32-bit integers as Pillow does.
  *
- * In vectors both passes see the four inputs of a sum as four neighbouring bytes. pixel_pack arranges four rows so for the horizontal pass, whose
- * results, four rows of one sample, come out side by side, which is the arrangement that the vertical pass takes. So no pass shuffles.
- * Weights of 0 stand where a group of four reaches past an output's inputs. */
+ * In vectors both passes see the four inputs of a sum as four neighbouring bytes. pixel_pack arranges four rows so for the horizontal pass,
+ * whose results, four rows of one sample, come out side by side, which is the arrangement that the vertical pass takes. So no pass
+ * shuffles. Weights of 0 stand where a group of four reaches past an output's inputs. */
 #include <string.h>
 
 #include "augment/isa/pixel_simd.h"
@@ -111,7 +111,8 @@ static inline void pack_rgb(const uint8_t *const *rows, size_t whole, uint8_t *p
 #if FOV_ISA_LEVEL >= 2
         const __m512i low = _mm512_inserti32x4(_mm512_castsi128_si512(row[0]), row[1], 1);
         const __m512i all = _mm512_inserti32x4(_mm512_inserti32x4(low, row[2], 2), row[3], 3);
-        const __m512i planes = _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1)));
+        const __m512i planes =
+            _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1)));
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         _mm512_storeu_si512(packed + 64 * quad, _mm512_permutexvar_epi32(order, planes));
 #else
@@ -164,7 +165,7 @@ FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size
 
 /* Outputs from `at`. The last lanes may be none of ours: what they write is overwritten by the next output, or falls into the slack. */
 FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, size_t channels, bool mirror,
-                           size_t at, uint8_t *const *out) {
+                        size_t at, uint8_t *const *out) {
     const size_t lanes = 4 * channels, quad = 4 * fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * quad;
     for (; at < axis->count; at++) {
         const size_t i = mirror ? axis->count - 1 - at : at;
@@ -203,14 +204,14 @@ FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_fil
 }
 #else
 FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool mirror,
-                               uint8_t *const *out) {
+                            uint8_t *const *out) {
     columns(packed, batches, axis, groups, 3, mirror, 0, out);
 }
 #endif
 
 /* Two batches are the rule and unrolled; so are the usual numbers of groups. */
 FOV_INLINE void columns_any(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
-                               uint8_t *const *out) {
+                            uint8_t *const *out) {
     if (channels != 3) {
         columns(packed, batches, axis, axis->groups, channels, mirror, 0, out);
     } else if (axis->groups == 1) {

@@ -1,8 +1,9 @@
 /* Speed of the picture pipeline on one thread, from files in memory. JSON on standard output.
  *
- *     bench_pictures SIZE SECONDS FILE...        decoding alone, and two SimCLR views of decoded pictures, for example 64 3 photos/a.jpg photos/b.jpg
- *     bench_pictures steps SIZE SECONDS          each step on noise, in every instruction set: nanoseconds for a pixel of its output
- *     bench_pictures raw SIDE SIZE SECONDS [TEXT]  two views of SIZE from 64 decoded pictures of SIDE x SIDE; TEXT are the steps after the crop
+ *     bench_pictures SIZE SECONDS FILE...        decoding alone, and two SimCLR views of decoded pictures, for example 64 3 photos/a.jpg
+ * photos/b.jpg bench_pictures steps SIZE SECONDS          each step on noise, in every instruction set: nanoseconds for a pixel of its
+ * output bench_pictures raw SIDE SIZE SECONDS [TEXT]  two views of SIZE from 64 decoded pictures of SIDE x SIDE; TEXT are the steps after
+ * the crop
  *
  * Times of steps are the best of many short runs, since a shared machine only ever adds to them. */
 #include <stdio.h>
@@ -155,7 +156,12 @@ static fov_status least(const step *s, const fov_image *image, fov_augmenter *au
 }
 
 static fov_resize resize_from(size_t side, size_t size, fov_interpolation interpolation) {
-    return (fov_resize){.width = side, .height = side, .out_width = size, .out_height = size, .window_width = size, .window_height = size,
+    return (fov_resize){.width = side,
+                        .height = side,
+                        .out_width = size,
+                        .out_height = size,
+                        .window_width = size,
+                        .window_height = size,
                         .interpolation = interpolation};
 }
 
@@ -218,8 +224,8 @@ int main(int argc, char **argv) {
         b.side = strtoul(argv[1], NULL, 10);
         status = bench_files(&b, argv + 3, strtod(argv[2], NULL));
     } else {
-        (void)fprintf(stderr, "usage: %s SIZE SECONDS FILE...\n       %s steps SIZE SECONDS\n       %s raw SIDE SIZE SECONDS [TEXT]\n", argv[0],
-                      argv[0], argv[0]);
+        (void)fprintf(stderr, "usage: %s SIZE SECONDS FILE...\n       %s steps SIZE SECONDS\n       %s raw SIDE SIZE SECONDS [TEXT]\n",
+                      argv[0], argv[0], argv[0]);
         return 2;
     }
     if (status != FOV_OK) {
