@@ -28,7 +28,7 @@ endif()
 # The image steps follow the same scheme.
 file(GLOB FOVEA_AUGMENT_ISA_SOURCES CONFIGURE_DEPENDS augment/isa/*.c)
 # Their few float operations must round as the reference's do, in every set.
-set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} augment/affine.c augment/sharpness.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 function(fovea_objects name definitions)
   set(objects "")
