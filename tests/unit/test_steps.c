@@ -174,6 +174,12 @@ static void test_noise(void **state) {
     expect_noise(again, WIDE * WIDE, 1, 0.449, 0.226);
     apply("erase", &plan, &image, again);
     assert_memory_equal(again, out, sizeof out);
+    static uint16_t words[WIDE * WIDE * 3], deep_out[WIDE * WIDE * 3];
+    const fov_image deep = {.pixels = (uint8_t *)words, .width = WIDE, .height = WIDE, .channels = 3, .deep = true};
+    apply("erase", &plan, &deep, (uint8_t *)deep_out);
+    for (size_t i = 0; i < sizeof out; i++) {
+        assert_int_equal(deep_out[i], out[i] * 257U);
+    }
     plan.value[1] = 0.25;
     apply("erase", &plan, &image, again);
     assert_memory_not_equal(again, out, sizeof out);
