@@ -178,7 +178,7 @@ static fov_status preview(fov_option_set *set, fov_pretrain_settings *s, const p
     FOV_TRY_GOTO(status, done, fov_setup_begin(&setup, set, s));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_setup_scan(&setup, words, word_count, &observer, pool, &index));
-    FOV_TRY_GOTO(status, done, fov_setup_resolve_views(&setup, index));
+    FOV_TRY_GOTO(status, done, fov_setup_resolve_preview(&setup, index));
     if (fov_index_bad_count(index) > 0) {
         fov_log(FOV_LOG_WARNING, "%zu bad pictures left out, as pretrain would", fov_index_bad_count(index));
     }

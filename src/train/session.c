@@ -6,6 +6,20 @@
 #include <math.h>
 #include <string.h>
 
+/* An objective that declares its pictures itself may know bytes only. */
+static fov_status check_view(const fov_session *s) {
+    const fov_session_options *o = &s->options;
+    for (size_t i = 0; i < fov_graph_size(s->graph); i++) {
+        const fov_node *node = fov_graph_node(s->graph, i);
+        const bool is_view = node->input_name != NULL && strcmp(node->input_name, "view") == 0;
+        if (is_view && (node->dtype != (o->deep ? FOV_DTYPE_U16 : FOV_DTYPE_U8) || node->shape.dim[3] != o->spec.channels)) {
+            return FOV_FAIL(FOV_E_UNSUPPORTED, "method %s cannot take pictures of %zu channels of %d bits", o->objective->name, o->spec.channels,
+                            o->deep ? 16 : 8);
+        }
+    }
+    return FOV_OK;
+}
+
 static fov_status build(fov_session *s) {
     const fov_session_options *o = &s->options;
     s->context = (fov_objective_context){.options = o->objective_options, .spec = &s->options.spec, .batch_size = o->micro_batch, .deep = o->deep};
@@ -16,6 +30,7 @@ static fov_status build(fov_session *s) {
     fov_graph_use_store(s->graph, s->store);
     s->loss = o->objective->build(s->graph, &s->context);
     FOV_TRY(fov_graph_status(s->graph));
+    FOV_TRY(check_view(s));
     FOV_TRY(fov_store_commit(s->store, true));
     fov_store_initialize(s->store, o->seed);
     FOV_TRY(fov_plan_new(&s->plan, s->graph, NULL, 0, s->loss, o->pool, &o->plan));

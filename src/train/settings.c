@@ -39,7 +39,7 @@ const fov_option fov_pretrain_options[] = {
     {NUMBER("clip-norm", clip_norm, "X", "largest norm of the gradient, 0 for none"), .min = 0.0, .max = 1e9},
     {NUMBER("ema", ema, "X", "decay of an average of the weights that is written instead, 0 for none"), .fallback = "0", .min = 0.0, .max = 0.99999},
     {WORD("views", views, "RECIPE", "how views are made: a recipe's name, or 'crop(64) flip(0.5) | crop(64)'")},
-    {WHOLE("channels", channels, "N", "channels of a picture: 3 for RGB, 1 for grey, else the planes of the files"), .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {WHOLE("channels", channels, "N", "channels of a picture: 3 for RGB, 1 for grey, else the planes of its file or files"), .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
     {CHOICE("depth", depth, "BITS", "bits of a channel"), .fallback = "8", .choices = depths},
     {WORD("group", group, "RULE", "ends of the names of files that are planes of one picture, such as '_B02,_B03,_B04,_B08'")},
     {CHOICE("stats", stats, "KIND", "mean and std to normalise by: measured, or ImageNet's (auto: for RGB of 8 bits)"), .fallback = "auto", .choices = statistics},

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/mix.h"
 #include "base/io.h"
-#include "base/log.h"
 
 static bool is_open(const fov_setup *setup, const char *name) {
     return fov_options_source(setup->options, name) < FOV_FROM_DATA;
@@ -43,7 +41,8 @@ static void stored_value(const fov_option_set *stored, const char *name, char *v
     value[0] = '\0';
 }
 
-static void list_differences(const fov_setup *setup, const fov_option_set *stored, fov_text *text) {
+/* `settings`: those of the stored run. */
+static void list_differences(const fov_setup *setup, const fov_option_set *stored, const fov_pretrain_settings *settings, fov_text *text) {
     char now[1024], then[1024];
     const fov_option *option = NULL;
     for (size_t i = 0; (option = fov_options_at(setup->options, i, NULL, now, sizeof now)) != NULL; i++) {
@@ -51,7 +50,8 @@ static void list_differences(const fov_setup *setup, const fov_option_set *store
             continue;
         }
         stored_value(stored, option->name, then, sizeof then);
-        if (strcmp(now, then) != 0) {
+        const bool same = strcmp(option->name, "views") == 0 ? fov_setup_same_views(setup->settings->views, settings) : strcmp(now, then) == 0;
+        if (!same) {
             fov_text_printf(text, "%s--%s %s (the run has %s)", text->length > 0 ? ", " : "", option->name, now, then[0] == '\0' ? "none" : then);
         }
     }
@@ -82,7 +82,7 @@ static fov_status compare_stored(const fov_setup *setup, const char *config, boo
         status = read_apart(setup, config, with_method, stored, &settings, fields);
     }
     if (status == FOV_OK && (with_method || strcmp(settings.method, setup->settings->method) != 0)) {
-        list_differences(setup, stored, &text);
+        list_differences(setup, stored, &settings, &text);
         status = text.status;
     }
     if (status == FOV_OK && text.length > 0) {
@@ -139,7 +139,7 @@ static void forget_lengths(fov_setup *setup) {
 
 /* Mean and std of a file of settings are those of its pictures: what the command line says about pictures or statistics makes them void. */
 static void forget_statistics(fov_setup *setup) {
-    static const char *const names[] = {"stats", "channels", "depth", "group"};
+    static const char *const names[] = {"stats", "channels", "depth", "group", "alpha"};
     bool given = false;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         given = given || fov_options_source(setup->options, names[i]) == FOV_FROM_USER;
@@ -331,76 +331,6 @@ static void resolve_optimisation(fov_setup *setup) {
     setup->warmup_steps = (uint64_t)fmin(warmup, (double)setup->steps);
 }
 
-/* Fails for a recipe that mixes pictures when the method compares views by the picture they show. */
-static fov_status check_mixing(const fov_setup *setup) {
-    const char *step = fov_recipe_mixes(&setup->recipe);
-    if (step == NULL || setup->objective->takes_mixed) {
-        return FOV_OK;
-    }
-    fov_text methods;
-    fov_text_init(&methods);
-    for (size_t i = 0; fov_objective_at(i) != NULL; i++) {
-        if (fov_objective_at(i)->takes_mixed) {
-            fov_text_printf(&methods, "%s%s", methods.length > 0 ? ", " : "", fov_objective_at(i)->name);
-        }
-    }
-    const fov_status status =
-        FOV_FAIL(FOV_E_INVALID, "--views: '%s' makes views that show two pictures at once, but method %s learns which views show the same picture; "
-                 "leave it out, or take a method that bears it: %s", step, setup->objective->name, methods.data == NULL ? "none" : methods.data);
-    fov_text_clear(&methods);
-    return status;
-}
-
-/* Steps of colour make no sense on pictures without colours. */
-static fov_status fit_views(fov_setup *setup) {
-    const fov_pixel_format format = setup->preprocess.format;
-    fov_text dropped;
-    fov_text_init(&dropped);
-    fov_recipe_fit(&setup->recipe, format, &dropped);
-    if (dropped.length > 0) {
-        fov_log(FOV_LOG_WARNING, "views are made without %s: that makes no sense on pictures of %zu x %d bits", dropped.data,
-                format.channels == 0 ? 3 : format.channels, format.deep ? 16 : 8);
-    }
-    const fov_status status = dropped.status;
-    fov_text_clear(&dropped);
-    return status;
-}
-
-/* The recipe: what was given, or the objective's own, which `own` gets where it is not NULL. */
-static fov_status read_views(fov_setup *setup, fov_recipe *own) {
-    fov_text text;
-    fov_text_init(&text);
-    setup->objective->views(setup->objective_options, &setup->facts, &text);
-    fov_status status = text.status;
-    if (status == FOV_OK && own != NULL) {
-        status = fov_recipe_parse(text.data, own);
-    }
-    if (status == FOV_OK && is_open(setup, "views")) {
-        status = fov_options_set(setup->options, "views", text.data, FOV_FROM_DATA);
-    }
-    fov_text_clear(&text);
-    FOV_TRY(status);
-    FOV_TRY(fov_recipe_read(setup->settings->views, setup->spec.image_size, &setup->recipe));
-    return fit_views(setup);
-}
-
-static fov_status resolve_views(fov_setup *setup) {
-    fov_recipe own;
-    FOV_TRY(read_views(setup, &own));
-    FOV_TRY(check_mixing(setup));
-    if (setup->recipe.view_count != own.view_count) {
-        return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu views of a picture, the recipe has %zu", setup->objective->name, own.view_count,
-                        setup->recipe.view_count);
-    }
-    for (size_t v = 0; v < own.view_count; v++) {
-        if (setup->recipe.view[v].image_size != setup->spec.image_size) {
-            return FOV_FAIL(FOV_E_INVALID, "--views: view %zu has %zu px, but --image-size is %zu; make them equal", v + 1,
-                            setup->recipe.view[v].image_size, setup->spec.image_size);
-        }
-    }
-    return FOV_OK;
-}
-
 static fov_status check_objective(fov_setup *setup) {
     const fov_objective_context context = {
         .options = setup->objective_options, .spec = &setup->spec, .batch_size = (size_t)setup->settings->micro_batch};
@@ -436,9 +366,9 @@ static fov_status resolve_network(fov_setup *setup, const fov_index *index) {
     return FOV_OK;
 }
 
-fov_status fov_setup_resolve_views(fov_setup *setup, const fov_index *index) {
+fov_status fov_setup_resolve_preview(fov_setup *setup, const fov_index *index) {
     FOV_TRY(resolve_network(setup, index));
-    return read_views(setup, NULL);
+    return fov_setup_resolve_views(setup, false);
 }
 
 fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer) {
@@ -450,7 +380,7 @@ fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool 
     }
     FOV_TRY(fov_optimizer_find(setup->settings->optimizer, &setup->optimizer));
     resolve_optimisation(setup);
-    FOV_TRY(resolve_views(setup));
+    FOV_TRY(fov_setup_resolve_views(setup, true));
     FOV_TRY(check_objective(setup));
     FOV_TRY(fov_setup_resolve_statistics(setup, index, pool, observer)); /* last: it may take a while */
     return FOV_OK;

@@ -82,9 +82,26 @@ static fov_status take_given(fov_setup *setup) {
 
 /* ---- the two steps ---- */
 
+/* A rule names a file for each plane; files of several planes need --channels. */
+static fov_status count_planes(fov_setup *setup) {
+    const char *rule = setup->settings->group;
+    char text[24];
+    size_t planes = 1;
+    if (rule == NULL || fov_options_source(setup->options, "channels") >= FOV_FROM_DATA) {
+        return FOV_OK;
+    }
+    for (; *rule != '\0'; rule++) {
+        planes += *rule == ',' ? 1 : 0;
+    }
+    (void)snprintf(text, sizeof text, "%zu", planes);
+    FOV_TRY(fov_options_set(setup->options, "channels", text, FOV_FROM_DATA));
+    return FOV_OK;
+}
+
 fov_status fov_setup_take_format(fov_setup *setup) {
     const fov_pretrain_settings *s = setup->settings;
     fov_preprocess *p = &setup->preprocess;
+    FOV_TRY(count_planes(setup));
     *p = (fov_preprocess){.format = {.channels = (size_t)s->channels, .deep = strcmp(s->depth, "16") == 0}};
     if (!fov_alpha_parse(s->alpha, &p->alpha)) {
         return FOV_FAIL(FOV_E_INVALID, "--alpha is '%s', must be white, black or drop", s->alpha);

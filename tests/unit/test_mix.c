@@ -1,5 +1,5 @@
-/* Mixing the pictures of a batch: against the plain formula, for bytes and words, odd batches and every lambda; drawn once a batch; and in the
- * loader the same with any number of threads, which is what mixing its unmixed batch gives. */
+/* Mixing the pictures of a batch: against the plain formula, for bytes and words, odd batches and every lambda; drawn once a batch; and in
+ * the loader the same with any number of threads, which is what mixing its unmixed batch gives. */
 #include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
@@ -151,7 +151,7 @@ static void make_pictures(const char *top) {
             pixels[i] = (uint8_t)(i * (p + 3) / 5 + p * 21);
         }
         (void)snprintf(path, sizeof path, "%s/%02zu.png", top, p);
-        assert_int_equal(fov_image_write_png(path, pixels, 20, 18, (fov_pixel_format){.channels = 3}), FOV_OK);
+        assert_int_equal(fov_image_write_png(path, pixels, 20, 18, (fov_pixel_format){0}), FOV_OK);
     }
 }
 
