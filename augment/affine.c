@@ -16,7 +16,9 @@ static void turn_pixels(const fov_image *image, size_t bytes, unsigned turns, ui
     const size_t width = image->width, height = image->height;
     for (size_t y = 0; y < height; y++) {
         for (size_t x = 0; x < width; x++) {
-            const size_t to = turns == 1 ? (width - 1 - x) * height + y : turns == 2 ? (height - 1 - y) * width + width - 1 - x : x * height + height - 1 - y;
+            const size_t to = turns == 1   ? (width - 1 - x) * height + y
+                              : turns == 2 ? (height - 1 - y) * width + width - 1 - x
+                                           : x * height + height - 1 - y;
             memcpy(output + to * bytes, image->pixels + (y * width + x) * bytes, bytes);
         }
     }
@@ -35,7 +37,9 @@ void fov_quarter_turn(const fov_image *image, unsigned turns, uint8_t *output) {
 
 /* ---- nearest ---- */
 
-static int64_t fixed(double value) { return (int64_t)floor(value * 65536.0 + 0.5); }
+static int64_t fixed(double value) {
+    return (int64_t)floor(value * 65536.0 + 0.5);
+}
 
 static void sample_nearest(const fov_image *image, const double m[6], uint8_t *output) {
     const size_t bytes = fov_pixel_bytes(fov_image_format(image));
@@ -88,34 +92,48 @@ static inline void neighbours(ptrdiff_t first, size_t taps, size_t size, size_t 
     }
 }
 
-static inline void sample_point(const fov_image *image, double x, double y, size_t taps, bool deep, size_t channels, uint8_t *output, size_t to) {
-    const double left = floor(x - 0.5), top = floor(y - 0.5), dx = x - 0.5 - left, dy = y - 0.5 - top;
-    const ptrdiff_t before = taps == 4 ? 1 : 0;
+/* Axes along which points lie between samples. Along another one, as in shears and shifts, each point lies on a sample and the blend is
+ * that sample, exactly: 0 times the rest is added to it. */
+typedef enum axes { ALONG_X = 1, ALONG_Y = 2, ALONG_BOTH = 3 } axes;
+
+/* What is known to the compiler, where it is a constant, about a pass over a picture. */
+typedef struct pass {
+    size_t taps, channels;
+    bool deep;
+    axes between;
+} pass;
+
+static inline void sample_point(const fov_image *image, const pass p, double x, double y, uint8_t *output, size_t to) {
+    const double at_x = x - 0.5, at_y = y - 0.5; /* at least -0.5, so this is floor: */
+    const ptrdiff_t left = at_x < 0.0 ? -1 : (ptrdiff_t)at_x, top = at_y < 0.0 ? -1 : (ptrdiff_t)at_y;
+    const double dx = at_x - (double)left, dy = at_y - (double)top;
+    const size_t before = p.taps == 4 ? 1 : 0;
+    const size_t first_row = p.between == ALONG_X ? before : 0, last_row = p.between == ALONG_X ? before + 1 : p.taps;
     size_t across[MAX_TAPS], down[MAX_TAPS];
-    neighbours((ptrdiff_t)left - before, taps, image->width, channels, across);
-    neighbours((ptrdiff_t)top - before, taps, image->height, image->width * channels, down);
-    for (size_t c = 0; c < channels; c++) {
+    neighbours(left - (ptrdiff_t)before, p.taps, image->width, p.channels, across);
+    neighbours(top - (ptrdiff_t)before, p.taps, image->height, image->width * p.channels, down);
+    for (size_t c = 0; c < p.channels; c++) {
         double column[MAX_TAPS] = {0.0};
-        for (size_t r = 0; r < taps; r++) {
+        for (size_t r = first_row; r < last_row; r++) {
             double row[MAX_TAPS] = {0.0};
-            for (size_t t = 0; t < taps; t++) {
-                row[t] = read_sample(image->pixels, down[r] + across[t] + c, deep);
+            for (size_t t = 0; t < p.taps && p.between != ALONG_Y; t++) {
+                row[t] = read_sample(image->pixels, down[r] + across[t] + c, p.deep);
             }
-            column[r] = blend(row, taps, dx);
+            column[r] = p.between == ALONG_Y ? read_sample(image->pixels, down[r] + across[before] + c, p.deep) : blend(row, p.taps, dx);
         }
-        write_sample(output, to + c, deep, blend(column, taps, dy));
+        write_sample(output, to + c, p.deep, p.between == ALONG_X ? column[before] : blend(column, p.taps, dy));
     }
 }
 
-static inline void sample_smooth(const fov_image *image, const double m[6], size_t taps, bool deep, size_t channels, uint8_t *output) {
+static inline void sample_smooth(const fov_image *image, const double m[6], const pass p, uint8_t *output) {
     const double width = (double)image->width, height = (double)image->height;
     size_t to = 0;
     for (size_t y = 0; y < image->height; y++) {
-        for (size_t x = 0; x < image->width; x++, to += channels) {
+        for (size_t x = 0; x < image->width; x++, to += p.channels) {
             const double middle_x = (double)x + 0.5, middle_y = (double)y + 0.5;
             const double from_x = m[0] * middle_x + m[1] * middle_y + m[2], from_y = m[3] * middle_x + m[4] * middle_y + m[5];
             if (from_x >= 0.0 && from_x < width && from_y >= 0.0 && from_y < height) {
-                sample_point(image, from_x, from_y, taps, deep, channels, output, to);
+                sample_point(image, p, from_x, from_y, output, to);
             }
         }
     }
@@ -124,13 +142,16 @@ static inline void sample_smooth(const fov_image *image, const double m[6], size
 /* ---- all ---- */
 
 static void fill_with(const fov_image *image, const uint8_t *fill, uint8_t *output) {
-    const size_t samples = image->deep ? 2 : 1, bytes = image->channels * samples, pixels = image->width * image->height;
+    const size_t samples = image->deep ? 2 : 1, bytes = image->channels * samples, total = image->width * image->height * bytes;
     if (fill == NULL) {
-        memset(output, 0, pixels * bytes);
+        memset(output, 0, total);
         return;
     }
-    for (size_t i = 0; i < pixels * bytes; i++) {
-        output[i] = fill[i % bytes / samples]; /* both bytes of a sample of 16 bits: times 257 */
+    for (size_t i = 0; i < bytes; i++) {
+        output[i] = fill[i / samples]; /* both bytes of a sample of 16 bits: times 257 */
+    }
+    for (size_t done = bytes; done < total; done *= 2) {
+        memcpy(output + done, output, total - done < done ? total - done : done);
     }
 }
 
@@ -140,13 +161,19 @@ void fov_affine_apply(const fov_image *image, const double m[6], fov_sampling sa
         sample_nearest(image, m, output);
         return;
     }
-    const size_t taps = sampling == FOV_SAMPLE_BICUBIC ? 4 : 2;
+    const bool cubic = sampling == FOV_SAMPLE_BICUBIC, on_rows = m[3] == 0.0 && m[4] == 1.0 && m[5] == 0.0,
+               on_columns = m[0] == 1.0 && m[1] == 0.0 && m[2] == 0.0;
     if (image->deep || image->channels != 3) {
-        sample_smooth(image, m, taps, image->deep, image->channels, output);
-    } else if (taps == 4) { /* the usual kinds, with everything known to the compiler */
-        sample_smooth(image, m, 4, false, 3, output);
+        sample_smooth(image, m, (pass){.taps = cubic ? 4 : 2, .channels = image->channels, .deep = image->deep, .between = ALONG_BOTH},
+                      output);
+    } else if (!cubic) { /* from here on the usual kinds, as constants */
+        sample_smooth(image, m, (pass){.taps = 2, .channels = 3, .deep = false, .between = ALONG_BOTH}, output);
+    } else if (on_rows) {
+        sample_smooth(image, m, (pass){.taps = 4, .channels = 3, .deep = false, .between = ALONG_X}, output);
+    } else if (on_columns) {
+        sample_smooth(image, m, (pass){.taps = 4, .channels = 3, .deep = false, .between = ALONG_Y}, output);
     } else {
-        sample_smooth(image, m, 2, false, 3, output);
+        sample_smooth(image, m, (pass){.taps = 4, .channels = 3, .deep = false, .between = ALONG_BOTH}, output);
     }
 }
 

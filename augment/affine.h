@@ -14,7 +14,7 @@ void fov_affine_apply(const fov_image *image, const double m[6], fov_sampling sa
 /* Turns about the middle, counter-clockwise; the corners are filled. */
 void fov_affine_rotate(const fov_image *image, double degrees, fov_sampling sampling, const uint8_t *fill, uint8_t *output);
 
-/* Turns by a quarter of a circle, `turns` (0 to 3) times, counter-clockwise; exact. With one or three turns the output is height x width. */
+/* Turns by a quarter of a circle, `turns` (0 to 3) times, counter-clockwise; exact. One or three turns give a picture of height x width. */
 void fov_quarter_turn(const fov_image *image, unsigned turns, uint8_t *output);
 
 #endif

@@ -1,8 +1,8 @@
 /* Random erasing with probability p (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; torchvision RandomErasing): a box is
  * overwritten with one value or with noise.
  *
- * Up to ten tries: area = H W U(low, high), ratio = exp U(ln r0, ln r1), h = round sqrt(area ratio), w = round sqrt(area / ratio), taken if it
- * is smaller than the picture both ways, at a uniform place; else nothing is erased.
+ * Up to ten tries: area = H W U(low, high), ratio = exp U(ln r0, ln r1), h = round sqrt(area ratio), w = round sqrt(area / ratio), taken if
+ * it is smaller than the picture both ways, at a uniform place; else nothing is erased.
  *
  * The references draw noise N(0, 1) on pictures that have mean and deviation taken out; here those come after, so noise is m + d N(0, 1),
  * rounded and clamped, with ImageNet's mean m and deviation d of the channel, or their averages where the channels are not R, G and B.

@@ -323,7 +323,8 @@ static fov_status find_window(const fov_decode_part *part, size_t width, size_t 
     const unsigned shrink = p->shrink <= 1 ? 1 : p->shrink < most_shrink ? p->shrink : most_shrink;
     if ((shrink & (shrink - 1)) != 0 || p->shrink > 8 || p->height == 0 || p->left >= width || p->width > width - p->left ||
         p->top >= height || p->height > height - p->top) {
-        return FOV_FAIL(FOV_E_INVALID, "part of %zu x %zu pixels at (%zu, %zu), shrunk by %u: not within a picture of %zu x %zu, or not 1, 2, 4 or 8",
+        return FOV_FAIL(FOV_E_INVALID,
+                        "part of %zu x %zu pixels at (%zu, %zu), shrunk by %u: not within a picture of %zu x %zu, or not 1, 2, 4 or 8",
                         p->width, p->height, p->left, p->top, p->shrink, width, height);
     }
     window->shrink = shrink;

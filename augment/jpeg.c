@@ -3,17 +3,17 @@
  * Pixels are those of the accurate integer DCT and smooth ("fancy") upsampling: the same bits on every machine and those Pillow gives.
  *
  * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec's state owns libjpeg's and the row scratch, the
- * caller owns the image, and each body that runs under `guarded` reports through the state. Between `open` and `read` the decompressor stands
- * after the header. It is made anew for every file (0.08 us of the 360 that a photo of 400 x 533 takes): libjpeg remembers quantisation and Huffman tables
- * from one image to the next, so a reused one would decode a file that lacks its tables with its predecessor's, and the pixels would
- * depend on the thread.
+ * caller owns the image, and each body that runs under `guarded` reports through the state. Between `open` and `read` the decompressor
+ * stands after the header. It is made anew for every file (0.08 us of the 360 that a photo of 400 x 533 takes): libjpeg remembers
+ * quantisation and Huffman tables from one image to the next, so a reused one would decode a file that lacks its tables with its
+ * predecessor's, and the pixels would depend on the thread.
  *
  * Parts. Entropy coding has no way in, so all codes above the part are read; what is saved is the rest of the work on them, everything on
- * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is one
- * skip before the first row, and one crop, in single-scan files of the usual sampling: tests/unit/test_decode_parts.c sweeps them against
- * whole pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each
- * side and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last
- * one needed.
+ * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is
+ * one skip before the first row, and one crop, in single-scan files of the usual sampling: tests/decode_sweep.h sweeps them against whole
+ * pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each side
+ * and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last one
+ * needed.
  *
  * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code
  * is shorter, and even a progressive file has one DC code per block), so a small file cannot ask for a large frame; scans are capped
@@ -28,6 +28,7 @@
 
 #include "augment/codec.h"
 #include "augment/exif.h"
+#include "augment/jpeg_baseline.h"
 #include "augment/samples.h"
 #include "base/io.h"
 
@@ -35,8 +36,9 @@ enum {
     MAX_SCANS = 100,
     FIRST_BYTES = 16384,
     LEAST_CROP = 16, /* columns: where only two of chroma are left, libjpeg does not smooth them */
-    ROW_OFFSET = 16 /* of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back
-                       (a photo of 400 x 533 takes 411 us if all of its rows are there, 359 if none is, with the copying) */
+    /* Of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back. (A photo of
+     * 400 x 533 takes 411 us if all of its rows are at such places, 359 if none is, with the copying.) */
+    ROW_OFFSET = 16
 };
 #define COEFFICIENT_BYTES (256L << 20) /* 4:2:0 progressive up to 89 Mpx */
 
@@ -52,7 +54,8 @@ typedef struct fov_jpeg {
     fov_samples samples;
     const fov_window *window;
     fov_image *image;
-    uint8_t *row; /* scratch: a row as libjpeg gives it */
+    fov_baseline *baseline; /* made when first used */
+    uint8_t *row;           /* scratch: a row as libjpeg gives it */
     size_t row_bytes;
 } fov_jpeg;
 
@@ -194,7 +197,7 @@ static void choose_output(fov_jpeg *jpeg) {
         break;
     case JCS_CMYK:
     case JCS_YCCK:
-        /* As Pillow, OpenCV and torchvision do, files without Adobe's marker are read the same way: programs that write CMYK follow Adobe. */
+        /* As Pillow, OpenCV and torchvision do, files without Adobe's marker are read the same way: writers of CMYK follow Adobe. */
         info->out_color_space = JCS_CMYK;
         jpeg->samples = (fov_samples){.planes = 4, .meaning = FOV_MEANS_CMYK};
         break;
@@ -242,15 +245,19 @@ static void open_body(fov_jpeg *jpeg) {
 /* ---- pixels ---- */
 
 /* At least one bit per block; see the head of this file. */
-static void check_plausible(fov_jpeg *jpeg) {
+static bool is_plausible(const fov_jpeg *jpeg) {
     const struct jpeg_decompress_struct *const info = &jpeg->info;
     uint64_t blocks = 0;
     for (int c = 0; c < info->num_components; c++) {
         blocks += (uint64_t)info->comp_info[c].width_in_blocks * info->comp_info[c].height_in_blocks;
     }
-    if (blocks / 8 > jpeg->file->size) {
+    return blocks / 8 <= jpeg->file->size;
+}
+
+static void check_plausible(fov_jpeg *jpeg) {
+    if (!is_plausible(jpeg)) {
         leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->file->size,
-                             info->image_width, info->image_height));
+                             jpeg->info.image_width, jpeg->info.image_height));
     }
 }
 
@@ -346,7 +353,64 @@ static void jpeg_close(void *state) {
 
 static void jpeg_clear(void *state) {
     fov_jpeg *const jpeg = state;
+    fov_baseline_free(jpeg->baseline);
     fov_mem_free(jpeg->row);
+}
+
+/* ---- the fast way ---- */
+
+/* What jpeg_baseline.h asks for, out of the header; false for files of another kind. */
+static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
+    const struct jpeg_decompress_struct *const info = &jpeg->info;
+    const fov_codec_file *const file = jpeg->file;
+    const fov_pixel_format format = file->options.format;
+    const bool known = info->jpeg_color_space == JCS_YCbCr || info->jpeg_color_space == JCS_GRAYSCALE;
+    if (file->options.lenient || format.channels != 3 || format.deep || !known || info->progressive_mode ||
+        info->num_components > FOV_JPEG_COMPONENTS || info->comps_in_scan != info->num_components) {
+        return false;
+    }
+    *frame = (fov_jpeg_frame){.width = info->image_width,
+                              .height = info->image_height,
+                              .component_count = (unsigned)info->num_components,
+                              .restart_interval = info->restart_interval,
+                              .bytes = info->src->next_input_byte};
+    frame->size = (size_t)(file->bytes + file->size - frame->bytes);
+    for (int i = 0; i < info->num_components; i++) {
+        const jpeg_component_info *const c = info->cur_comp_info[i];
+        const JQUANT_TBL *const quant = info->quant_tbl_ptrs[c->quant_tbl_no];
+        const JHUFF_TBL *const dc = info->dc_huff_tbl_ptrs[c->dc_tbl_no], *const ac = info->ac_huff_tbl_ptrs[c->ac_tbl_no];
+        if (c != &info->comp_info[i] || quant == NULL || dc == NULL || ac == NULL) {
+            return false;
+        }
+        frame->component[i] = (fov_jpeg_component){.h = (unsigned)c->h_samp_factor,
+                                                   .v = (unsigned)c->v_samp_factor,
+                                                   .quant = quant->quantval,
+                                                   .dc_counts = dc->bits,
+                                                   .dc_symbols = dc->huffval,
+                                                   .ac_counts = ac->bits,
+                                                   .ac_symbols = ac->huffval};
+    }
+    return true;
+}
+
+/* Decodes without libjpeg what can be; `*done` says whether it was. */
+static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
+    const fov_window *const w = jpeg->window;
+    const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
+    fov_jpeg_frame frame;
+    *done = false;
+    if (w->shrink != 1 || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
+        return FOV_OK;
+    }
+    if (jpeg->baseline == NULL) {
+        FOV_TRY(fov_baseline_new(&jpeg->baseline));
+    }
+    if (!fov_baseline_takes(jpeg->baseline, &frame)) {
+        return FOV_OK;
+    }
+    FOV_TRY(fov_image_resize_storage(jpeg->image, w->width, w->height, jpeg->file->options.format));
+    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, jpeg->image->pixels, done));
+    return FOV_OK;
 }
 
 static fov_status guarded(fov_jpeg *jpeg, jpeg_body body) {
@@ -378,7 +442,11 @@ static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window 
     jpeg->file = file;
     jpeg->window = window;
     jpeg->image = image;
-    FOV_TRY(guarded(jpeg, read_body));
+    bool done;
+    FOV_TRY(read_fast(jpeg, &done));
+    if (!done) {
+        FOV_TRY(guarded(jpeg, read_body));
+    }
     return FOV_OK;
 }
 

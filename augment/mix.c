@@ -1,7 +1,7 @@
 /* The steps `mixup` (Zhang et al. 2018) and `cutmix` (Yun et al. 2019), one draw a batch as in timm's "batch" mode.
  *
- * lambda ~ Beta(alpha, alpha). cutmix gives the partner a box of int(side sqrt(1 - lambda)) pixels a side about a uniform middle, cut at the
- * edges; lambda then is the share outside of it. Partners are each other's, so a pair is mixed in one pass and needs no copy.
+ * lambda ~ Beta(alpha, alpha). cutmix gives the partner a box of int(side sqrt(1 - lambda)) pixels a side about a uniform middle, cut at
+ * the edges; lambda then is the share outside of it. Partners are each other's, so a pair is mixed in one pass and needs no copy.
  *
  * Plan: value[0] lambda, and the box in resize.left, top, width, height. */
 #include "augment/mix.h"
@@ -45,7 +45,7 @@ static double beta_variate(fov_rng *rng, double alpha) {
 
 static void draw_mixup(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan) {
     fov_draw_chance(param, rng, width, height, image_size, plan);
-    plan->value[0] = rint(beta_variate(rng, param[ALPHA]) * ONE) / ONE;
+    plan->value[0] = beta_variate(rng, param[ALPHA]);
 }
 
 /* The part of [middle - cut / 2, middle + (cut + 1) / 2) that lies in [0, side). */
@@ -110,8 +110,9 @@ fov_mix fov_mix_draw(const fov_view_recipe *view, uint64_t seed, uint64_t epoch,
         fov_rng_init(&rng, seed, epoch, step, index, (unsigned)FOV_RNG_AUGMENT + (unsigned)s);
         augment->draw(view->step[s].param, &rng, view->image_size, view->image_size, view->image_size, &plan);
         if (plan.applies) {
-            return (fov_mix){.kind = augment == &fov_augment_mixup ? FOV_MIX_MIXUP : FOV_MIX_CUTMIX,
-                             .lambda = plan.value[0],
+            const bool blends = augment == &fov_augment_mixup;
+            return (fov_mix){.kind = blends ? FOV_MIX_MIXUP : FOV_MIX_CUTMIX,
+                             .lambda = blends ? rint(plan.value[0] * ONE) / ONE : plan.value[0],
                              .left = plan.resize.left,
                              .top = plan.resize.top,
                              .width = plan.resize.width,

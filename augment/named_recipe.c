@@ -12,7 +12,9 @@ static const fov_named_recipe recipes[] = {
 
 #define RECIPE_COUNT (sizeof recipes / sizeof recipes[0])
 
-const fov_named_recipe *fov_named_recipe_at(size_t index) { return index < RECIPE_COUNT ? &recipes[index] : NULL; }
+const fov_named_recipe *fov_named_recipe_at(size_t index) {
+    return index < RECIPE_COUNT ? &recipes[index] : NULL;
+}
 
 static const fov_named_recipe *find(const char *name, const char **names) {
     const fov_named_recipe *found = NULL;

@@ -61,9 +61,16 @@ typedef struct fov_box {
  * pixel_blur_row  weighted sums of `taps` samples `step` floats apart
  * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
  * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
- * pixel_box_column  the same over the 2 radius + 3 rows given */
+ * pixel_box_column  the same over the 2 radius + 3 rows given
+ * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
+ * pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end (near[0]
+ *                 is the one before the first); sums has room for count + 2
+ * pixel_ycc_rgb   JFIF's YCbCr to RGB */
+#define FOV_JPEG_GROUP 4
+
 typedef struct fov_pixel_loops {
     const char *name; /* "c", "avx2", "avx512", "avx512vnni" */
+    bool jpeg;        /* pixel_idct and the like are written for this set, not only for comparison */
 #define FOV_PIXEL_LOOP(result, name, arguments) result(*name) arguments;
 #include "augment/pixels.def"
 #undef FOV_PIXEL_LOOP

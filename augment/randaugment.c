@@ -1,13 +1,14 @@
 /* RandAugment (Cubuk et al. 2019) in timm's form "rand-m9-mstd0.5-inc1": `count` operations, drawn from fifteen with replacement, each done
  * with probability `each`, at strength u = M / 10 with M ~ N(magnitude, noise) clamped to [0, 10] and, where it has two directions, either.
  *
- *     autocontrast, equalize, invert      as they are            color, contrast, brightness, sharpness   factor max(0.1, 1 +- 0.9 u)
- *     rotate      by +-30 u degrees                              shear along x or y                       by +-0.3 u
- *     posterize   to 4 - int(4 u) bits                           translate along x or y                   by +-0.45 u of the side
- *     solarize    at 256 - int(256 u)                            solarize add                             min(128, int(110 u)) to bytes below 128
+ *     autocontrast, equalize, invert               as they are
+ *     color, contrast, brightness, sharpness       factor max(0.1, 1 +- 0.9 u)
+ *     rotate by +-30 u degrees                     shear along x or y by +-0.3 u
+ *     posterize to 4 - int(4 u) bits               translate along x or y by +-0.45 u of the side
+ *     solarize at 256 - int(256 u)                 solarize add: min(128, int(110 u)) more for bytes below 128
  *
- * An operation that is also a step is that step's `apply` with a plan of its own; the others are affine maps and a table. Turned pictures are
- * bicubic, with ImageNet's mean colour where nothing was.
+ * An operation that is also a step is that step's `apply` with a plan of its own; the others are affine maps and a table. Turned pictures
+ * are bicubic, with ImageNet's mean colour where nothing was.
  *
  * Plan: order[i] operation, value[i] its argument, in the order of application. */
 #include <math.h>
@@ -22,8 +23,22 @@ extern const fov_augment fov_augment_autocontrast, fov_augment_equalize, fov_aug
 enum { P, MAGNITUDE, NOISE, COUNT, EACH, PARAM_COUNT };
 
 enum {
-    AUTOCONTRAST, EQUALIZE, INVERT, ROTATE, POSTERIZE, SOLARIZE, SOLARIZE_ADD, COLOR, CONTRAST, BRIGHTNESS, SHARPNESS,
-    SHEAR_X, SHEAR_Y, TRANSLATE_X, TRANSLATE_Y, OPERATIONS
+    AUTOCONTRAST,
+    EQUALIZE,
+    INVERT,
+    ROTATE,
+    POSTERIZE,
+    SOLARIZE,
+    SOLARIZE_ADD,
+    COLOR,
+    CONTRAST,
+    BRIGHTNESS,
+    SHARPNESS,
+    SHEAR_X,
+    SHEAR_Y,
+    TRANSLATE_X,
+    TRANSLATE_Y,
+    OPERATIONS
 };
 
 static const fov_augment_param params[PARAM_COUNT] = {
@@ -100,9 +115,15 @@ static void move(unsigned operation, double by, const fov_image *image, uint8_t 
 
 static fov_status run(unsigned operation, double argument, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     static const fov_augment *const step[OPERATIONS] = {
-        [AUTOCONTRAST] = &fov_augment_autocontrast, [EQUALIZE] = &fov_augment_equalize, [INVERT] = &fov_augment_invert,
-        [POSTERIZE] = &fov_augment_posterize,       [SOLARIZE] = &fov_augment_solarize, [SHARPNESS] = &fov_augment_sharpness,
-        [COLOR] = &fov_augment_jitter,              [CONTRAST] = &fov_augment_jitter,   [BRIGHTNESS] = &fov_augment_jitter,
+        [AUTOCONTRAST] = &fov_augment_autocontrast,
+        [EQUALIZE] = &fov_augment_equalize,
+        [INVERT] = &fov_augment_invert,
+        [POSTERIZE] = &fov_augment_posterize,
+        [SOLARIZE] = &fov_augment_solarize,
+        [SHARPNESS] = &fov_augment_sharpness,
+        [COLOR] = &fov_augment_jitter,
+        [CONTRAST] = &fov_augment_jitter,
+        [BRIGHTNESS] = &fov_augment_jitter,
     };
     if (operation == SOLARIZE_ADD) {
         add_to_dark(image, (int)argument, output);

@@ -4,23 +4,25 @@
  * and 65535 are odd, so there are no ties, and products of two samples and their sums fit in 32 bits. */
 #include "augment/samples.h"
 
+#include <stdio.h>
 #include <string.h>
 
 fov_status fov_samples_check(const char *kind, const fov_samples *have, fov_pixel_format want) {
     static const char *const meanings[] = {"no colours", "grey", "colour", "CMYK"};
     const bool color = have->meaning != FOV_MEANS_NOTHING;
-    const char *const plural = have->planes == 1 ? "" : "s";
     if (have->planes == want.channels || (color && (want.channels == 1 || want.channels == 3))) {
         return FOV_OK;
     }
-    return FOV_FAIL(FOV_E_UNSUPPORTED,
-                    "%s: the file has %zu channel%s (%s%s), but %zu are asked for; convert it, or ask for %s%zu channel%s", kind,
-                    have->planes, plural, meanings[have->meaning], have->cover != FOV_COVER_NONE ? " and alpha" : "", want.channels,
-                    !color              ? ""
-                    : have->planes == 1 ? "3 or "
-                    : have->planes == 3 ? "1 or "
-                                        : "1, 3 or ",
-                    have->planes, plural);
+    char hint[64];
+    if (have->planes > FOV_MAX_CHANNELS) {
+        (void)snprintf(hint, sizeof hint, "at most %zu can be", FOV_MAX_CHANNELS);
+    } else {
+        const char *const others = !color ? "" : have->planes == 1 ? "3 or " : have->planes == 3 ? "1 or " : "1, 3 or ";
+        (void)snprintf(hint, sizeof hint, "or ask for %s%zu", others, have->planes);
+    }
+    return FOV_FAIL(FOV_E_UNSUPPORTED, "%s: the file has %zu channel%s (%s%s), but %zu are asked for; convert it, %s", kind, have->planes,
+                    have->planes == 1 ? "" : "s", meanings[have->meaning], have->cover != FOV_COVER_NONE ? " and alpha" : "", want.channels,
+                    hint);
 }
 
 bool fov_samples_fit(const fov_samples *have, fov_pixel_format want) {

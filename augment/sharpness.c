@@ -29,7 +29,8 @@ static uint8_t blend(uint32_t smooth, uint8_t value, const float *product) {
 static void sharpen(const uint8_t *row, size_t first, size_t last, size_t across, size_t down, const float *product, uint8_t *out) {
     for (size_t i = first; i < last; i++) {
         const uint8_t *above = row + i - down, *below = row + i + down, *left = row + i - across, *right = row + i + across;
-        const uint32_t ring = (uint32_t)above[0] + below[0] + left[0] + right[0] + *(above - across) + above[across] + *(below - across) + below[across];
+        const uint32_t ring =
+            (uint32_t)above[0] + below[0] + left[0] + right[0] + *(above - across) + above[across] + *(below - across) + below[across];
         out[i] = blend((2U * (ring + 5U * row[i]) + 13U) / 26U, row[i], product);
     }
 }

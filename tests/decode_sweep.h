@@ -1,5 +1,6 @@
-/* Differential sweep of decoding parts: JPEG files of every sampling, coding, size and orientation are made, parts of them decoded at every
- * shrink, and compared with what plain libjpeg gives of the whole picture at that shrink. For test_decode_parts.c and test_decode_sweep.c. */
+/* Differential sweep of decoding parts: JPEG files of every sampling, coding, size and orientation are made, parts of them decoded at
+ * every shrink, and compared with what plain libjpeg gives of the whole picture at that shrink. For test_decode_parts.c and
+ * test_decode_sweep.c. */
 #ifndef FOV_TESTS_DECODE_SWEEP_H
 #define FOV_TESTS_DECODE_SWEEP_H
 
@@ -25,9 +26,9 @@ typedef struct sweep_sampling {
 } sweep_sampling;
 
 static const sweep_sampling sweep_samplings[] = {
-    {"444", 3, {1, 1}, {1, 1}}, {"422", 3, {2, 1}, {1, 1}},  {"440", 3, {1, 2}, {1, 1}},     {"420", 3, {2, 2}, {1, 1}},
-    {"411", 3, {4, 1}, {1, 1}}, {"gray", 1, {1, 1}, {1, 1}}, {"gray 2x2", 1, {2, 2}, {1, 1}}, {"444 of 2x1", 3, {2, 1}, {2, 1}},
-    {"chroma 2x2", 3, {1, 1}, {2, 2}}};
+    {"444", 3, {1, 1}, {1, 1}},      {"422", 3, {2, 1}, {1, 1}},        {"440", 3, {1, 2}, {1, 1}},
+    {"420", 3, {2, 2}, {1, 1}},      {"411", 3, {4, 1}, {1, 1}},        {"gray", 1, {1, 1}, {1, 1}},
+    {"gray 2x2", 1, {2, 2}, {1, 1}}, {"444 of 2x1", 3, {2, 1}, {2, 1}}, {"chroma 2x2", 3, {1, 1}, {2, 2}}};
 enum { SWEEP_SAMPLINGS = sizeof sweep_samplings / sizeof sweep_samplings[0], SWEEP_CODINGS = 3, SWEEP_RESTARTS = 3, SWEEP_SHRINKS = 4 };
 
 typedef struct sweep {
@@ -55,7 +56,8 @@ static size_t sweep_below(sweep *s, size_t n) {
 }
 
 static void sweep_write_orientation(struct jpeg_compress_struct *info, unsigned orientation) {
-    unsigned char block[] = {'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    unsigned char block[] = {'E',  'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0,
+                             0x12, 1,   3,   0,   1, 0, 0,   0,   0,  0, 0, 0, 0, 0, 0, 0};
     block[24] = (unsigned char)orientation;
     jpeg_write_marker(info, JPEG_APP0 + 1, block, sizeof block);
 }
@@ -185,9 +187,10 @@ static void sweep_case(sweep *s, const sweep_picture *p, unsigned shrink, const 
     assert_int_equal(fov_decoder_open(s->decoder, p->file, p->size, &options, &info), FOV_OK);
     sweep_range(s, info.width, &part.left, &part.width);
     sweep_range(s, info.height, &part.top, &part.height);
-    (void)snprintf(sweep_now, sizeof sweep_now, "%s, coding %d, restart %d, orientation %u, %zu x %zu, part %zu x %zu at (%zu, %zu), 1/%u, %zu%s\n",
-                   p->sampling->name, p->coding, p->restart, p->orientation, info.width, info.height, part.width, part.height, part.left,
-                   part.top, shrink, options.format.channels, options.format.deep ? " deep" : "");
+    (void)snprintf(sweep_now, sizeof sweep_now,
+                   "%s, coding %d, restart %d, orientation %u, %zu x %zu, part %zu x %zu at (%zu, %zu), 1/%u, %zu%s\n", p->sampling->name,
+                   p->coding, p->restart, p->orientation, info.width, info.height, part.width, part.height, part.left, part.top, shrink,
+                   options.format.channels, options.format.deep ? " deep" : "");
     memset(s->part.pixels, 0xA5, s->part.capacity);
     if (fov_decoder_read(s->decoder, &part, &s->part) != FOV_OK) {
         fail_msg("%s: %s", sweep_now, fov_last_error());
@@ -198,7 +201,8 @@ static void sweep_case(sweep *s, const sweep_picture *p, unsigned shrink, const 
     bool right = (d == shrink || d == 1) && i->full_width == info.width && i->full_height == info.height && i->left <= part.left / d &&
                  i->top <= part.top / d && (i->left + i->width) * d >= part.left + part.width &&
                  (i->top + i->height) * d >= part.top + part.height && i->left + i->width <= (info.width + d - 1) / d &&
-                 i->top + i->height <= (info.height + d - 1) / d && i->channels == options.format.channels && i->deep == options.format.deep;
+                 i->top + i->height <= (info.height + d - 1) / d && i->channels == options.format.channels &&
+                 i->deep == options.format.deep;
     if (right) {
         assert_true(whole[d == shrink].width == (info.width + d - 1) / d && whole[d == shrink].height == (info.height + d - 1) / d);
         right = sweep_equal(&whole[d == shrink], i, options.format);

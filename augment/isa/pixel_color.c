@@ -14,21 +14,108 @@
 
 #define TILE FOV_PLANE
 
+#if FOV_ISA_LEVEL == 0
+
 static inline int32_t grey_of(int32_t r, int32_t g, int32_t b) {
     return (int32_t)((19595U * (uint32_t)r + 38470U * (uint32_t)g + 7471U * (uint32_t)b + 0x8000U) >> 16);
 }
 
-/* The grey of a tile, and its sum. */
-static inline uint32_t tile_luma(const fov_planes *p, uint8_t *restrict luma) {
-    uint32_t total = 0;
-#pragma omp simd reduction(+ : total)
+static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
+    for (size_t i = 0; i < TILE; i++) {
+        luma[i] = (uint8_t)grey_of(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
+    }
+}
+
+/* A sum of bytes, a tile at a time. */
+typedef uint64_t byte_sum;
+static inline byte_sum byte_sum_start(void) { return 0; }
+static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
+    for (size_t i = 0; i < TILE; i++) {
+        sum += tile[i];
+    }
+    return sum;
+}
+static inline uint64_t byte_sum_total(byte_sum sum) { return sum; }
+
+static inline void saturate_tile(fov_planes *p, float factor) {
     for (size_t i = 0; i < TILE; i++) {
         const int32_t grey = grey_of(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
-        luma[i] = (uint8_t)grey;
-        total += (uint32_t)grey;
+        for (size_t k = 0; k < 3; k++) {
+            const float difference = factor * (float)(p->plane[k][i] - grey);
+            p->plane[k][i] = (uint8_t)fov_clip8((int32_t)((float)grey + difference));
+        }
+    }
+}
+
+#else
+
+#define I32(x) FOV_VEC(set1_epi32)(x)
+#define F32(x) FOV_VEC(set1_ps)(x)
+#define ADD FOV_VEC(add_epi32)
+#define SUB FOV_VEC(sub_epi32)
+#define MUL FOV_VEC(mullo_epi32)
+#define FLOAT FOV_VEC(cvtepi32_ps)
+#define WHOLE FOV_VEC(cvttps_epi32)
+
+#define VECTORS 4 /* stored together */
+
+/* Channel k of the tile's pixels from `at`. */
+FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) { return fov_vec_load_bytes(p->plane[k] + at); }
+
+FOV_INLINE fov_vec grey_of(const fov_planes *p, size_t at) {
+    const fov_vec red_blue = ADD(MUL(channel(p, 0, at), I32(19595)), MUL(channel(p, 2, at), I32(7471)));
+    return FOV_VEC(srli_epi32)(ADD(ADD(MUL(channel(p, 1, at), I32(38470)), red_blue), I32(0x8000)), 16);
+}
+
+static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        fov_vec grey[VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            grey[v] = grey_of(p, at + v * FOV_LANES);
+        }
+        fov_vec_store_bytes4(luma + at, grey);
+    }
+}
+
+/* A sum of bytes, a tile at a time, in lanes of 64 bits. */
+typedef fov_vec byte_sum;
+static inline byte_sum byte_sum_start(void) { return I32(0); }
+static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
+    for (size_t i = 0; i < TILE; i += 4 * FOV_LANES) {
+        sum = FOV_VEC(add_epi64)(sum, FOV_VEC(sad_epu8)(fov_vec_load(tile + i), I32(0)));
+    }
+    return sum;
+}
+static inline uint64_t byte_sum_total(byte_sum sum) {
+    uint64_t lane[FOV_LANES / 2], total = 0;
+    fov_vec_store(lane, sum);
+    for (size_t i = 0; i < FOV_LANES / 2; i++) {
+        total += lane[i];
     }
     return total;
 }
+
+static inline void saturate_tile(fov_planes *p, float factor) {
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        fov_vec colour[3][VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            const fov_vec grey = grey_of(p, at + v * FOV_LANES);
+            FOV_UNROLL
+            for (size_t k = 0; k < 3; k++) {
+                const fov_floats difference = FOV_VEC(mul_ps)(F32(factor), FLOAT(SUB(channel(p, k, at + v * FOV_LANES), grey)));
+                colour[k][v] = WHOLE(FOV_VEC(add_ps)(FLOAT(grey), difference));
+            }
+        }
+        FOV_UNROLL
+        for (size_t k = 0; k < 3; k++) {
+            fov_vec_store_bytes4(p->plane[k] + at, colour[k]);
+        }
+    }
+}
+
+#endif
 
 /* Splits a tile of `count` pixels; those past the end are black. */
 static inline void split_some(const uint8_t *rgb, size_t count, fov_planes *p) {
@@ -54,27 +141,28 @@ static inline void join_some(const fov_planes *p, size_t count, uint8_t *rgb) {
 static inline size_t tile_at(size_t at, size_t pixels) { return pixels - at < TILE ? pixels - at : TILE; }
 
 uint64_t FOV_PIXEL_FN(pixel_luma)(const uint8_t *rgb, size_t pixels, uint8_t *luma) {
-    uint64_t total = 0;
+    byte_sum total = byte_sum_start();
     for (size_t at = 0; at < pixels; at += TILE) {
         const size_t count = tile_at(at, pixels);
         fov_planes p;
-        uint8_t grey[TILE];
+        _Alignas(64) uint8_t grey[TILE];
         split_some(rgb + 3 * at, count, &p);
-        total += tile_luma(&p, grey);
+        tile_luma(&p, grey);
+        total = byte_sum_add(total, grey); /* black pixels past the end add nothing */
         memcpy(luma + at, grey, count);
     }
-    return total;
+    return byte_sum_total(total);
 }
 
 uint64_t FOV_PIXEL_FN(pixel_luma_sum)(const uint8_t *rgb, size_t pixels) {
-    uint64_t total = 0;
+    byte_sum total = byte_sum_start();
     for (size_t at = 0; at < pixels; at += TILE) {
         fov_planes p;
-        uint8_t grey[TILE];
         split_some(rgb + 3 * at, tile_at(at, pixels), &p);
-        total += tile_luma(&p, grey);
+        tile_luma(&p, p.plane[0]);
+        total = byte_sum_add(total, p.plane[0]);
     }
-    return total;
+    return byte_sum_total(total);
 }
 
 void FOV_PIXEL_FN(pixel_gray)(const uint8_t *rgb, size_t pixels, uint8_t *out) {
@@ -82,22 +170,10 @@ void FOV_PIXEL_FN(pixel_gray)(const uint8_t *rgb, size_t pixels, uint8_t *out) {
         const size_t count = tile_at(at, pixels);
         fov_planes p;
         split_some(rgb + 3 * at, count, &p);
-        (void)tile_luma(&p, p.plane[0]);
+        tile_luma(&p, p.plane[0]);
         memcpy(p.plane[1], p.plane[0], TILE);
         memcpy(p.plane[2], p.plane[0], TILE);
         join_some(&p, count, out + 3 * at);
-    }
-}
-
-static inline void saturate_tile(fov_planes *p, float factor) {
-#pragma omp simd
-    for (size_t i = 0; i < TILE; i++) {
-        const int32_t r = p->plane[0][i], g = p->plane[1][i], b = p->plane[2][i], grey = grey_of(r, g, b);
-        const float base = (float)grey;
-        const float dr = factor * (float)(r - grey), dg = factor * (float)(g - grey), db = factor * (float)(b - grey);
-        p->plane[0][i] = (uint8_t)fov_clip8((int32_t)(base + dr));
-        p->plane[1][i] = (uint8_t)fov_clip8((int32_t)(base + dg));
-        p->plane[2][i] = (uint8_t)fov_clip8((int32_t)(base + db));
     }
 }
 
@@ -111,10 +187,10 @@ void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float facto
     }
 }
 
+#if FOV_ISA_LEVEL == 0
+
 static inline int32_t largest(int32_t a, int32_t b) { return a > b ? a : b; }
 static inline int32_t smallest(int32_t a, int32_t b) { return a < b ? a : b; }
-
-#if FOV_ISA_LEVEL == 0
 
 typedef struct hsv {
     int32_t hue, saturation, value;
@@ -167,35 +243,71 @@ static inline void hue_tile(fov_planes *p, unsigned shift) {
 
 #else
 
-/* Masks instead of ?: keep the compiler from making branches, which end vectorisation. */
-static inline int32_t is(int32_t a, int32_t b) { return -(int32_t)(a == b); }
-static inline int32_t choose(int32_t mask, int32_t yes, int32_t no) { return no ^ ((yes ^ no) & mask); }
+typedef struct hue_work {
+    fov_vec high, saturation, hue;
+    fov_floats turn;
+} hue_work;
 
+/* The place on the colour circle, in sixths. Grey pixels get some, which does not matter, since their saturation is 0. */
+FOV_INLINE void hue_turn(const fov_planes *p, size_t at, hue_work *w) {
+    const fov_vec r = fov_vec_load_bytes(p->plane[0] + at), g = fov_vec_load_bytes(p->plane[1] + at), b = fov_vec_load_bytes(p->plane[2] + at);
+    const fov_vec high = FOV_VEC(max_epi32)(r, FOV_VEC(max_epi32)(g, b)), low = FOV_VEC(min_epi32)(r, FOV_VEC(min_epi32)(g, b));
+    const fov_vec middle = SUB(SUB(ADD(ADD(r, g), b), high), low), range = SUB(high, low);
+    const fov_floats part = FOV_VEC(div_ps)(FLOAT(SUB(high, middle)), FLOAT(FOV_VEC(max_epi32)(range, I32(1))));
+    const fov_floats share = FOV_VEC(div_ps)(FLOAT(range), FLOAT(FOV_VEC(max_epi32)(high, I32(1))));
+    const fov_mask red = fov_equal(r, high), green = fov_equal(g, high);
+    const fov_vec first = fov_select(red, b, fov_select(green, r, g));
+    const fov_floats base = FLOAT(fov_select(red, I32(0), fov_select(green, I32(2), I32(4))));
+    const fov_floats up = FOV_VEC(sub_ps)(FOV_VEC(add_ps)(base, F32(1.0F)), part);
+    const fov_floats down = FOV_VEC(add_ps)(FOV_VEC(sub_ps)(base, F32(1.0F)), part);
+    w->turn = fov_select_floats(fov_equal(first, low), up, down);
+    w->saturation = WHOLE(FOV_VEC(mul_ps)(share, F32(255.0F)));
+    w->high = high;
+}
+
+FOV_INLINE void hue_shift(unsigned shift, hue_work *w) {
+    const fov_floats sixth = FOV_VEC(div_ps)(w->turn, F32(6.0F));
+    const fov_floats fraction = fov_select_floats(fov_negative(w->turn), FOV_VEC(add_ps)(sixth, F32(1.0F)), sixth);
+    w->hue = FOV_VEC_AND(ADD(WHOLE(FOV_VEC(mul_ps)(fraction, F32(255.0F))), I32((int)shift)), I32(255));
+}
+
+/* `yes` where the sector, given as a bit, is in the set. */
+#define IN(set, yes, no) fov_select(fov_any(bit, I32(set)), yes, no)
+
+FOV_INLINE void hue_colour(const hue_work *w, fov_vec *red, fov_vec *green, fov_vec *blue) {
+    const fov_vec sector = FOV_VEC(srli_epi32)(MUL(w->hue, I32(2 * 193)), 14); /* 2 hue / 85 */
+    const fov_vec rest = SUB(ADD(w->hue, w->hue), MUL(sector, I32(85))), bit = FOV_VEC(sllv_epi32)(I32(1), sector);
+    const fov_vec lower = ADD(MUL(w->high, SUB(I32(255), w->saturation)), I32(128));
+    const fov_vec lowest = FOV_VEC(srli_epi32)(ADD(lower, FOV_VEC(srli_epi32)(lower, 8)), 8); /* high (255 - saturation) / 255, rounded */
+    const fov_vec away = IN(1 << 1 | 1 << 3 | 1 << 5, rest, SUB(I32(85), rest));
+    const fov_floats scaled = FLOAT(MUL(w->high, SUB(I32(21675), MUL(w->saturation, away))));
+    const fov_vec between = WHOLE(FOV_VEC(mul_ps)(FOV_VEC(add_ps)(scaled, F32(10837.5F)), F32(1.0F / 21675.0F)));
+    /* sectors 0 to 5, and 6 for 0: red is v x p p x v, green x v v x p p, blue p p x v v x */
+    *red = IN(1 << 0 | 1 << 5 | 1 << 6, w->high, IN(1 << 1 | 1 << 4, between, lowest));
+    *green = IN(1 << 1 | 1 << 2, w->high, IN(1 << 0 | 1 << 3 | 1 << 6, between, lowest));
+    *blue = IN(1 << 3 | 1 << 4, w->high, IN(1 << 2 | 1 << 5, between, lowest));
+}
+
+/* Each stage is done for some vectors before the next: one pixel's way is long, and most of it waits. */
 static inline void hue_tile(fov_planes *p, unsigned shift) {
-#pragma omp simd
-    for (size_t i = 0; i < TILE; i++) {
-        const int32_t r = p->plane[0][i], g = p->plane[1][i], b = p->plane[2][i];
-        const int32_t high = largest(r, largest(g, b)), low = smallest(r, smallest(g, b)), middle = r + g + b - high - low;
-        const int32_t red = is(r, high), green = is(g, high);
-        const int32_t base = choose(red, 0, choose(green, 2, 4)), first = choose(red, b, choose(green, r, g));
-        const float sign = (float)(2 * is(first, low) + 1); /* -1 where `first` is the lowest channel */
-        const float part = (float)(high - middle) / (float)largest(high - low, 1);
-        const float turn = ((float)base - sign) + sign * part;
-        const float sixth = turn / 6.0F;
-        const float fraction = sixth < 0.0F ? sixth + 1.0F : sixth;
-        /* grey pixels get some hue, which does not matter: their saturation is 0 */
-        const int32_t hue = (int32_t)(((uint32_t)(int32_t)(fraction * 255.0F) + shift) & 255U);
-        const int32_t saturation = (int32_t)((float)(high - low) / (float)largest(high, 1) * 255.0F);
-        const int32_t sector = (2 * hue * 193) >> 14; /* 2 hue / 85 */
-        const int32_t rest = 2 * hue - 85 * sector;
-        const int32_t lower = high * (255 - saturation) + 128, lowest = (lower + (lower >> 8)) >> 8; /* / 255, rounded */
-        const int32_t scaled = high * (21675 - saturation * choose(-(sector & 1), rest, 85 - rest));
-        const int32_t between = (int32_t)(((float)scaled + 10837.5F) * (1.0F / 21675.0F));
-        /* sectors 0 to 6: r = v x p p x v v, g = x v v x p p x, b = p p x v v x p */
-        const int32_t s = sector - (6 & is(sector, 6));
-        p->plane[0][i] = (uint8_t)choose(is(s, 0) | is(s, 5), high, choose(is(s, 1) | is(s, 4), between, lowest));
-        p->plane[1][i] = (uint8_t)choose(is(s, 1) | is(s, 2), high, choose(is(s, 0) | is(s, 3), between, lowest));
-        p->plane[2][i] = (uint8_t)choose(is(s, 3) | is(s, 4), high, choose(is(s, 2) | is(s, 5), between, lowest));
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        hue_work work[VECTORS];
+        fov_vec red[VECTORS], green[VECTORS], blue[VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            hue_turn(p, at + v * FOV_LANES, &work[v]);
+        }
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            hue_shift(shift, &work[v]);
+        }
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            hue_colour(&work[v], &red[v], &green[v], &blue[v]);
+        }
+        fov_vec_store_bytes4(p->plane[0] + at, red);
+        fov_vec_store_bytes4(p->plane[1] + at, green);
+        fov_vec_store_bytes4(p->plane[2] + at, blue);
     }
 }
 

@@ -7,7 +7,7 @@
 #define FOV_PLANE 64
 
 typedef struct fov_planes {
-    uint8_t plane[3][FOV_PLANE];
+    _Alignas(64) uint8_t plane[3][FOV_PLANE];
 } fov_planes;
 
 #if FOV_ISA_LEVEL == 0
@@ -37,7 +37,7 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 #define FOV_FIRST_R(i) ((3 * (i)) & 127)
 #define FOV_FIRST_G(i) ((3 * (i) + 1) & 127)
 #define FOV_FIRST_B(i) ((3 * (i) + 2) & 127)
-#define FOV_LAST(i, at) ((at) < 128 ? (i) : (at) - 64)
+#define FOV_LAST(i, at) (uint8_t)((at) < 128 ? (i) : (at) - 64)
 #define FOV_LAST_R(i) FOV_LAST(i, 3 * (i))
 #define FOV_LAST_G(i) FOV_LAST(i, 3 * (i) + 1)
 #define FOV_LAST_B(i) FOV_LAST(i, 3 * (i) + 2)

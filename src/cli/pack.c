@@ -12,7 +12,7 @@
 #define NO_BAD 1e-12 /* a share so small that one bad file is too many; 0 would mean the default */
 
 typedef struct settings {
-    const char *out, *alpha, *depth;
+    const char *out, *alpha, *depth, *group;
     int64_t side, quality, channels, threads;
     double max_bad;
     bool raw, verify, overwrite, follow_links;
@@ -30,6 +30,7 @@ static const fov_option table[] = {
     {.name = "raw", .type = FOV_OPT_FLAG, .offset = FIELD(raw), .help = "store pixels instead of files, at most --side large: nothing to decode, many more bytes", .fallback = "false"},
     {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of the pixels: 3 colour, 1 grey, others as they lie in the files", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
     {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
+    {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "endings of the files whose planes form one picture, such as _B02,_B03,_B08; needs --side"},
     {.name = "alpha", .type = FOV_OPT_CHOICE, .offset = FIELD(alpha), .value_name = "HOW", .help = "colour behind transparent pixels of what is shrunk, or drop", .fallback = "white", .choices = alphas},
     {.name = "verify", .type = FOV_OPT_FLAG, .offset = FIELD(verify), .help = "read a pack through instead: every checksum, every picture", .fallback = "false"},
     {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads; 0: all processors", .fallback = "0", .min = 0, .max = 1024},
@@ -170,6 +171,7 @@ static fov_status make(const settings *s, const char *const *words, size_t word_
                        fov_pack_summary *summary) {
     static char looking[] = "looking at pictures", packing[] = "packing picture";
     const fov_scan_options scan = {.decode = decoding(s),
+                                   .group = s->group,
                                    .follow_links = s->follow_links,
                                    .max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD,
                                    .progress = fov_terminal_count,
@@ -182,6 +184,9 @@ static fov_status make(const settings *s, const char *const *words, size_t word_
                                       .progress = fov_terminal_count,
                                       .context = packing};
     FOV_TRY(fov_pack_check_options(&options));
+    if (s->group != NULL && s->side == 0) {
+        return FOV_FAIL(FOV_E_INVALID, "pictures whose planes lie in several files are stored shrunk or as pixels: give --side N, and --raw for pixels");
+    }
     FOV_TRY(fov_index_scan(index, words, word_count, &scan, pool));
     FOV_TRY(fov_pack_make(*index, s->out, &options, pool, summary));
     FOV_TRY(report_bad(s->out, *index, summary));

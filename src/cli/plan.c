@@ -151,7 +151,7 @@ static fov_status show(const plan_options *p, const fov_objective *objective, fo
     o->spec.small_stem = strcmp(p->stem, "cifar") == 0 && o->spec.patch == 0;
     o->spec.channels = (size_t)p->channels;
     o->deep = strcmp(p->depth, "16") == 0;
-    for (size_t c = 0; c < o->spec.channels; c++) {
+    for (size_t c = 0; c < o->spec.channels; c++) { /* of pixels that mean nothing */
         o->mean[c] = 0.5;
         o->std[c] = 0.25;
     }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "data/index_internal.h"
+#include "data/index_group.h"
 #include "data/picture.h"
 
 /* Moves the good entries of a scan to the front of their table, which becomes the index's. */
@@ -34,18 +34,26 @@ static fov_status take_entries(fov_index *index, fov_scan *scan) {
 }
 
 static fov_status no_picture(const fov_index *index, const fov_scan *scan, const char *root) {
-    fov_text name;
+    fov_text name, rule;
     fov_text_init(&name);
+    fov_text_init(&rule);
     const char *shown = fov_picture_name(&name, root);
-    const fov_status status =
-        scan->unfollowed > 0
-            ? FOV_FAIL(
-                  FOV_E_INVALID,
-                  "no picture in '%s': %zu other files were passed over, %zu of them symbolic links to folders; --follow-links enters them",
-                  shown, index->ignored, scan->unfollowed)
-            : FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; pictures are JPEG or PNG files", shown,
-                       index->ignored + index->bad_count);
+    const size_t others = index->ignored + index->bad_count;
+    fov_status status;
+    if (scan->unfollowed > 0) {
+        status = FOV_FAIL(
+            FOV_E_INVALID,
+            "no picture in '%s': %zu other files were passed over, %zu of them symbolic links to folders; --follow-links enters them",
+            shown, index->ignored, scan->unfollowed);
+    } else if (scan->group != NULL) {
+        status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; --group wants names that end in %s", shown,
+                          others, fov_picture_name(&rule, scan->options->group));
+    } else {
+        status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; pictures are %s files", shown, others,
+                          fov_image_kinds());
+    }
     fov_text_clear(&name);
+    fov_text_clear(&rule);
     return status;
 }
 
@@ -53,6 +61,9 @@ static fov_status no_picture(const fov_index *index, const fov_scan *scan, const
 static fov_status finish_scan(fov_index **out, fov_scan *scan, const char *root) {
     fov_status status;
     FOV_TRY(fov_scan_order(scan));
+    if (scan->group != NULL) {
+        FOV_TRY(fov_scan_group(scan));
+    }
     FOV_TRY(fov_scan_check(scan));
     fov_index *index = fov_mem_zalloc(FOV_MEM_DATA, sizeof *index);
     FOV_TRY_ALLOC(index);
@@ -65,6 +76,8 @@ static fov_status finish_scan(fov_index **out, fov_scan *scan, const char *root)
     }
     index->tree = scan->tree;
     scan->tree = (fov_tree){0};
+    index->group = scan->group;
+    scan->group = NULL;
     *out = index;
     return FOV_OK;
 failed:
@@ -79,7 +92,7 @@ fov_status fov_index_scan(fov_index **index, const char *const *roots, size_t ro
     }
     fov_scan scan;
     fov_status status;
-    fov_scan_init(&scan, options, root_count, pool);
+    FOV_TRY(fov_scan_init(&scan, options, root_count, pool));
     FOV_TRY_GOTO(status, done, fov_scan_walk(&scan, roots, root_count));
     FOV_TRY_GOTO(status, done, finish_scan(index, &scan, roots[0]));
 done:
@@ -172,7 +185,7 @@ fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t m
     fov_text name;
     fov_text_init(&name);
     const char *shown = fov_picture_name(&name, root);
-    fov_scan_init(&scan, options, 1, pool);
+    FOV_TRY_GOTO(status, done, fov_scan_init(&scan, options, 1, pool));
     FOV_TRY_GOTO(status, done, fov_scan_walk(&scan, &root, 1));
     FOV_TRY_GOTO(status, done, class_names(&scan, &names, &count));
     if (count < 2) {
@@ -207,6 +220,7 @@ void fov_index_free(fov_index *index) {
     fov_mem_free(index->entry);
     fov_mem_free(index->class_name);
     fov_tree_clear(&index->tree);
+    fov_group_free(index->group);
     fov_mem_free(index);
 }
 

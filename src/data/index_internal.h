@@ -5,9 +5,10 @@
  *
  * An entry takes 16 bytes and its name; a path is put together from the tree when somebody asks for it.
  *
- * Where a picture lies is its entry's `place`: a file, or a record of a pack, whose `name` is its number there. Another kind of place is one
- * more value of fov_place, with its own meaning of `folder` and `name`, and one more case in the functions that look at it: fov_entry_path
- * and fov_entry_relative, what it is called, and fov_picture_open, how it is read. */
+ * Where a picture lies is its entry's `place`: a file, a group of files, or a record of a pack, whose `name` is its number there. Another
+ * kind of place is one more value of fov_place, with its own meaning of `folder` and `name`, and one more case in what looks at it:
+ * fov_entry_path and fov_entry_relative (what it is called), fov_look (how it is judged; entries that come settled are left as they are),
+ * hash_entry in index_check.c (what of it counts in the hash) and fov_picture_open (how it is read). */
 #ifndef FOV_DATA_INDEX_INTERNAL_H
 #define FOV_DATA_INDEX_INTERNAL_H
 
@@ -66,7 +67,11 @@ FOV_MUST_USE fov_status fov_table_grow(void **table, size_t count, size_t more, 
 /* ---- entries ---- */
 
 typedef enum fov_scan_outcome { FOV_SCAN_PENDING, FOV_SCAN_GOOD, FOV_SCAN_BAD, FOV_SCAN_IGNORED, FOV_SCAN_DROPPED } fov_scan_outcome;
-typedef enum fov_place { FOV_PLACE_FILE, FOV_PLACE_PACK } fov_place;
+typedef enum fov_place {
+    FOV_PLACE_FILE,
+    FOV_PLACE_GROUP, /* named by one of its files; the others follow from the rule */
+    FOV_PLACE_PACK,  /* a record of the pack that is the root above it */
+} fov_place;
 
 /* One thing found: a file, or something that is bad already. */
 typedef struct fov_entry {
@@ -126,8 +131,11 @@ typedef struct fov_scan_link {
     uint32_t bad;   /* 1 + number in scan->bad, 0: not bad */
 } fov_scan_link;
 
+typedef struct fov_group fov_group;
+
 typedef struct fov_scan {
     const fov_scan_options *options;
+    fov_group *group; /* the rule by which files form pictures; NULL: each is one */
     fov_pool *pool;
     fov_tree tree;
     fov_walked *walked; /* one per folder of the tree */
@@ -148,7 +156,8 @@ typedef struct fov_scan {
     bool labelled; /* folders without a label do not count in the hash */
 } fov_scan;
 
-void fov_scan_init(fov_scan *scan, const fov_scan_options *options, size_t root_count, fov_pool *pool);
+/* FOV_E_INVALID if the options' rule for groups makes no sense; there is then nothing to clear. */
+FOV_MUST_USE fov_status fov_scan_init(fov_scan *scan, const fov_scan_options *options, size_t root_count, fov_pool *pool);
 void fov_scan_clear(fov_scan *scan);
 /* Walks all roots; what they hold is then in the folders' records. */
 FOV_MUST_USE fov_status fov_scan_walk(fov_scan *scan, const char *const *roots, size_t root_count);
@@ -162,6 +171,9 @@ const fov_tree_pack *fov_tree_pack_at(const fov_tree *tree, uint32_t root);
 void fov_scan_order_pack(fov_scan *scan, const fov_tree_pack *pack);
 /* Makes the entries from the records, in order of paths, without duplicates. */
 FOV_MUST_USE fov_status fov_scan_order(fov_scan *scan);
+void fov_scan_drop(fov_scan *scan); /* takes away the entries marked DROPPED */
+/* Makes one entry of the files of a group, named by the first of them that is there. */
+FOV_MUST_USE fov_status fov_scan_group(fov_scan *scan);
 /* Opens every pending entry and settles what it is. */
 FOV_MUST_USE fov_status fov_scan_check(fov_scan *scan);
 
@@ -177,6 +189,7 @@ FOV_MUST_USE fov_status fov_scan_check_share(const fov_scan *scan, const fov_bad
 
 struct fov_index {
     fov_tree tree;
+    fov_group *group; /* of entries whose place is a group */
     fov_entry *entry;
     size_t count;
     fov_bad_file *bad; /* text in the tree's names */

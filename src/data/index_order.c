@@ -145,6 +145,16 @@ static fov_status merge_parts(fov_scan *scan, size_t middle) {
 
 /* ---- duplicates ---- */
 
+void fov_scan_drop(fov_scan *scan) {
+    size_t kept = 0;
+    for (size_t i = 0; i < scan->entry_count; i++) {
+        if (scan->entry[i].outcome != FOV_SCAN_DROPPED) {
+            scan->entry[kept++] = scan->entry[i];
+        }
+    }
+    scan->entry_count = kept;
+}
+
 static int compare_walked(const fov_walked *p, const fov_walked *q) {
     if (p->device != q->device) {
         return p->device < q->device ? -1 : 1;
@@ -195,20 +205,14 @@ static void drop_repeated(fov_scan *scan, const bool *shared, uint32_t *order) {
         }
     }
     qsort_r(order, count, sizeof *order, compare_order, scan);
-    /* Compared before any of them is changed; the last of equal ones is looked at first. */
-    for (size_t i = count; i-- > 1;) {
+    for (size_t i = 1; i < count; i++) {
         if (compare_identity(scan, &scan->entry[order[i - 1]], &scan->entry[order[i]]) == 0) {
             scan->entry[order[i]].outcome = FOV_SCAN_DROPPED;
         }
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < scan->entry_count; i++) {
-        if (scan->entry[i].outcome != FOV_SCAN_DROPPED) {
-            scan->entry[kept++] = scan->entry[i];
-        }
-    }
-    scan->duplicates += scan->entry_count - kept;
-    scan->entry_count = kept;
+    const size_t before = scan->entry_count;
+    fov_scan_drop(scan);
+    scan->duplicates += before - scan->entry_count;
 }
 
 static fov_status remove_duplicates(fov_scan *scan) {

@@ -11,14 +11,19 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "data/index_group.h"
 #include "data/index_listing.h"
 #include "data/picture.h"
 
 #define MAX_LINKS 64u /* on one path */
 #define LISTINGS ((size_t)64)
 
-void fov_scan_init(fov_scan *scan, const fov_scan_options *options, size_t root_count, fov_pool *pool) {
+fov_status fov_scan_init(fov_scan *scan, const fov_scan_options *options, size_t root_count, fov_pool *pool) {
     *scan = (fov_scan){.options = options, .pool = pool, .identify = root_count > 1 || options->follow_links};
+    if (options->group != NULL) {
+        FOV_TRY(fov_group_new(&scan->group, options->group));
+    }
+    return FOV_OK;
 }
 
 void fov_scan_clear(fov_scan *scan) {
@@ -30,6 +35,7 @@ void fov_scan_clear(fov_scan *scan) {
     fov_mem_free(scan->bad);
     fov_mem_free(scan->entry);
     fov_tree_clear(&scan->tree);
+    fov_group_free(scan->group);
     *scan = (fov_scan){0};
 }
 

@@ -131,7 +131,10 @@ static fov_status make_payload(worker *w, const maker *m, size_t picture, slot *
     s->bytes_before = w->reader.what.length;
     s->kept = false;
     target_size(o, image->width, image->height, &to_width, &to_height);
-    if (!o->raw && to_width == image->width && to_height == image->height && w->reader.what.kind != 0) {
+    if (w->reader.grouped && o->side == 0) {
+        return FOV_FAIL(FOV_E_UNSUPPORTED, "its planes lie in several files, which cannot be kept as they are; give a side, for pixels or JPEG");
+    }
+    if (!o->raw && to_width == image->width && to_height == image->height && !w->reader.grouped) {
         keep_bytes(w, s);
     } else {
         FOV_TRY(o->raw ? store_raw(w, image, to_width, to_height, s) : store_jpeg(w, o, image, to_width, to_height, s));

@@ -1,10 +1,10 @@
-/* One picture: file or record of a pack to bytes to pixels, with buffers that stay with the thread.
+/* One picture: files or a record of a pack to bytes to pixels, with buffers that stay with the thread.
  *
  * Whole files are read with read(2), not mapped: a file that shrinks or fails while it is mapped ends the process with SIGBUS, one
  * that fails in read(2) is an ordinary error. */
 #include "data/picture.h"
 
-#include "data/index_internal.h"
+#include "data/picture_group.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw pixels of 16 bits are little-endian in packs and used in place");
 
@@ -20,6 +20,7 @@ void fov_picture_reader_clear(fov_picture_reader *reader) {
     fov_image_clear(&reader->image);
     fov_blob_clear(&reader->blob);
     fov_text_clear(&reader->path);
+    fov_picture_group_free(reader->group);
     *reader = (fov_picture_reader){0};
 }
 
@@ -77,6 +78,11 @@ fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, 
         const fov_pack_record record = fov_pack_at(pack, number);
         return fov_picture_open_record(reader, pack, &record, &padded, width, height);
     }
+    reader->grouped = index->entry[i].place == FOV_PLACE_GROUP;
+    if (reader->grouped) {
+        FOV_TRY(fov_picture_find_group(reader, index, i));
+        return fov_picture_open_group(reader, &padded, width, height);
+    }
     FOV_TRY(fov_io_read_into(reader->path.data, FOV_PICTURE_MAX_BYTES, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));
     return open_bytes(reader, &padded, width, height);
 }
@@ -119,6 +125,7 @@ fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *p
     const fov_pack_record what = *record;
     fov_decode_options padded = fov_picture_padded(options);
     padded.keep_orientation |= what.upright;
+    reader->grouped = false;
     FOV_TRY(fov_pack_read(pack, &what, reader->path.data, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));
     *width = what.width;
     *height = what.height;
@@ -138,6 +145,9 @@ fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *p
 }
 
 fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image) {
+    if (reader->grouped) {
+        return fov_picture_decode_group(reader, part, image);
+    }
     if (reader->what.kind == FOV_PACK_RAW) {
         *image = &reader->pixels;
         return FOV_OK;

@@ -2,8 +2,8 @@
 # ctest: label=medium timeout=900
 # Decodes the torture corpora of others: PngSuite with its broken and crashing files, and libjpeg-turbo's and AFL's JPEG corpora.
 # FOVEA_CORPORA names an archive with pngsuite/images, pngsuite/crashers and jpeg in it. Demanded: no crash, no hang (1 s of processor
-# time per file), no more than 512 MB; PngSuite's x*.png refused, its other files accepted with the pixels of golden/pngsuite.txt;
-# accepted JPEG files equal to djpeg's output where that program is installed.
+# time per file), no more than 256 MB; parts of accepted files equal to the whole; PngSuite's x*.png refused, its other files accepted with
+# the pixels of golden/pngsuite.txt; accepted JPEG files equal to djpeg's output where that program is installed.
 set -euo pipefail
 archive=${FOVEA_CORPORA:-}
 if [ -z "$archive" ]; then
@@ -47,7 +47,7 @@ echo "$(wc -l < "$temp/files") files, $(count_of ' keep ok ' "$temp/jpeg.txt") a
 [ "$(count_of ' keep ' "$temp/jpeg.txt")" -eq "$(wc -l < "$temp/files")" ] || fail "some files have no verdict"
 
 echo "Fuzz targets"
-for target in jpeg png exif; do
+for target in jpeg png exif webp tiff; do
     replay=$FOVEA_BUILD/tests/fuzz/replay_$target
     timeout 300 "$replay" . || fail "$replay"
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Pictures that are not RGB of 8 bits, from a folder to a verdict: grey, four planes, two planes of 16 bits. Equal bits whatever threads and cache;
 # mean and std measured once and kept; every command reads them as the run did; mistakes are told.
-# ctest: label=short timeout=300
+# ctest: label=medium timeout=600
 source "$(dirname "$0")/common.sh"
 
 metadata() { # FILE KEY: from the safetensors header
@@ -68,6 +68,26 @@ paste -d' ' <(setting deep-run mean | tr , '\n') <(setting shallow-run mean | tr
 "$fovea" pretrain deep --out same --config deep-run/config.ini --quiet >/dev/null
 same_run deep-run same "the same settings from a file"
 
+# ---- planes in several files ----
+pictures first 6 1
+"$FOVEA_BUILD/tests/make_pictures" second 4 6 40 9 1
+for file in first/*/*.png; do
+    place=${file#first/}
+    mkdir -p "bands/${place%/*}"
+    cp "$file" "bands/${place%.png}_B2.png"
+    cp "second/$place" "bands/${place%.png}_B8.png"
+done
+"$fovea" pretrain bands --out bands-run --group _B2,_B8 "${quick[@]}" --steps 2 2>said.txt >/dev/null
+grep -qE '^  channels +2 \(chosen\)' said.txt && grep -q '^24 pictures' said.txt || fail "groups are not told: $(cat said.txt)"
+[ "$(metadata bands-run/backbone.safetensors group)" = _B2,_B8 ] || fail "metadata of --group"
+"$fovea" embed --weights bands-run bands --out bands.npy 2>said.txt >embedded.txt
+grep -q '24 pictures x 192' embedded.txt || fail "embed does not form groups: $(cat embedded.txt said.txt)"
+"$fovea" probe --weights bands-run --train bands --test bands --json bands.json >/dev/null 2>&1
+"$fovea" pretrain bands --out bands-run --group _B2,_B8 --resume --quiet >/dev/null || fail "a run on groups does not go on"
+rm bands/amber/0000_B8.png
+"$fovea" embed --weights bands-run bands --out fewer.npy 2>said.txt >embedded.txt
+grep -q '23 pictures x 192' embedded.txt && grep -q '_B8' said.txt || fail "a missing plane is not told: $(cat embedded.txt said.txt)"
+
 # ---- starting from weights for RGB ----
 "$fovea" pretrain made4x8 --out warm --channels 4 "${quick[@]}" --steps 1 --init plain/backbone.safetensors 2>said.txt >/dev/null
 grep -q 'are for 3 channels: their first layer is adapted to 4' said.txt || fail "adapting is not said: $(cat said.txt)"
@@ -82,6 +102,16 @@ cp black/backbone.safetensors white.safetensors
 LC_ALL=C sed -i 's/"fovea.alpha":"black"/"fovea.alpha":"white"/' white.safetensors
 "$fovea" embed --weights white.safetensors made4x8 --out white.npy --quiet >/dev/null
 cmp -s white.npy black.npy && fail "embed does not look at the weights' alpha"
+
+# ---- recipes by name: stored as text, fitted to the pictures, and known again ----
+named=("$fovea" pretrain made1x8 --out named --channels 1 --views moco_v2 "${quick[@]}" --steps 1)
+"${named[@]}" 2>said.txt >/dev/null
+grep -q 'make no sense on them and are left out: .*jitter\|left out: gray' said.txt || fail "dropping of steps is not said: $(cat said.txt)"
+grep -qE '^views = "?2 \* crop\(32,0\.2,' named/config.ini && ! grep -qE '^views = .*(gray|moco)' named/config.ini || fail "stored is $(grep ^views named/config.ini)"
+"${named[@]}" --resume 2>said.txt >/dev/null || fail "the same command with --resume: $(cat said.txt)"
+fails 2 'but you gave --views byol' "$fovea" pretrain made1x8 --out named --resume --views byol
+fails 2 "there is no recipe 'moco_v9'; did you mean 'moco_v2'?" "$fovea" pretrain made1x8 --out other-named --channels 1 --views moco_v9 "${quick[@]}" --steps 1
+fails 2 '--views: method simclr makes 2 views of a picture, the recipe has 10' "$fovea" pretrain made1x8 --out other-named --channels 1 --views dino "${quick[@]}" --steps 1
 
 # ---- a plan of it ----
 "$fovea" plan --channels 5 --depth 16 --image-size 32 --batch-size 4 >said.txt

@@ -106,6 +106,13 @@ fails 3 'bad' "$fovea" pretrain four --out new --channels 2
 grep -q 'plane\|channel' err.txt || fail "what is wrong with four planes is not said: $(cat err.txt)"
 fails 3 'bad' "$fovea" pretrain grey --out new --channels 4
 fails 2 '--channels: 33 is out of range' "$fovea" plan --channels 33
+# A thousand headers of 11,000 x 11,000 pixels: no machine holds them decoded.
+mkdir huge
+for number in $(seq 1000); do
+    printf '\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x2a\xf8\x00\x00\x2a\xf8\x08\x02\x00\x00\x00\x41\x4d\x0d\xdd\x00\x00\x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82'
+done | split -b 45 -a 4 --additional-suffix=.png - huge/p
+fails 7 '--cache ram: all pictures decoded take 363.0 GB, there are' "$fovea" pretrain huge --out new --no-verify --cache ram
+fails 3 'none of the pictures can be read' "$fovea" pretrain huge --out new --no-verify --stats data
 
 # ---- pictures ----
 mkdir empty hollow hollow/inner nothing

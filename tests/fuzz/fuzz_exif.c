@@ -1,4 +1,4 @@
-/* EXIF orientation of arbitrary bytes, read as a TIFF block, as a JPEG and as a PNG: always 1 to 8, never a read outside. */
+/* EXIF orientation of arbitrary bytes, read as a TIFF block, as a JPEG, as a PNG and as a WebP: always 1 to 8, never a read outside. */
 #include <stdlib.h>
 
 #include "augment/exif.h"
@@ -15,5 +15,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     demand(fov_exif_orientation(data, size));
     demand(fov_exif_orientation_jpeg(data, size));
     demand(fov_exif_orientation_png(data, size));
+    demand(fov_exif_orientation_webp(data, size));
     return 0;
 }

@@ -1,4 +1,5 @@
-/* What the fuzz targets of picture formats have in common: arbitrary bytes, up to 1 Mpx, decoded strictly and leniently. */
+/* What the fuzz targets of picture formats have in common: arbitrary bytes, up to 1 Mpx, decoded strictly and leniently, whole and in part, in
+ * a format, shrink and place that the last bytes choose (what follows the end of a picture belongs to no codec). */
 #ifndef FOV_TESTS_FUZZ_PICTURE_H
 #define FOV_TESTS_FUZZ_PICTURE_H
 
@@ -10,6 +11,71 @@
 static void demand(bool condition) {
     if (!condition) {
         abort();
+    }
+}
+
+typedef struct fuzz_choice {
+    uint64_t bits;
+} fuzz_choice;
+
+static size_t choose(fuzz_choice *c, size_t n) {
+    c->bits = c->bits * 6364136223846793005u + 1442695040888963407u;
+    return (size_t)(c->bits >> 33) % n;
+}
+
+static fuzz_choice choice_of(const uint8_t *data, size_t size) {
+    fuzz_choice c = {.bits = size};
+    for (size_t i = size > 8 ? size - 8 : 0; i < size; i++) {
+        c.bits = (c.bits ^ data[i]) * 0x100000001B3u;
+    }
+    return c;
+}
+
+static fov_decode_options choose_options(fuzz_choice *c) {
+    static const uint8_t channels[] = {3, 3, 3, 1, 2, 4, 5, 32};
+    fov_decode_options options = {.max_pixels = (size_t)1 << 20};
+    options.format.channels = channels[choose(c, sizeof channels)];
+    options.format.deep = choose(c, 3) == 0;
+    options.alpha = (fov_alpha)choose(c, 3);
+    options.keep_orientation = choose(c, 2) == 0;
+    options.lenient = choose(c, 3) == 0;
+    return options;
+}
+
+static void choose_range(fuzz_choice *c, size_t n, size_t *start, size_t *length) {
+    const size_t a = choose(c, n), b = choose(c, n);
+    *start = a < b ? a : b;
+    *length = (a < b ? b - a : a - b) + 1;
+}
+
+/* The part must be that part of the whole picture. */
+static void compare_part(const fov_image *whole, const fov_image *part) {
+    const size_t pixel = fov_pixel_bytes(fov_image_format(part));
+    demand(whole->shrink == part->shrink && whole->channels == part->channels && whole->deep == part->deep);
+    demand(part->left + part->width <= whole->width && part->top + part->height <= whole->height);
+    for (size_t y = 0; y < part->height; y++) {
+        const uint8_t *const row = whole->pixels + ((part->top + y) * whole->width + part->left) * pixel;
+        demand(memcmp(row, part->pixels + y * part->width * pixel, part->width * pixel) == 0);
+    }
+}
+
+/* What is whole gives each of its parts. A part of a damaged file may be whole, or in lenient mode have nothing. */
+static void fuzz_part(fov_decoder *decoder, const uint8_t *data, size_t size, fov_image *whole, fov_image *image) {
+    fuzz_choice c = choice_of(data, size);
+    const fov_decode_options options = choose_options(&c);
+    fov_decode_part part = {.shrink = 1u << choose(&c, 4)};
+    fov_image_info info;
+    if (fov_decoder_open(decoder, data, size, &options, &info) != FOV_OK) {
+        return;
+    }
+    const bool good = fov_decoder_read(decoder, &part, whole) == FOV_OK;
+    demand(fov_decoder_open(decoder, data, size, &options, &info) == FOV_OK);
+    choose_range(&c, info.width, &part.left, &part.width);
+    choose_range(&c, info.height, &part.top, &part.height);
+    const bool part_good = fov_decoder_read(decoder, &part, image) == FOV_OK;
+    demand(part_good || !good || options.lenient);
+    if (good && part_good) {
+        compare_part(whole, image);
     }
 }
 
@@ -35,11 +101,12 @@ static int fuzz_picture(fov_image_kind kind, const uint8_t *data, size_t size) {
     demand(decoder != NULL || fov_decoder_new(&decoder) == FOV_OK);
     if (fov_image_decode(decoder, data, size, &options, &image) == FOV_OK) {
         compare(decoder, data, size, options, &image, &other);
-        return 0;
+    } else {
+        options.lenient = true;
+        options.alpha = FOV_ALPHA_DROP;
+        (void)!fov_image_decode(decoder, data, size, &options, &other);
     }
-    options.lenient = true;
-    options.alpha = FOV_ALPHA_DROP;
-    (void)!fov_image_decode(decoder, data, size, &options, &other);
+    fuzz_part(decoder, data, size, &image, &other);
     return 0;
 }
 

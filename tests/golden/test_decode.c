@@ -1,7 +1,7 @@
 /* Every image of tests/golden/images decodes to the pixels of expected.txt, or is refused with the status it names.
  *
  * Also a tool for the corpora (tests/e2e/test_corpora.sh), printing in the form of expected.txt with the path as name:
- *     test_decode --corpus FILE...     decodes each, strictly and leniently; a file may take 1 s of processor time, the process 512 MB
+ *     test_decode --corpus FILE...     decodes each, strictly and leniently, and parts of it; a file may take 1 s of processor time, the process 256 MB
  *     test_decode --ppm < IMAGE.ppm    width, height and hash of a binary PPM */
 #include <setjmp.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 #include "augment/image.h"
 #include "base/io.h"
 
-enum { FILE_BYTES = 64 << 20, HEAP_BYTES = 512 << 20 };
+enum { FILE_BYTES = 64 << 20, HEAP_BYTES = 256 << 20 };
 
 /* FNV-1a, 64 bits: short enough to be written again in make_images.py. */
 static uint64_t hash_bytes(const uint8_t *bytes, size_t count) {
@@ -155,6 +155,41 @@ static void decode_file(fov_decoder *decoder, fov_image *image, const fov_blob *
     }
 }
 
+/* Parts at every shrink, from places that the file's size names, against the whole; what is whole must give its parts. */
+static int check_corpus_parts(fov_decoder *decoder, const fov_blob *file, fov_image *whole, fov_image *part) {
+    fov_image_info info;
+    int wrong = 0;
+    if (whole->width * whole->height > (size_t)16 << 20) {
+        return 0; /* two of them at once would take more memory than a decoder may */
+    }
+    for (unsigned shrink = 1; shrink <= 8; shrink *= 2) {
+        const fov_decode_part all = {.shrink = shrink};
+        fov_decode_part some = all;
+        set_timer(1);
+        if (fov_decoder_open(decoder, file->data, file->size, NULL, &info) != FOV_OK || fov_decoder_read(decoder, &all, whole) != FOV_OK) {
+            break;
+        }
+        some.left = file->size % info.width;
+        some.top = file->size / 7 % info.height;
+        some.width = 1 + file->size / 3 % (info.width - some.left);
+        some.height = 1 + file->size / 5 % (info.height - some.top);
+        if (fov_decoder_open(decoder, file->data, file->size, NULL, &info) != FOV_OK || fov_decoder_read(decoder, &some, part) != FOV_OK) {
+            (void)fprintf(stderr, "PART: %s, 1/%u: %s\n", current, shrink, fov_last_error());
+            wrong = 1;
+            break;
+        }
+        for (size_t y = 0; y < part->height; y++) {
+            const uint8_t *const row = whole->pixels + ((part->top + y) * whole->width + part->left) * 3;
+            wrong |= memcmp(row, part->pixels + y * part->width * 3, part->width * 3);
+        }
+        if (wrong) {
+            (void)fprintf(stderr, "PART: %s, 1/%u: other pixels than the whole picture has\n", current, shrink);
+        }
+    }
+    set_timer(0);
+    return wrong != 0;
+}
+
 #if defined(__has_feature)
 #define HAS_FEATURE(x) __has_feature(x)
 #else
@@ -178,9 +213,10 @@ static int check_memory(void) {
 
 static int corpus(int count, char **paths) {
     fov_decoder *decoder = NULL;
-    fov_image image;
+    fov_image image, part;
     int failed = 0;
     fov_image_init(&image);
+    fov_image_init(&part);
     (void)signal(SIGPROF, on_alarm);
     if (fov_decoder_new(&decoder) != FOV_OK) {
         return 1;
@@ -195,9 +231,11 @@ static int corpus(int count, char **paths) {
         }
         decode_file(decoder, &image, &file, false);
         decode_file(decoder, &image, &file, true);
+        failed = check_corpus_parts(decoder, &file, &image, &part);
         fov_image_clear(&image);
+        fov_image_clear(&part);
         fov_blob_clear(&file);
-        failed = check_memory();
+        failed |= check_memory();
     }
     fov_decoder_free(decoder);
     return failed;

@@ -1,5 +1,5 @@
-/* The steps that turn, map, sharpen and erase against Pillow, torchvision and timm, on pictures and outputs recorded by make_steps.py (layout
- * described there): the same bytes, without exception. Pictures of 1 and 4 channels are among them. */
+/* The steps that turn, map, sharpen and erase against Pillow, torchvision and timm, on pictures and outputs recorded by make_steps.py
+ * (layout described there): the same bytes, without exception. Pictures of 1 and 4 channels are among them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,7 +74,8 @@ static int unload(void **state) {
 static fov_augment_plan plan_of(const char *kind, const double *value, size_t count) {
     fov_augment_plan plan = {.applies = true};
     if (strcmp(kind, "erase") == 0) {
-        plan.resize = (fov_resize){.left = (size_t)value[0], .top = (size_t)value[1], .width = (size_t)value[2], .height = (size_t)value[3]};
+        plan.resize =
+            (fov_resize){.left = (size_t)value[0], .top = (size_t)value[1], .width = (size_t)value[2], .height = (size_t)value[3]};
         plan.value[0] = value[4];
     } else if (strcmp(kind, "randaugment") == 0) {
         for (size_t i = 0; i + 1 < count; i += 2) {
@@ -102,8 +103,8 @@ static size_t run_case(const char *kind, const fov_image *image, const double *v
         wrong += out[i] != expected[i];
     }
     if (wrong > 0) {
-        print_error("%s on %zu x %zu x %zu: %zu of %zu bytes differ (values %g %g %g %g)\n", kind, image->width, image->height, image->channels,
-                    wrong, bytes, value[0], value[1], value[2], value[3]);
+        print_error("%s on %zu x %zu x %zu: %zu of %zu bytes differ (values %g %g %g %g)\n", kind, image->width, image->height,
+                    image->channels, wrong, bytes, value[0], value[1], value[2], value[3]);
     }
     free(out);
     return wrong;
@@ -134,19 +135,37 @@ static void expect_equal(const char *kind, size_t at_least) {
     assert_int_equal(wrong, 0);
 }
 
-static void test_posterize(void **state) { (void)state, expect_equal("posterize", 56); }
-static void test_equalize(void **state) { (void)state, expect_equal("equalize", 7); }
-static void test_autocontrast(void **state) { (void)state, expect_equal("autocontrast", 7); }
-static void test_invert(void **state) { (void)state, expect_equal("invert", 7); }
-static void test_sharpness(void **state) { (void)state, expect_equal("sharpness", 64); }
-static void test_rotate90(void **state) { (void)state, expect_equal("rotate90", 12); }
-static void test_rotate(void **state) { (void)state, expect_equal("rotate", 156); }
-static void test_erase(void **state) { (void)state, expect_equal("erase", 8); }
-static void test_randaugment(void **state) { (void)state, expect_equal("randaugment", 153); }
+static void test_posterize(void **state) {
+    (void)state, expect_equal("posterize", 56);
+}
+static void test_equalize(void **state) {
+    (void)state, expect_equal("equalize", 7);
+}
+static void test_autocontrast(void **state) {
+    (void)state, expect_equal("autocontrast", 7);
+}
+static void test_invert(void **state) {
+    (void)state, expect_equal("invert", 7);
+}
+static void test_sharpness(void **state) {
+    (void)state, expect_equal("sharpness", 64);
+}
+static void test_rotate90(void **state) {
+    (void)state, expect_equal("rotate90", 12);
+}
+static void test_rotate(void **state) {
+    (void)state, expect_equal("rotate", 156);
+}
+static void test_erase(void **state) {
+    (void)state, expect_equal("erase", 8);
+}
+static void test_randaugment(void **state) {
+    (void)state, expect_equal("randaugment", 153);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_posterize), cmocka_unit_test(test_equalize), cmocka_unit_test(test_autocontrast),
+        cmocka_unit_test(test_posterize), cmocka_unit_test(test_equalize),  cmocka_unit_test(test_autocontrast),
         cmocka_unit_test(test_invert),    cmocka_unit_test(test_sharpness), cmocka_unit_test(test_rotate90),
         cmocka_unit_test(test_rotate),    cmocka_unit_test(test_erase),     cmocka_unit_test(test_randaugment),
     };

@@ -1,4 +1,5 @@
-/* Named recipes: each is a recipe at any size, objectives propose what they are named after, and a wrong name is answered with a near one. */
+/* Named recipes: each is a recipe at any size, objectives propose what they are named after, and a wrong name is answered with a near one.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,7 +119,7 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_is_a_recipe), cmocka_unit_test(test_local_views), cmocka_unit_test(test_objectives_propose_them),
+        cmocka_unit_test(test_each_is_a_recipe), cmocka_unit_test(test_local_views),     cmocka_unit_test(test_objectives_propose_them),
         cmocka_unit_test(test_wrong_names),      cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

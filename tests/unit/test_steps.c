@@ -1,5 +1,5 @@
-/* The steps that turn, map, sharpen and erase, beyond Pillow's kinds of pictures: every channel is treated as a picture of its own, 16 bits as
- * 8 bits with more digits, quarter turns undo each other, noise is what it says, and memory may run out anywhere. */
+/* The steps that turn, map, sharpen and erase, beyond Pillow's kinds of pictures: every channel is treated as a picture of its own, 16 bits
+ * as 8 bits with more digits, quarter turns undo each other, noise is what it says, and memory may run out anywhere. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,7 +147,8 @@ static void expect_noise(const uint8_t *samples, size_t count, size_t step, doub
         squares += (double)samples[i * step] * samples[i * step];
     }
     for (int byte = 0; byte < 256; byte++) { /* P(byte): the normal law between its borders, all beyond at the ends */
-        const double low = byte == 0 ? -99.0 : ((byte - 0.5) / 255.0 - mean) / deviation, high = byte == 255 ? 99.0 : ((byte + 0.5) / 255.0 - mean) / deviation;
+        const double low = byte == 0 ? -99.0 : ((byte - 0.5) / 255.0 - mean) / deviation,
+                     high = byte == 255 ? 99.0 : ((byte + 0.5) / 255.0 - mean) / deviation;
         const double p = 0.5 * (erf(high / sqrt(2.0)) - erf(low / sqrt(2.0)));
         want += p * byte;
         want_squares += p * byte * byte;
@@ -188,8 +189,8 @@ static void test_noise(void **state) {
     assert_true(changed > 20);
 }
 
-#define ALL                                                                                                                                  \
-    "rotate90(1) rotate(1,180,bilinear) sharpness(1,2) posterize(1,6) invert(1) autocontrast(1) equalize(1) "                                  \
+#define ALL                                                                                                                                \
+    "rotate90(1) rotate(1,180,bilinear) sharpness(1,2) posterize(1,6) invert(1) autocontrast(1) equalize(1) "                              \
     "randaugment(1,9,3,4,0.9) erase(1,0.02,0.33,0.3,3.3,noise)"
 
 static fov_status views_of(fov_augmenter *with, size_t side, uint64_t sample, uint8_t *out) {
@@ -250,8 +251,8 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_channels_alone), cmocka_unit_test(test_deep),         cmocka_unit_test(test_deep_bits),
-        cmocka_unit_test(test_quarters_undo),  cmocka_unit_test(test_noise),        cmocka_unit_test(test_all_together),
+        cmocka_unit_test(test_channels_alone),  cmocka_unit_test(test_deep),  cmocka_unit_test(test_deep_bits),
+        cmocka_unit_test(test_quarters_undo),   cmocka_unit_test(test_noise), cmocka_unit_test(test_all_together),
         cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
