@@ -12,7 +12,11 @@ typedef struct fov_augment_param {
     const char *name;
     double min, max, fallback;  /* bounds are inclusive */
     const char *const *choices; /* NULL-terminated words for 0, 1, ...; NULL: a number */
+    const char *word;           /* besides a number, this word may stand for FOV_PARAM_WORD; NULL: none */
+    bool whole;                 /* only whole numbers */
 } fov_augment_param;
+
+#define FOV_PARAM_WORD (-1.0)
 
 /* A resize: the box of the input, the size the box gets, and the window of that result that is made. The box is in pixels of the whole
  * picture, also where the image is a part of it or shrunk (its ends may then lie between pixels). */
@@ -57,6 +61,9 @@ struct fov_augment {
     fov_status (*apply)(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output);
 };
 
+/* `draw` of a step that has no other choice than whether it applies: with probability param[0]. */
+void fov_draw_chance(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan);
+
 const fov_augment *fov_augment_at(size_t index);         /* NULL past the end */
 const fov_augment *fov_augment_named(const char *name);  /* NULL if there is none */
 const char *fov_augment_nearest(const char *name, bool first); /* name of a step, among those that open a view or not; NULL if far */
@@ -72,6 +79,7 @@ typedef enum fov_scratch {
     FOV_SCRATCH_POINTERS,
     FOV_SCRATCH_LUMA,
     FOV_SCRATCH_LINE, /* one padded row */
+    FOV_SCRATCH_LAYER, /* picture between the operations of one step */
     FOV_SCRATCH_COUNT
 } fov_scratch;
 

@@ -32,6 +32,11 @@ const char *fov_augment_nearest(const char *name, bool first) {
     return fov_nearest_name(name, names, count);
 }
 
+void fov_draw_chance(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan) {
+    (void)width, (void)height, (void)image_size;
+    plan->applies = fov_rng_uniform(rng) < param[0];
+}
+
 fov_status fov_augmenter_new(fov_augmenter **augmenter) {
     fov_augmenter *made = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof *made);
     FOV_TRY_ALLOC(made);

@@ -1,17 +1,19 @@
 /* Gaussian blur with probability p (torchvision GaussianBlur): k taps exp(-x^2 / (2 sigma^2)) normalised to 1, separable, sigma
- * U(low, high), edges mirrored without repeating the edge, float sums rounded to the nearest byte, halves to even.
+ * U(low, high), edges mirrored without repeating the edge, float sums rounded to the nearest integer, halves to even.
  *
  * torchvision convolves with the outer product of the taps; two passes give the same sums up to float rounding, for 2 k instead of
  * k^2 products. Kernel 0 is SimCLR's size, a tenth of the side, made odd: int(.1 H) / 2 * 2 + 1.
  *
  * Plan: value[0] sigma, value[1] kernel size. */
 #include <math.h>
+#include <string.h>
 
 #include "augment/augment.h"
 
 enum { P, SIGMA_LOW, SIGMA_HIGH, KERNEL, PARAM_COUNT };
 
 #define MAX_KERNEL 1023
+#define STRIP 256 /* samples; 23 rows of them are 23 KB */
 
 static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5},
@@ -49,44 +51,64 @@ static void make_weights(double sigma, size_t taps, float *weights) {
     }
 }
 
-static void pad_row(const uint8_t *row, size_t width, size_t margin, float *padded) {
-    for (size_t x = 0; x < width; x++) {
-        for (size_t c = 0; c < 3; c++) {
-            padded[3 * (x + margin) + c] = (float)row[3 * x + c];
-        }
+/* Row y in floats, with `margin` pixels more at either end. */
+static void pad_row(const fov_pixel_loops *loops, const fov_image *image, size_t y, size_t margin, float *padded) {
+    const size_t width = image->width, channels = image->channels, count = width * channels;
+    float *row = padded + margin * channels;
+    if (image->deep) {
+        loops->pixel_deep_floats((const uint16_t *)(const void *)image->pixels + y * count, count, row);
+    } else {
+        loops->pixel_floats(image->pixels + y * count, count, row);
     }
     for (size_t x = 0; x < margin; x++) {
-        const size_t left = fov_reflect((ptrdiff_t)x - (ptrdiff_t)margin, width);
-        const size_t right = fov_reflect((ptrdiff_t)(width + x), width);
-        for (size_t c = 0; c < 3; c++) {
-            padded[3 * x + c] = (float)row[3 * left + c];
-            padded[3 * (width + margin + x) + c] = (float)row[3 * right + c];
+        const size_t left = fov_reflect((ptrdiff_t)x - (ptrdiff_t)margin, width), right = fov_reflect((ptrdiff_t)(width + x), width);
+        memcpy(padded + x * channels, row + left * channels, channels * sizeof *row);
+        memcpy(row + (width + x) * channels, row + right * channels, channels * sizeof *row);
+    }
+}
+
+/* The vertical pass, in strips whose rows of one sum stay in the first cache. rows: height + taps - 1 pointers. */
+static void blur_columns(const fov_pixel_loops *loops, const fov_image *image, const float *blurred, const float *weights, size_t taps,
+                         const float **rows, uint8_t *output) {
+    const size_t height = image->height, count = image->width * image->channels;
+    for (size_t y = 0; y < height + taps - 1; y++) {
+        rows[y] = blurred + fov_reflect((ptrdiff_t)y - (ptrdiff_t)(taps / 2), height) * count;
+    }
+    for (size_t at = 0; at < count; at += STRIP) {
+        const size_t width = count - at < STRIP ? count - at : STRIP;
+        for (size_t y = 0; y < height; y++) {
+            if (image->deep) {
+                loops->pixel_deep_blur_column(rows + y, weights, taps, width, (uint16_t *)(void *)output + y * count + at);
+            } else {
+                loops->pixel_blur_column(rows + y, weights, taps, width, output + y * count + at);
+            }
+        }
+        for (size_t y = 0; y < height + taps - 1; y++) {
+            rows[y] += width;
         }
     }
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
-    const size_t taps = (size_t)plan->value[1], margin = taps / 2;
-    const size_t width = image->width, height = image->height, row_values = 3 * width;
-    float weights[MAX_KERNEL];
+    const size_t channels = image->channels, height = image->height, count = image->width * channels;
+    float all[MAX_KERNEL], *weights = all;
+    size_t taps = (size_t)plan->value[1];
     FOV_ASSERT(taps > 0 && taps <= MAX_KERNEL);
     make_weights(plan->value[0], taps, weights);
-    float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, 3 * (width + 2 * margin), sizeof *padded);
+    for (; taps > 1 && weights[0] == 0.0F && weights[taps - 1] == 0.0F; weights++, taps -= 2) { /* too small for a float: they add nothing */
+    }
+    const size_t margin = taps / 2;
+    float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, (image->width + 2 * margin) * channels, sizeof *padded);
     FOV_TRY_ALLOC(padded);
-    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, height, row_values * sizeof *blurred);
+    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, height, count * sizeof *blurred);
     FOV_TRY_ALLOC(blurred);
-    const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, taps, sizeof *rows);
+    const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, height + taps, sizeof *rows);
     FOV_TRY_ALLOC(rows);
     for (size_t y = 0; y < height; y++) {
-        pad_row(image->pixels + y * row_values, width, margin, padded);
-        augmenter->loops->pixel_blur_row(padded, weights, taps, row_values, blurred + y * row_values);
+        pad_row(augmenter->loops, image, y, margin, padded);
+        augmenter->loops->pixel_blur_row(padded, channels, weights, taps, count, blurred + y * count);
     }
-    for (size_t y = 0; y < height; y++) {
-        for (size_t t = 0; t < taps; t++) {
-            rows[t] = blurred + fov_reflect((ptrdiff_t)(y + t) - (ptrdiff_t)margin, height) * row_values;
-        }
-        augmenter->loops->pixel_blur_column(rows, weights, taps, row_values, output + y * row_values);
-    }
+    blur_columns(augmenter->loops, image, blurred, weights, taps, rows, output);
     return FOV_OK;
 }
 

@@ -46,51 +46,52 @@ static fov_box box_of(float sigma) {
 }
 
 /* In place: the row is first copied with its ends repeated. */
-static void filter_row(const fov_pixel_loops *loops, const fov_box *box, size_t width, uint8_t *padded, uint8_t *row) {
+static void filter_row(const fov_pixel_loops *loops, const fov_box *box, size_t width, size_t channels, uint8_t *padded, uint8_t *row) {
     const size_t margin = box->radius + 1;
     for (size_t pass = 0; pass < PASSES; pass++) {
-        memcpy(padded + 3 * margin, row, 3 * width);
+        memcpy(padded + margin * channels, row, width * channels);
         for (size_t x = 0; x < margin; x++) {
-            memcpy(padded + 3 * x, row, 3);
-            memcpy(padded + 3 * (margin + width + x), row + 3 * (width - 1), 3);
+            memcpy(padded + x * channels, row, channels);
+            memcpy(padded + (margin + width + x) * channels, row + (width - 1) * channels, channels);
         }
-        loops->pixel_box_row(padded, box, 3 * width, row);
+        loops->pixel_box_row(padded, channels, box, width * channels, row);
     }
 }
 
-static void filter_columns(const fov_pixel_loops *loops, const fov_box *box, const uint8_t *in, size_t width, size_t height,
+static void filter_columns(const fov_pixel_loops *loops, const fov_box *box, const uint8_t *in, size_t row_bytes, size_t height,
                            const uint8_t **rows, uint8_t *out) {
     const ptrdiff_t margin = (ptrdiff_t)box->radius + 1, last = (ptrdiff_t)height - 1;
     for (size_t y = 0; y < height; y++) {
         for (ptrdiff_t k = -margin; k <= margin; k++) {
             const ptrdiff_t at = (ptrdiff_t)y + k;
-            rows[k + margin] = in + (size_t)(at < 0 ? 0 : at > last ? last : at) * 3 * width;
+            rows[k + margin] = in + (size_t)(at < 0 ? 0 : at > last ? last : at) * row_bytes;
         }
-        loops->pixel_box_column(rows, box, 3 * width, out + y * 3 * width);
+        loops->pixel_box_column(rows, box, row_bytes, out + y * row_bytes);
     }
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
-    const size_t width = image->width, height = image->height, bytes = 3 * width * height;
+    const size_t width = image->width, height = image->height, channels = image->channels, row_bytes = width * channels;
+    const size_t bytes = row_bytes * height;
     const fov_box box = box_of((float)plan->value[0]);
     const size_t window = 2 * box.radius + 3;
     memcpy(output, image->pixels, bytes);
     if (plan->value[0] <= 0.0) {
         return FOV_OK;
     }
-    uint8_t *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, width + window, 3);
+    uint8_t *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, width + window, channels);
     FOV_TRY_ALLOC(padded);
     uint8_t *between = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, bytes, 1);
     FOV_TRY_ALLOC(between);
     const uint8_t **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, window, sizeof *rows);
     FOV_TRY_ALLOC(rows);
     for (size_t y = 0; y < height; y++) {
-        filter_row(augmenter->loops, &box, width, padded, output + y * 3 * width);
+        filter_row(augmenter->loops, &box, width, channels, padded, output + y * row_bytes);
     }
-    filter_columns(augmenter->loops, &box, output, width, height, rows, between);
-    filter_columns(augmenter->loops, &box, between, width, height, rows, output);
+    filter_columns(augmenter->loops, &box, output, row_bytes, height, rows, between);
+    filter_columns(augmenter->loops, &box, between, row_bytes, height, rows, output);
     memcpy(between, output, bytes);
-    filter_columns(augmenter->loops, &box, between, width, height, rows, output);
+    filter_columns(augmenter->loops, &box, between, row_bytes, height, rows, output);
     return FOV_OK;
 }
 

@@ -73,10 +73,7 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
-    fov_resize box = plan->resize; /* drawn in the whole picture, of which the image may be a part */
-    box.left -= image->left;
-    box.top -= image->top;
-    return fov_resize_apply(augmenter, image, &box, output);
+    return fov_resize_apply(augmenter, image, &plan->resize, output);
 }
 
 extern const fov_augment fov_augment_crop;

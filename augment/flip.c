@@ -9,17 +9,10 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
-    (void)plan, (void)augmenter;
-    const size_t width = image->width;
+    (void)plan;
+    const size_t bytes = fov_pixel_bytes(fov_image_format(image)), row_bytes = image->width * bytes;
     for (size_t y = 0; y < image->height; y++) {
-        const uint8_t *from = image->pixels + 3 * y * width;
-        uint8_t *to = output + 3 * y * width;
-        for (size_t x = 0; x < width; x++) {
-            const uint8_t *pixel = from + 3 * (width - 1 - x);
-            to[3 * x] = pixel[0];
-            to[3 * x + 1] = pixel[1];
-            to[3 * x + 2] = pixel[2];
-        }
+        augmenter->loops->pixel_mirror(image->pixels + y * row_bytes, image->width, bytes, output + y * row_bytes);
     }
     return FOV_OK;
 }

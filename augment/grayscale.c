@@ -11,13 +11,7 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     (void)plan;
-    const size_t pixels = image->width * image->height;
-    uint8_t *luma = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LUMA, pixels, 1);
-    FOV_TRY_ALLOC(luma);
-    (void)augmenter->loops->pixel_luma(image->pixels, pixels, luma);
-    for (size_t i = 0; i < pixels; i++) {
-        output[3 * i] = output[3 * i + 1] = output[3 * i + 2] = luma[i];
-    }
+    augmenter->loops->pixel_gray(image->pixels, image->width * image->height, output);
     return FOV_OK;
 }
 

@@ -3,7 +3,10 @@
  *
  * Factors are U(max(0, 1 - s), 1 + s), hue U(-h, h). The first three blend the picture x with a plain one d as d + f (x - d) in
  * float, truncated to 8 bits: d is 0, the mean grey, the pixel's grey. With d fixed over the picture the blend is a function of one
- * byte, so a table of 256 does it; saturation takes its products f i from a table, for i = x - d. Hue turns in 8-bit HSV.
+ * byte, so a table of 256 does it. Hue turns in 8-bit HSV.
+ *
+ * On pictures of other than three channels contrast's mean is that of all samples, and saturation and hue, which have no meaning there,
+ * are left out.
  *
  * Plan: value[op] is the factor of op (0 brightness, 1 contrast, 2 saturation, 3 hue); order lists the operations to apply. */
 #include <string.h>
@@ -40,50 +43,50 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
     }
 }
 
-static void blend_with(int32_t plain, float factor, const uint8_t *in, size_t count, uint8_t *out) {
+static void blend_with(const fov_pixel_loops *loops, int32_t plain, float factor, const uint8_t *in, size_t count, uint8_t *out) {
     uint8_t table[256];
     for (int32_t i = 0; i < 256; i++) {
         const float product = factor * (float)(i - plain);
         const float value = (float)plain + product;
         table[i] = (uint8_t)(value <= 0.0F ? 0 : value >= 255.0F ? 255 : (int)value);
     }
-    for (size_t i = 0; i < count; i++) {
-        out[i] = table[in[i]];
-    }
+    loops->pixel_table(in, count, table, out);
 }
 
-static void saturate(const fov_pixel_loops *loops, float factor, const uint8_t *in, const uint8_t *luma, size_t pixels, uint8_t *out) {
-    float product[511];
-    for (int32_t i = -255; i <= 255; i++) {
-        product[255 + i] = factor * (float)i;
+/* What contrast blends with: the mean, rounded. */
+static int32_t mean_of(const fov_pixel_loops *loops, const uint8_t *in, size_t pixels, size_t channels) {
+    if (channels == 3) {
+        return (int32_t)((double)loops->pixel_luma_sum(in, pixels) / (double)pixels + 0.5);
     }
-    loops->pixel_saturate(in, luma, pixels, product, out);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < pixels * channels; i++) {
+        sum += in[i];
+    }
+    return (int32_t)((double)sum / (double)(pixels * channels) + 0.5);
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     const fov_pixel_loops *loops = augmenter->loops;
-    const size_t pixels = image->width * image->height;
-    uint8_t *luma = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LUMA, pixels, 1);
-    FOV_TRY_ALLOC(luma);
+    const size_t pixels = image->width * image->height, samples = pixels * image->channels;
     const uint8_t *in = image->pixels;
     for (size_t i = 0; i < plan->order_count; i++) {
         const unsigned op = plan->order[i];
         const double factor = plan->value[op];
         if (op == BRIGHTNESS) {
-            blend_with(0, (float)factor, in, 3 * pixels, output);
+            blend_with(loops, 0, (float)factor, in, samples, output);
         } else if (op == CONTRAST) {
-            const uint64_t sum = loops->pixel_luma(in, pixels, luma);
-            blend_with((int32_t)((double)sum / (double)pixels + 0.5), (float)factor, in, 3 * pixels, output);
+            blend_with(loops, mean_of(loops, in, pixels, image->channels), (float)factor, in, samples, output);
+        } else if (image->channels != 3) {
+            continue;
         } else if (op == SATURATION) {
-            (void)loops->pixel_luma(in, pixels, luma);
-            saturate(loops, (float)factor, in, luma, pixels, output);
+            loops->pixel_saturate(in, pixels, (float)factor, output);
         } else {
             loops->pixel_hue(in, pixels, (unsigned)(int)(factor * 255.0) & 255U, output);
         }
         in = output;
     }
     if (in == image->pixels) {
-        memcpy(output, in, 3 * pixels);
+        memcpy(output, in, samples);
     }
     return FOV_OK;
 }
@@ -92,6 +95,7 @@ extern const fov_augment fov_augment_jitter;
 const fov_augment fov_augment_jitter = {
     .name = "jitter",
     .summary = "brightness, contrast, saturation and hue in random order",
+    .pixels = FOV_PIXELS_BYTES,
     .params = params,
     .param_count = PARAM_COUNT,
     .shown_count = PARAM_COUNT,

@@ -28,6 +28,7 @@
 
 #include "augment/codec.h"
 #include "augment/exif.h"
+#include "augment/jpeg_baseline.h"
 #include "augment/samples.h"
 #include "base/io.h"
 
@@ -53,7 +54,8 @@ typedef struct fov_jpeg {
     fov_samples samples;
     const fov_window *window;
     fov_image *image;
-    uint8_t *row; /* scratch: a row as libjpeg gives it */
+    fov_baseline *baseline; /* made when first used */
+    uint8_t *row;           /* scratch: a row as libjpeg gives it */
     size_t row_bytes;
 } fov_jpeg;
 
@@ -243,15 +245,19 @@ static void open_body(fov_jpeg *jpeg) {
 /* ---- pixels ---- */
 
 /* At least one bit per block; see the head of this file. */
-static void check_plausible(fov_jpeg *jpeg) {
+static bool is_plausible(const fov_jpeg *jpeg) {
     const struct jpeg_decompress_struct *const info = &jpeg->info;
     uint64_t blocks = 0;
     for (int c = 0; c < info->num_components; c++) {
         blocks += (uint64_t)info->comp_info[c].width_in_blocks * info->comp_info[c].height_in_blocks;
     }
-    if (blocks / 8 > jpeg->file->size) {
+    return blocks / 8 <= jpeg->file->size;
+}
+
+static void check_plausible(fov_jpeg *jpeg) {
+    if (!is_plausible(jpeg)) {
         leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->file->size,
-                             info->image_width, info->image_height));
+                             jpeg->info.image_width, jpeg->info.image_height));
     }
 }
 
@@ -347,7 +353,64 @@ static void jpeg_close(void *state) {
 
 static void jpeg_clear(void *state) {
     fov_jpeg *const jpeg = state;
+    fov_baseline_free(jpeg->baseline);
     fov_mem_free(jpeg->row);
+}
+
+/* ---- the fast way ---- */
+
+/* What jpeg_baseline.h asks for, out of the header; false for files of another kind. */
+static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
+    const struct jpeg_decompress_struct *const info = &jpeg->info;
+    const fov_codec_file *const file = jpeg->file;
+    const fov_pixel_format format = file->options.format;
+    const bool known = info->jpeg_color_space == JCS_YCbCr || info->jpeg_color_space == JCS_GRAYSCALE;
+    if (file->options.lenient || format.channels != 3 || format.deep || !known || info->progressive_mode ||
+        info->num_components > FOV_JPEG_COMPONENTS || info->comps_in_scan != info->num_components) {
+        return false;
+    }
+    *frame = (fov_jpeg_frame){.width = info->image_width,
+                              .height = info->image_height,
+                              .component_count = (unsigned)info->num_components,
+                              .restart_interval = info->restart_interval,
+                              .bytes = info->src->next_input_byte};
+    frame->size = (size_t)(file->bytes + file->size - frame->bytes);
+    for (int i = 0; i < info->num_components; i++) {
+        const jpeg_component_info *const c = info->cur_comp_info[i];
+        const JQUANT_TBL *const quant = info->quant_tbl_ptrs[c->quant_tbl_no];
+        const JHUFF_TBL *const dc = info->dc_huff_tbl_ptrs[c->dc_tbl_no], *const ac = info->ac_huff_tbl_ptrs[c->ac_tbl_no];
+        if (c != &info->comp_info[i] || quant == NULL || dc == NULL || ac == NULL) {
+            return false;
+        }
+        frame->component[i] = (fov_jpeg_component){.h = (unsigned)c->h_samp_factor,
+                                                   .v = (unsigned)c->v_samp_factor,
+                                                   .quant = quant->quantval,
+                                                   .dc_counts = dc->bits,
+                                                   .dc_symbols = dc->huffval,
+                                                   .ac_counts = ac->bits,
+                                                   .ac_symbols = ac->huffval};
+    }
+    return true;
+}
+
+/* Decodes without libjpeg what can be; `*done` says whether it was. */
+static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
+    const fov_window *const w = jpeg->window;
+    const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
+    fov_jpeg_frame frame;
+    *done = false;
+    if (w->shrink != 1 || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
+        return FOV_OK;
+    }
+    if (jpeg->baseline == NULL) {
+        FOV_TRY(fov_baseline_new(&jpeg->baseline));
+    }
+    if (!fov_baseline_takes(jpeg->baseline, &frame)) {
+        return FOV_OK;
+    }
+    FOV_TRY(fov_image_resize_storage(jpeg->image, w->width, w->height, jpeg->file->options.format));
+    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, jpeg->image->pixels, done));
+    return FOV_OK;
 }
 
 static fov_status guarded(fov_jpeg *jpeg, jpeg_body body) {
@@ -379,7 +442,11 @@ static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window 
     jpeg->file = file;
     jpeg->window = window;
     jpeg->image = image;
-    FOV_TRY(guarded(jpeg, read_body));
+    bool done;
+    FOV_TRY(read_fast(jpeg, &done));
+    if (!done) {
+        FOV_TRY(guarded(jpeg, read_body));
+    }
     return FOV_OK;
 }
 

@@ -6,11 +6,14 @@
 
 extern const fov_pixel_loops fov_pixel_loops_c;
 #ifdef FOV_HAVE_X86
-extern const fov_pixel_loops fov_pixel_loops_avx2, fov_pixel_loops_avx512;
+extern const fov_pixel_loops fov_pixel_loops_avx2, fov_pixel_loops_avx512, fov_pixel_loops_avx512vnni;
 #endif
 
 static const fov_pixel_loops *loops_of(fov_isa isa) {
 #ifdef FOV_HAVE_X86
+    if (isa == FOV_ISA_AVX512VNNI) {
+        return &fov_pixel_loops_avx512vnni;
+    }
     if (isa == FOV_ISA_AVX512) {
         return &fov_pixel_loops_avx512;
     }

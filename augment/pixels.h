@@ -1,7 +1,7 @@
 /* The table of inner loops over pixels, one build per instruction set, chosen once at run time; every build gives the same bits.
  *
- * Images are interleaved RGB, 8 bits; `count` counts bytes (3 a pixel), `pixels` counts pixels. Inputs and outputs do not overlap
- * unless said otherwise. augment/isa/ holds the loops, compiled once per set with FOV_ISA_SUFFIX set. */
+ * Images are interleaved; `count` counts samples (channels a pixel), `pixels` counts pixels. Inputs and outputs do not overlap unless
+ * said otherwise. augment/isa/ holds the loops, compiled once per set with FOV_ISA_SUFFIX and FOV_ISA_LEVEL set. */
 #ifndef FOV_AUGMENT_PIXELS_H
 #define FOV_AUGMENT_PIXELS_H
 
@@ -9,12 +9,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One axis of a resize: output i is the sum over t < taps[i] of weights[i * stride + t] * input[start[i] + t], in 22 fraction bits. */
+/* Bytes behind a buffer that some loops read or write past its end, where said; their contents mean nothing. */
+#define FOV_PIXEL_SLACK 64
+
+/* Pillow's filter along one axis: output i has its centre at origin + (i + .5) scale, in inputs 0 to in - 1. */
+typedef struct fov_filter {
+    double origin, scale;
+    size_t in;
+    bool bicubic; /* else the triangle */
+} fov_filter;
+
+/* Lanes of packed pixels: four rows of each channel, and unused ones up to a whole vector. */
+static inline size_t fov_pack_lanes(size_t channels) { return (4 * channels + 15) / 16 * 16; }
+
+/* Weights of the outputs [offset, offset + count) of a filter. Inputs are taken in groups of four: output i (from 0) is the sum over
+ * k < 4 groups of weight k of output i times input 4 first[i] + k. Of its groups only the first span[i] have weights other than 0.
+ * first[] does not fall. Either `weights` (fixed point, in the set's own form, four words a group) or `real` is used. */
 typedef struct fov_filter_axis {
-    size_t count, stride;
-    uint32_t *start, *taps;
-    int32_t *weights;
+    size_t in; /* of the filter */
+    size_t offset, count, groups, tap_limit;
+    uint32_t *first, *span;
+    uint32_t *start, *taps; /* the same before grouping: inputs [start, start + taps) */
+    int32_t *weights;       /* [count][groups][4] */
+    double *real;           /* [count][groups][4] */
+    double *tile;           /* scratch: [tap_limit][FOV_FILTER_TILE] */
 } fov_filter_axis;
+
+#define FOV_FILTER_TILE 8
 
 /* An extended box of fractional radius: `inner` for the 2 radius + 1 full samples, `outer` for the two at its ends, of 2^24. */
 typedef struct fov_box {
@@ -22,17 +43,34 @@ typedef struct fov_box {
     uint32_t inner, outer;
 } fov_box;
 
-/* pixel_pack      four rows of width > 0 to [width][4 rows][4 channels], the fourth channel of no meaning
- * pixel_columns   horizontal filter of packed rows to four rows of axis->count pixels; `mirror` writes them right to left
- * pixel_rows      vertical filter: weighted sum of `taps` rows of `count` bytes
- * pixel_luma      ITU-R 601 grey of each pixel as Pillow's "L"; returns the sum
- * pixel_saturate  luma + product[255 + value - luma], truncated and clamped; `out` may be `rgb`
+/* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real the same in double
+ * pixel_pack      four rows of `width` > 0 pixels to [(width + 3) / 4][fov_pack_lanes(channels)][4 pixels], where lane is channel * 4 + row
+ * pixel_columns   horizontal filter of `batches` (1 or 2) groups of packed rows, [batches][(in + 3) / 4][lanes][4], in of the axis' filter;
+ *                 each to an out of its own, [axis->count][channels][4 rows] and slack; `mirror` right to left
+ * pixel_rows      vertical filter of output `index`: groups[g] is [count][4 rows] and slack, for its span[index] groups
+ * pixel_deep_pack, _columns, _rows  the same for 16 bits: packed [width][16 lanes or a multiple], lane = row * channels + channel;
+ *                 out and groups[g] are [4 rows][count] floats
+ * pixel_table     out[i] = table[in[i]]; `out` may be `in`
+ * pixel_mirror    a row of `width` pixels of `bytes` bytes, right to left
+ * pixel_luma      ITU-R 601 grey of each RGB pixel as Pillow's "L"; returns the sum
+ * pixel_luma_sum  the sum alone
+ * pixel_gray      the grey in all three channels; `out` may be `rgb`
+ * pixel_saturate  grey + factor (value - grey) in float, truncated and clamped; `out` may be `rgb`
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`
- * pixel_blur_row, pixel_blur_column  weighted sums of pixels 3 floats apart, of `taps` rows (rounded half to even)
- * pixel_box_row   extended box over pixels 3 bytes apart; padded holds radius + 1 pixels more at either end
- * pixel_box_column  the same over the 2 radius + 3 rows given */
+ * pixel_floats, pixel_deep_floats  samples to floats
+ * pixel_blur_row  weighted sums of `taps` samples `step` floats apart
+ * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
+ * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
+ * pixel_box_column  the same over the 2 radius + 3 rows given
+ * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
+ * pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end (near[0]
+ *                 is the one before the first); sums has room for count + 2
+ * pixel_ycc_rgb   JFIF's YCbCr to RGB */
+#define FOV_JPEG_GROUP 4
+
 typedef struct fov_pixel_loops {
-    const char *name; /* "c", "avx2", "avx512" */
+    const char *name; /* "c", "avx2", "avx512", "avx512vnni" */
+    bool jpeg;        /* pixel_idct and the like are written for this set, not only for comparison */
 #define FOV_PIXEL_LOOP(result, name, arguments) result(*name) arguments;
 #include "augment/pixels.def"
 #undef FOV_PIXEL_LOOP

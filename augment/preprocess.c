@@ -1,5 +1,5 @@
 /* Preprocessing for evaluation: torchvision's Resize (shorter side) and CenterCrop on Pillow images. Mean and standard deviation are
- * ImageNet's and are applied by the graph. */
+ * applied by the graph. */
 #include "augment/augment.h"
 
 void fov_preprocess_default(size_t image_size, fov_preprocess *preprocess) {
@@ -7,9 +7,14 @@ void fov_preprocess_default(size_t image_size, fov_preprocess *preprocess) {
         .image_size = image_size,
         .resize = image_size < 96 ? image_size : image_size * 256 / 224,
         .interpolation = FOV_BILINEAR,
+        .format = {.channels = 3},
         .mean = {0.485, 0.456, 0.406},
         .std = {0.229, 0.224, 0.225},
     };
+}
+
+fov_decode_options fov_preprocess_decode(const fov_preprocess *preprocess) {
+    return (fov_decode_options){.alpha = preprocess->alpha, .format = preprocess->format};
 }
 
 fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_image *image, uint8_t *output) {
@@ -20,8 +25,10 @@ fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *
     if (image->width == 0 || image->height == 0) {
         return FOV_FAIL(FOV_E_INVALID, "preprocessing got a picture of %zu x %zu pixels", image->width, image->height);
     }
+    const bool whole = image->full_width == 0;
+    const size_t width = whole ? image->width : image->full_width, height = whole ? image->height : image->full_height;
     fov_resize resize;
-    fov_resize_center(image->width, image->height, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
+    fov_resize_center(width, height, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
     FOV_TRY(fov_resize_apply(augmenter, image, &resize, output));
     return FOV_OK;
 }

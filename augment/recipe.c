@@ -1,6 +1,8 @@
 /* Recipes as text.
  *
- *     recipe = view { "|" view }      view = step { space step }      step = name [ "(" [ value { "," value } ] ")" ]
+ *     recipe = views { "|" views }      views = [ count "*" ] step { space step }      step = name [ "(" [ value { "," value } ] ")" ]
+ *
+ * A recipe's name is one word that no view can open with; it is turned into text first (named_recipe.c).
  *
  * The first step of a view opens it and carries the view's size as first value. Values left out at the end take the step's fallback;
  * on writing, trailing values are left out again where they are the fallback and not among those always shown. */
@@ -162,11 +164,17 @@ static fov_status parse_value(const char *step, const fov_augment_param *param, 
     if (param->choices != NULL) {
         return parse_choice(step, param, text, value);
     }
+    if (param->word != NULL && strcmp(text, param->word) == 0) {
+        *value = FOV_PARAM_WORD;
+        return FOV_OK;
+    }
     char low[32], high[32];
     fov_number_text(param->min, low, sizeof low);
     fov_number_text(param->max, high, sizeof high);
-    if (!fov_number_parse(text, value) || !(*value >= param->min && *value <= param->max)) {
-        return FOV_FAIL(FOV_E_INVALID, "%s: %s is '%s', must be a number from %s to %s", step, param->name, text, low, high);
+    if (!fov_number_parse(text, value) || !(*value >= param->min && *value <= param->max) || (param->whole && *value != floor(*value))) {
+        return FOV_FAIL(FOV_E_INVALID, "%s: %s is '%s', must be a %snumber from %s to %s%s%s", step, param->name, text,
+                        param->whole ? "whole " : "", low, high, param->word != NULL ? " or the word " : "",
+                        param->word != NULL ? param->word : "");
     }
     return FOV_OK;
 }
@@ -192,6 +200,10 @@ static fov_status read_step(reader *r, fov_view_recipe *view) {
     }
     if (view->step_count == FOV_MAX_STEPS) {
         return FOV_FAIL(FOV_E_LIMIT, "'%s' is one step too many; a view has at most %d", r->name, FOV_MAX_STEPS);
+    }
+    if (!first && view->step[view->step_count - 1].augment->mixes && !augment->mixes) {
+        return FOV_FAIL(FOV_E_INVALID, "'%s' stands after '%s', which mixes finished views of a batch and stands last", r->name,
+                        view->step[view->step_count - 1].augment->name);
     }
     if (first) {
         FOV_TRY(parse_size(r, &view->image_size));
@@ -219,7 +231,7 @@ static fov_status read_step(reader *r, fov_view_recipe *view) {
 }
 
 static fov_status read_view(reader *r, size_t number, fov_view_recipe *view) {
-    *view = (fov_view_recipe){.image_size = 0};
+    *view = (fov_view_recipe){.repeats = 1};
     do {
         const fov_status status = read_step(r, view);
         if (status != FOV_OK) {
@@ -230,21 +242,79 @@ static fov_status read_view(reader *r, size_t number, fov_view_recipe *view) {
     return FOV_OK;
 }
 
+/* "8 *" before a view, if it is there. */
+static fov_status read_count(reader *r, size_t number, size_t *count) {
+    char text[VALUE_BYTES];
+    const size_t digits = strspn(r->at, "0123456789");
+    int64_t value = 1;
+    *count = 1;
+    if (digits == 0) {
+        return FOV_OK;
+    }
+    (void)snprintf(text, sizeof text, "%.*s", (int)(digits < sizeof text ? digits : sizeof text), r->at);
+    if (!fov_integer_parse(text, &value) || value < 1 || value > FOV_MAX_VIEWS) {
+        return FOV_FAIL(FOV_E_INVALID, "view %zu: there can be from 1 to %d equal views, not %.16s", number, FOV_MAX_VIEWS, text);
+    }
+    r->at += digits;
+    skip_space(r);
+    if (*r->at != '*') {
+        return fov_fail_prefix(unexpected(r, "'*', as in '8 * crop(96)',"), "view %zu", number);
+    }
+    r->at++;
+    skip_space(r);
+    *count = (size_t)value;
+    return FOV_OK;
+}
+
 fov_status fov_recipe_parse(const char *text, fov_recipe *recipe) {
     reader r = {.at = text};
     recipe->view_count = 0;
     for (;;) {
-        if (recipe->view_count == FOV_MAX_VIEWS) {
+        size_t count;
+        fov_view_recipe view;
+        skip_space(&r);
+        FOV_TRY(read_count(&r, recipe->view_count + 1, &count));
+        if (count > FOV_MAX_VIEWS - recipe->view_count) {
             return FOV_FAIL(FOV_E_LIMIT, "the recipe has more than %d views", FOV_MAX_VIEWS);
         }
-        skip_space(&r);
-        FOV_TRY(read_view(&r, recipe->view_count + 1, &recipe->view[recipe->view_count]));
-        recipe->view_count++;
+        FOV_TRY(read_view(&r, recipe->view_count + 1, &view));
+        view.repeats = count;
+        for (size_t i = 0; i < count; i++) {
+            recipe->view[recipe->view_count++] = view;
+        }
         if (*r.at == '\0') {
             return FOV_OK;
         }
         r.at++;
     }
+}
+
+/* One word that is no step to open a view with. */
+static bool is_name(const char *text) {
+    const size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    const fov_augment *step = fov_augment_named(text);
+    return length > 0 && text[length] == '\0' && (step == NULL || !step->first);
+}
+
+fov_status fov_recipe_read(const char *text_or_name, size_t image_size, fov_recipe *recipe) {
+    if (!is_name(text_or_name)) {
+        return fov_recipe_parse(text_or_name, recipe);
+    }
+    fov_text text;
+    fov_text_init(&text);
+    fov_status status = fov_named_recipe_text(text_or_name, image_size, &text);
+    if (status == FOV_OK) {
+        status = fov_recipe_parse(text.data, recipe);
+    }
+    fov_text_clear(&text);
+    return status;
+}
+
+static void write_value(const fov_augment_param *param, double value, fov_text *text) {
+    char number[32];
+    fov_number_text(value, number, sizeof number);
+    const bool word = param->word != NULL && value == FOV_PARAM_WORD;
+    fov_text_add(text, word ? param->word : param->choices != NULL ? param->choices[(size_t)value] : number);
 }
 
 static void write_step(const fov_augment_step *step, size_t image_size, fov_text *text) {
@@ -258,21 +328,52 @@ static void write_step(const fov_augment_step *step, size_t image_size, fov_text
         fov_text_printf(text, "%zu%s", image_size, shown > 0 ? "," : "");
     }
     for (size_t i = 0; i < shown; i++) {
-        const fov_augment_param *param = &augment->params[i];
-        char number[32];
-        fov_number_text(step->param[i], number, sizeof number);
-        fov_text_printf(text, "%s%s", i > 0 ? "," : "", param->choices != NULL ? param->choices[(size_t)step->param[i]] : number);
+        fov_text_add(text, i > 0 ? "," : "");
+        write_value(&augment->params[i], step->param[i], text);
     }
     fov_text_add(text, ")");
 }
 
 void fov_recipe_text(const fov_recipe *recipe, fov_text *text) {
-    for (size_t v = 0; v < recipe->view_count; v++) {
+    for (size_t v = 0; v < recipe->view_count; v += recipe->view[v].repeats > 1 ? recipe->view[v].repeats : 1) {
         const fov_view_recipe *view = &recipe->view[v];
         fov_text_add(text, v > 0 ? " | " : "");
+        if (view->repeats > 1) {
+            fov_text_printf(text, "%zu * ", view->repeats);
+        }
         for (size_t s = 0; s < view->step_count; s++) {
             fov_text_add(text, s > 0 ? " " : "");
             write_step(&view->step[s], view->image_size, text);
         }
+    }
+}
+
+static bool suits(const fov_augment *augment, fov_pixel_format format) {
+    const bool colour = format.channels == 0 || format.channels == 3;
+    return augment->pixels == FOV_PIXELS_ANY || (!format.deep && (augment->pixels == FOV_PIXELS_BYTES || colour));
+}
+
+void fov_recipe_fit(fov_recipe *recipe, fov_pixel_format format, fov_text *dropped) {
+    const fov_augment *named[FOV_MAX_VIEWS * FOV_MAX_STEPS];
+    size_t count = 0;
+    for (size_t v = 0; v < recipe->view_count; v++) {
+        fov_view_recipe *view = &recipe->view[v];
+        size_t kept = 0;
+        for (size_t s = 0; s < view->step_count; s++) {
+            const fov_augment *augment = view->step[s].augment;
+            if (suits(augment, format)) {
+                view->step[kept++] = view->step[s];
+                continue;
+            }
+            size_t known = 0;
+            while (known < count && named[known] != augment) {
+                known++;
+            }
+            if (known == count) {
+                named[count++] = augment;
+                fov_text_printf(dropped, "%s%s", known > 0 ? ", " : "", augment->name);
+            }
+        }
+        view->step_count = kept;
     }
 }

@@ -1,176 +1,209 @@
-/* Pillow's antialiased resize, bit for bit: separable convolution, horizontal pass first, rounded to 8 bits between the passes.
+/* Pillow's antialiased resize, bit for bit: separable convolution, horizontal pass first, rounded to bytes between the passes.
  *
- * Along an axis with scale = in / out and s = max(scale, 1), output i has its centre at c = (i + .5) scale and weighs input x by
+ * Along an axis with scale = in / out and s = max(scale, 1), output i has its centre at c = origin + (i + .5) scale and weighs input x by
  * f((x - c + .5) / s) over c -+ support * s, normalised to 1; f is the triangle (support 1) or the cubic with a = -1/2 (support 2).
  * Weights are held in 22 fraction bits, so sums are exact in 32-bit integers and free of the order of addition.
  *
- * The passes are fused: rows are filtered horizontally four at a time, when the vertical pass first needs one of them, into a ring
- * that holds one vertical window. The work set stays in cache, and a large picture needs no copy of itself. */
+ * Samples of 16 bits are resized as Pillow resizes mode "F", not "I;16": float pixels, sums in double, rounded to float after each pass; then
+ * to the nearest integer, halves to even, clamped. (Pillow's own "I;16" rounds and wraps between the passes.)
+ *
+ * The filter sees nothing outside the box. On a shrunk frame the box's ends may lie between pixels: the filter then sees the pixels that the
+ * box touches, as Pillow does with a box of floats on the picture cropped to them.
+ *
+ * Rows are filtered horizontally in groups of four, when the vertical pass first needs one of them, into a ring of the groups that one
+ * output looks at. The work set stays in cache, and a large picture needs no copy of itself. */
 #include <math.h>
-#include <string.h>
 
 #include "augment/augment.h"
 #include "base/checked.h"
 
-#define FRACTION_ONE 4194304.0 /* 2^22 */
-#define GROUP 4                /* rows filtered at once; the layout of pixel_pack */
+#define GROUP 4
 #define MAX_SIDE ((size_t)1 << 20)
 
-static double triangle(double x) {
-    x = fabs(x);
-    return x < 1.0 ? 1.0 - x : 0.0;
+/* One axis of the box on the frame: pixels [start, start + size), of which the box begins at `origin` and is `extent` long. */
+typedef struct span {
+    size_t start, size;
+    double origin, extent;
+} span;
+
+static span box_span(size_t left, size_t width, size_t shrink) {
+    const size_t start = left / shrink, end = (left + width + shrink - 1) / shrink;
+    return (span){start, end - start, (double)(left % shrink) / (double)shrink, (double)width / (double)shrink};
 }
 
-static double cubic(double x) {
-    const double a = -0.5;
-    x = fabs(x);
-    if (x < 1.0) {
-        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+/* Inputs of each output, then their groups of four: the most that one output has, and where each begins. */
+static void axis_places(const fov_filter *filter, double support, fov_filter_axis *axis) {
+    const size_t quads = (filter->in + GROUP - 1) / GROUP;
+    axis->groups = 0;
+    axis->tap_limit = 0;
+    for (size_t i = 0; i < axis->count; i++) {
+        const double center = filter->origin + ((double)(axis->offset + i) + 0.5) * filter->scale;
+        const double low = center - support + 0.5, high = center + support + 0.5;
+        const size_t start = low > 0.0 ? (size_t)low : 0;
+        const size_t end = (size_t)high > filter->in ? filter->in : (size_t)high;
+        axis->start[i] = (uint32_t)start;
+        axis->taps[i] = (uint32_t)(end - start);
+        axis->first[i] = (uint32_t)(start / GROUP);
+        axis->span[i] = (uint32_t)((end + GROUP - 1) / GROUP - start / GROUP);
+        axis->groups = axis->span[i] > axis->groups ? axis->span[i] : axis->groups;
+        axis->tap_limit = axis->taps[i] > axis->tap_limit ? axis->taps[i] : axis->tap_limit;
     }
-    return x < 2.0 ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
+    for (size_t i = 0; i < axis->count; i++) { /* all outputs have `groups` groups, inside the input */
+        const size_t last = quads - axis->groups, first = axis->first[i];
+        if (first > last) {
+            axis->span[i] += (uint32_t)(first - last);
+            axis->first[i] = (uint32_t)last;
+        }
+    }
 }
 
-/* Weights of one output; `real` has room for axis->stride values. */
-static void output_weights(const fov_filter_axis *axis, size_t index, size_t in, double center, double spread, bool bicubic, double *real) {
-    const double support = (bicubic ? 2.0 : 1.0) * spread;
-    const double low = center - support + 0.5, high = center + support + 0.5;
-    const size_t start = low > 0.0 ? (size_t)low : 0;
-    const size_t end = (size_t)high > in ? in : (size_t)high;
-    const size_t taps = end - start;
-    const double inverse = 1.0 / spread;
-    double sum = 0.0;
-    for (size_t t = 0; t < taps; t++) {
-        const double x = ((double)(t + start) - center + 0.5) * inverse;
-        real[t] = bicubic ? cubic(x) : triangle(x);
-        sum += real[t];
+/* The axis for outputs [offset, offset + count) of `out`, in one block of scratch. */
+static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const span *in, size_t out, size_t offset, size_t count, bool bicubic,
+                            bool deep, fov_filter_axis *axis) {
+    const fov_filter filter = {.origin = in->origin, .scale = in->extent / (double)out, .in = in->size, .bicubic = bicubic};
+    const double support = (bicubic ? 2.0 : 1.0) * (filter.scale < 1.0 ? 1.0 : filter.scale);
+    const size_t tap_limit = (size_t)ceil(support) * 2 + 1, groups = (tap_limit + 2 * (GROUP - 1)) / GROUP;
+    const size_t weight = deep ? sizeof(double) : sizeof(int32_t);
+    const size_t per_output = groups * GROUP * weight + 4 * sizeof(uint32_t), tile = tap_limit * FOV_FILTER_TILE * sizeof(double);
+    size_t bytes;
+    if (!fov_mul_size(count, per_output, &bytes) || !fov_add_size(bytes, tile, &bytes)) {
+        return FOV_FAIL(FOV_E_LIMIT, "resize from %zu to %zu needs more weights than memory can hold", in->size, out);
     }
-    int32_t *weights = axis->weights + index * axis->stride;
-    for (size_t t = 0; t < taps; t++) {
-        const double weight = (sum != 0.0 ? real[t] / sum : real[t]) * FRACTION_ONE;
-        weights[t] = (int32_t)(weight < 0.0 ? weight - 0.5 : weight + 0.5);
-    }
-    axis->start[index] = (uint32_t)start;
-    axis->taps[index] = (uint32_t)taps;
-}
-
-/* The axis for outputs [first, first + count) of `out`, in one block of scratch. */
-static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, size_t in, size_t out, size_t first, size_t count, bool bicubic,
-                            fov_filter_axis *axis) {
-    const double scale = (double)in / (double)out;
-    const double spread = scale < 1.0 ? 1.0 : scale;
-    const size_t stride = (size_t)ceil((bicubic ? 2.0 : 1.0) * spread) * 2 + 1;
-    size_t per_output, words;
-    if (!fov_add_size(stride, 2, &per_output) || !fov_mul_size(count, per_output, &words) || !fov_add_size(words, 2 * stride, &words)) {
-        return FOV_FAIL(FOV_E_LIMIT, "resize from %zu to %zu needs more weights than memory can hold", in, out);
-    }
-    double *block = fov_augmenter_scratch(augmenter, slot, words, sizeof(uint32_t));
+    char *block = fov_augmenter_scratch(augmenter, slot, bytes, 1);
     FOV_TRY_ALLOC(block);
-    axis->count = count;
-    axis->stride = stride;
-    axis->weights = (int32_t *)(void *)(block + stride);
-    axis->start = (uint32_t *)(void *)(axis->weights + count * stride);
+    *axis = (fov_filter_axis){.in = in->size, .offset = offset, .count = count};
+    axis->tile = (double *)(void *)block;
+    axis->real = deep ? (double *)(void *)(block + tile) : NULL;
+    axis->weights = deep ? NULL : (int32_t *)(void *)(block + tile);
+    axis->first = (uint32_t *)(void *)(block + tile + count * groups * GROUP * weight);
+    axis->span = axis->first + count;
+    axis->start = axis->span + count;
     axis->taps = axis->start + count;
-    for (size_t i = 0; i < count; i++) {
-        output_weights(axis, i, in, ((double)(first + i) + 0.5) * scale, spread, bicubic, block);
+    axis_places(&filter, support, axis);
+    FOV_ASSERT(axis->groups <= groups && axis->tap_limit <= tap_limit);
+    if (deep) {
+        augmenter->loops->pixel_weights_real(&filter, axis);
+    } else {
+        augmenter->loops->pixel_weights(&filter, axis);
     }
     return FOV_OK;
 }
 
 typedef struct resizer {
     const fov_pixel_loops *loops;
-    const fov_image *image;
-    const fov_resize *resize;
+    const uint8_t *pixels; /* the box's first */
+    size_t row_bytes;      /* of the image */
+    size_t width, height;  /* of the box on the image */
+    size_t channels;
+    bool deep, mirror;
     fov_filter_axis x, y;
-    bool copy_x;       /* the horizontal pass changes no size */
-    uint8_t *packed;   /* GROUP rows of the box */
-    uint8_t *ring;     /* rows of the window's width, row r at r % ring_rows */
-    size_t ring_rows;  /* a multiple of GROUP */
-    size_t row_bytes;  /* of the window */
-    size_t next;       /* first row of the box not yet in the ring */
-    const uint8_t **rows;
+    size_t samples;     /* of an output row */
+    uint8_t *packed;    /* two groups of rows of the box */
+    size_t packed_bytes;
+    uint8_t *ring;      /* y.groups + 1 groups of filtered rows, group g at g % (y.groups + 1) */
+    size_t group_bytes; /* of one of them */
+    size_t next, end;   /* first group not yet in the ring; groups of the box */
+    const void **group; /* those of one output */
 } resizer;
 
-static const uint8_t *box_row(const resizer *r, size_t row) {
-    const fov_resize *z = r->resize;
-    const size_t inside = row < z->height ? row : z->height - 1;
-    return r->image->pixels + ((z->top + inside) * r->image->width + z->left) * 3;
+static void *group_at(const resizer *r, size_t group) { return r->ring + group % (r->y.groups + 1) * r->group_bytes; }
+
+static void pack_group(const resizer *r, size_t group, uint8_t *packed) {
+    const void *rows[GROUP];
+    for (size_t k = 0; k < GROUP; k++) {
+        const size_t row = GROUP * group + k; /* rows past the end have weight 0 */
+        rows[k] = r->pixels + (row < r->height ? row : r->height - 1) * r->row_bytes;
+    }
+    if (r->deep) {
+        r->loops->pixel_deep_pack((const uint16_t *const *)(const void *)rows, r->width, r->channels, (double *)(void *)packed);
+    } else {
+        r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->width, r->channels, packed);
+    }
 }
 
-static void copy_row(const uint8_t *from, size_t width, bool mirror, uint8_t *to) {
-    if (!mirror) {
-        memcpy(to, from, 3 * width);
+/* Puts the next group into the ring, of bytes the next two, which share the reading of weights. */
+static void fill_groups(resizer *r) {
+    if (r->deep) {
+        pack_group(r, r->next, r->packed);
+        r->loops->pixel_deep_columns((const double *)(const void *)r->packed, &r->x, r->channels, r->mirror, group_at(r, r->next));
+        r->next++;
         return;
     }
-    for (size_t x = 0; x < width; x++) {
-        const uint8_t *pixel = from + 3 * (width - 1 - x);
-        to[3 * x] = pixel[0];
-        to[3 * x + 1] = pixel[1];
-        to[3 * x + 2] = pixel[2];
+    const size_t batches = r->end - r->next < 2 ? 1 : 2;
+    uint8_t *out[2];
+    for (size_t b = 0; b < batches; b++) {
+        pack_group(r, r->next + b, r->packed + b * r->packed_bytes);
+        out[b] = group_at(r, r->next + b);
     }
-}
-
-/* Puts the next group of rows into the ring. */
-static void fill_group(resizer *r) {
-    const uint8_t *from[GROUP];
-    uint8_t *to[GROUP];
-    for (size_t k = 0; k < GROUP; k++) {
-        from[k] = box_row(r, r->next + k);
-        to[k] = r->ring + ((r->next + k) % r->ring_rows) * r->row_bytes;
-    }
-    if (r->copy_x) {
-        for (size_t k = 0; k < GROUP; k++) {
-            copy_row(from[k] + 3 * r->resize->window_left, r->x.count, r->resize->mirror, to[k]);
-        }
-    } else {
-        r->loops->pixel_pack(from, r->resize->width, r->packed);
-        r->loops->pixel_columns(r->packed, &r->x, r->resize->mirror, to);
-    }
-    r->next += GROUP;
+    r->loops->pixel_columns(r->packed, batches, &r->x, r->channels, r->mirror, out);
+    r->next += batches;
 }
 
 static void run(resizer *r, uint8_t *output) {
-    r->next = r->y.start[0] / GROUP * GROUP;
+    const size_t row_bytes = r->samples * (r->deep ? 2 : 1);
+    r->next = r->y.first[0];
+    r->end = (r->height + GROUP - 1) / GROUP;
     for (size_t i = 0; i < r->y.count; i++) {
-        const size_t start = r->y.start[i], taps = r->y.taps[i];
-        while (r->next < start + taps) {
-            fill_group(r);
+        const size_t first = r->y.first[i], groups = r->y.span[i];
+        while (r->next < first + groups) {
+            fill_groups(r);
         }
-        for (size_t t = 0; t < taps; t++) {
-            r->rows[t] = r->ring + ((start + t) % r->ring_rows) * r->row_bytes;
+        for (size_t g = 0; g < groups; g++) {
+            r->group[g] = group_at(r, first + g);
         }
-        r->loops->pixel_rows(r->rows, r->y.weights + i * r->y.stride, taps, r->row_bytes, output + i * r->row_bytes);
+        void *out = output + i * row_bytes;
+        if (r->deep) {
+            r->loops->pixel_deep_rows((const float *const *)(const void *)r->group, &r->y, i, r->samples, out);
+        } else {
+            r->loops->pixel_rows((const uint8_t *const *)(const void *)r->group, &r->y, i, r->samples, out);
+        }
     }
 }
 
 static fov_status check(const fov_image *image, const fov_resize *z) {
-    if (image->channels != 3 || image->width == 0 || image->height == 0 || image->width > MAX_SIDE || image->height > MAX_SIDE) {
-        return FOV_FAIL(FOV_E_INVALID, "resize takes pictures of 3 channels and sides from 1 to %zu, got %zu x %zu x %zu", MAX_SIDE,
-                        image->width, image->height, image->channels);
+    if (image->channels == 0 || image->channels > FOV_MAX_CHANNELS || image->width == 0 || image->height == 0 || image->width > MAX_SIDE ||
+        image->height > MAX_SIDE) {
+        return FOV_FAIL(FOV_E_INVALID, "resize takes pictures of 1 to %zu channels and sides from 1 to %zu, got %zu x %zu x %zu",
+                        FOV_MAX_CHANNELS, MAX_SIDE, image->width, image->height, image->channels);
     }
     if (z->window_width == 0 || z->window_height == 0 || z->window_width > MAX_SIDE || z->window_height > MAX_SIDE) {
         return FOV_FAIL(FOV_E_INVALID, "resize makes pictures with sides from 1 to %zu, asked for %zu x %zu", MAX_SIDE, z->window_width,
                         z->window_height);
     }
-    FOV_ASSERT(z->width > 0 && z->height > 0 && z->left + z->width <= image->width && z->top + z->height <= image->height);
+    FOV_ASSERT(z->width > 0 && z->height > 0);
     FOV_ASSERT(z->window_left + z->window_width <= z->out_width && z->window_top + z->window_height <= z->out_height);
+    return FOV_OK;
+}
+
+static fov_status make_buffers(fov_augmenter *augmenter, resizer *r) {
+    const size_t lanes = fov_pack_lanes(r->channels), quads = (r->width + GROUP - 1) / GROUP;
+    r->packed_bytes = r->deep ? r->width * lanes * sizeof(double) : quads * lanes * GROUP;
+    r->packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, r->packed_bytes, 2);
+    FOV_TRY_ALLOC(r->packed);
+    r->group_bytes = r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
+    r->ring = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, r->y.groups + 1, r->group_bytes);
+    FOV_TRY_ALLOC(r->ring);
+    r->group = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, r->y.groups, sizeof *r->group);
+    FOV_TRY_ALLOC(r->group);
     return FOV_OK;
 }
 
 fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output) {
     FOV_TRY(check(image, resize));
     const fov_resize *z = resize;
-    const bool bicubic = z->interpolation == FOV_BICUBIC;
-    resizer r = {.loops = augmenter->loops, .image = image, .resize = z, .copy_x = z->out_width == z->width};
-    FOV_TRY(make_axis(augmenter, FOV_SCRATCH_AXIS_X, z->width, z->out_width, z->window_left, z->window_width, bicubic, &r.x));
-    FOV_TRY(make_axis(augmenter, FOV_SCRATCH_AXIS_Y, z->height, z->out_height, z->window_top, z->window_height, bicubic, &r.y));
-    r.row_bytes = 3 * z->window_width;
-    r.ring_rows = ((r.y.stride + 2) / GROUP + 2) * GROUP; /* a window of `stride` rows touches at most so many groups */
-    r.packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, z->width, GROUP * 4);
-    FOV_TRY_ALLOC(r.packed);
-    r.ring = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, r.ring_rows, r.row_bytes);
-    FOV_TRY_ALLOC(r.ring);
-    r.rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, r.y.stride, sizeof *r.rows);
-    FOV_TRY_ALLOC(r.rows);
+    const bool bicubic = z->interpolation == FOV_BICUBIC, deep = image->deep;
+    const size_t shrink = image->shrink > 1 ? image->shrink : 1, pixel = fov_pixel_bytes(fov_image_format(image));
+    const span x = box_span(z->left, z->width, shrink), y = box_span(z->top, z->height, shrink);
+    FOV_ASSERT(x.start >= image->left && x.start + x.size <= image->left + image->width);
+    FOV_ASSERT(y.start >= image->top && y.start + y.size <= image->top + image->height);
+    resizer r = {.loops = augmenter->loops, .row_bytes = image->width * pixel, .width = x.size, .height = y.size, .deep = deep};
+    r.pixels = image->pixels + (y.start - image->top) * r.row_bytes + (x.start - image->left) * pixel;
+    r.channels = image->channels;
+    r.mirror = z->mirror;
+    r.samples = z->window_width * image->channels;
+    FOV_TRY(make_axis(augmenter, FOV_SCRATCH_AXIS_X, &x, z->out_width, z->window_left, z->window_width, bicubic, deep, &r.x));
+    FOV_TRY(make_axis(augmenter, FOV_SCRATCH_AXIS_Y, &y, z->out_height, z->window_top, z->window_height, bicubic, deep, &r.y));
+    FOV_TRY(make_buffers(augmenter, &r));
     run(&r, output);
     return FOV_OK;
 }

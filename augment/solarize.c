@@ -16,15 +16,11 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
 }
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
-    (void)augmenter;
     uint8_t table[256];
     for (unsigned i = 0; i < 256; i++) {
         table[i] = (uint8_t)((double)i < plan->value[0] ? i : 255 - i);
     }
-    const size_t count = 3 * image->width * image->height;
-    for (size_t i = 0; i < count; i++) {
-        output[i] = table[image->pixels[i]];
-    }
+    augmenter->loops->pixel_table(image->pixels, image->width * image->height * image->channels, table, output);
     return FOV_OK;
 }
 

@@ -12,7 +12,7 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     (void)plan, (void)augmenter;
-    const size_t row_bytes = 3 * image->width;
+    const size_t row_bytes = image->width * fov_pixel_bytes(fov_image_format(image));
     for (size_t y = 0; y < image->height; y++) {
         memcpy(output + y * row_bytes, image->pixels + (image->height - 1 - y) * row_bytes, row_bytes);
     }

@@ -12,7 +12,7 @@
 typedef struct fov_backbone_spec {
     const struct fov_backbone *backbone;
     size_t image_size; /* square input, pixels */
-    size_t channels;   /* 3 */
+    size_t channels;   /* of a picture, 1..FOV_INPUT_CHANNELS; fov_backbone_parse sets 3 */
     size_t patch;      /* ViT: 16, 8 or 4; 0 for CNNs */
     bool small_stem;   /* ResNet: 3x3 stride 1, no max-pool (CIFAR) */
     bool fixed_position; /* ViT: sin-cos position embedding, not trained (MAE) */

@@ -136,6 +136,27 @@ static inline void case_open(train_case *c, const fov_objective *objective, cons
     case_fill_pixels(c, "view");
 }
 
+/* Pictures of another format, whose numbers are the same for 8 and 16 bits. */
+static inline void case_format(train_case *c, size_t channels, bool deep) {
+    const size_t values = c->batch.count * c->spec.image_size * c->spec.image_size * channels, view = values * (deep ? 2 : 1);
+    const uint64_t key = formula_key("format");
+    c->spec.channels = channels;
+    fov_mem_free(c->pixels);
+    c->pixels = fov_mem_alloc(FOV_MEM_TRAIN, FOV_MAX_VIEWS * view);
+    assert_non_null(c->pixels);
+    for (size_t v = 0; v < FOV_MAX_VIEWS; v++) {
+        c->batch.view[v] = c->pixels + v * view;
+    }
+    for (size_t i = 0; i < FOV_MAX_VIEWS * values; i++) {
+        const uint8_t byte = (uint8_t)(formula_bits(key, i) >> 56);
+        if (deep) {
+            ((uint16_t *)(void *)c->pixels)[i] = (uint16_t)(257 * byte);
+        } else {
+            c->pixels[i] = byte;
+        }
+    }
+}
+
 static inline void case_close(train_case *c) {
     fov_mem_free(c->pixels);
     fov_mem_free(c->options);
@@ -143,7 +164,7 @@ static inline void case_close(train_case *c) {
 }
 
 static inline fov_session_options case_session_options(const train_case *c, const char *optimizer) {
-    return (fov_session_options){.objective = c->objective,
+    fov_session_options options = {.objective = c->objective,
                                  .objective_options = c->options,
                                  .spec = c->spec,
                                  .batch_size = c->batch.count,
@@ -153,6 +174,11 @@ static inline fov_session_options case_session_options(const train_case *c, cons
                                  .optimizer = fov_optimizer_named(optimizer),
                                  .settings = {.weight_decay = 0.05, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .trust = 1e-3},
                                  .seed = 5};
+    for (size_t i = 3; i < c->spec.channels; i++) {
+        options.mean[i] = 0.5;
+        options.std[i] = 0.25;
+    }
+    return options;
 }
 
 /* Small heads, for tests that only need some head. Names that an objective lacks are passed over. */

@@ -1,125 +1,216 @@
-/* Inner loops of the two blurs. All run along the row, over neighbouring bytes or floats, so that they vectorise in any width. */
-#include "augment/isa/pixel_loops.h"
+/* Inner loops of the two blurs. All run along the row, over neighbouring samples, so that they vectorise in any width; a tile of sums
+ * stays in registers while the taps go by. Products and sums of the Gaussian round one by one, in the order of the taps. */
+#include <string.h>
 
-#define TILE 64
+#include "augment/isa/pixel_simd.h"
 
 /* Adding and taking away 1.5 * 2^23 rounds a float below 2^22 to the nearest integer, ties to even. */
 #define ROUNDER 12582912.0F
 
-static inline void blur_row_tile(const float *padded, const float *weights, size_t taps, size_t count, float *restrict out) {
-    float sum[TILE];
-    for (size_t x = 0; x < count; x++) {
+/* ---- sampled Gaussian ---- */
+
+#define TILE 64
+
+/* The plain way, for samples [at, at + width), at most TILE; a tap's samples begin at from[t], or at from[0] + step t where step > 0. */
+static inline void blur_tile(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t width,
+                             float *restrict sum) {
+    for (size_t x = 0; x < width; x++) {
         sum[x] = 0.0F;
     }
     for (size_t t = 0; t < taps; t++) {
-        const float *restrict row = padded + 3 * t;
+        const float *restrict row = step > 0 ? from[0] + step * t + at : from[t] + at;
         const float weight = weights[t];
-        for (size_t x = 0; x < count; x++) {
+        for (size_t x = 0; x < width; x++) {
             const float term = weight * row[x];
             sum[x] += term;
         }
     }
-    for (size_t x = 0; x < count; x++) {
-        out[x] = sum[x];
+}
+
+static inline size_t tile_width(size_t at, size_t count) { return count - at < TILE ? count - at : TILE; }
+
+static inline void blur_rest(const float *padded, size_t step, const float *weights, size_t taps, size_t at, size_t count, float *out) {
+    for (; at < count; at += TILE) {
+        blur_tile(&padded, step, weights, taps, at, tile_width(at, count), out + at);
     }
 }
 
-void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, const float *weights, size_t taps, size_t count, float *out) {
-    size_t at = 0;
-    for (; at + TILE <= count; at += TILE) {
-        blur_row_tile(padded + at, weights, taps, TILE, out + at);
-    }
-    if (at < count) {
-        blur_row_tile(padded + at, weights, taps, count - at, out + at);
-    }
-}
-
-static inline void blur_column_tile(const float *const *rows, const float *weights, size_t taps, size_t at, size_t count,
-                                    uint8_t *restrict out) {
-    float sum[TILE];
-    for (size_t x = 0; x < count; x++) {
-        sum[x] = 0.0F;
-    }
-    for (size_t t = 0; t < taps; t++) {
-        const float *restrict row = rows[t] + at;
-        const float weight = weights[t];
-        for (size_t x = 0; x < count; x++) {
-            const float term = weight * row[x];
-            sum[x] += term;
+static inline void blur_column_rest(const float *const *rows, const float *weights, size_t taps, size_t at, size_t count, uint8_t *out) {
+    for (; at < count; at += TILE) {
+        float sum[TILE];
+        const size_t width = tile_width(at, count);
+        blur_tile(rows, 0, weights, taps, at, width, sum);
+        for (size_t x = 0; x < width; x++) {
+            out[at + x] = (uint8_t)fov_clip8((int32_t)((sum[x] + ROUNDER) - ROUNDER));
         }
     }
-    for (size_t x = 0; x < count; x++) {
-        const float rounded = (sum[x] + ROUNDER) - ROUNDER;
-        out[at + x] = (uint8_t)fov_clip8((int32_t)rounded);
-    }
+}
+
+#if FOV_ISA_LEVEL == 0
+
+void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out) {
+    blur_rest(padded, step, weights, taps, 0, count, out);
 }
 
 void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weights, size_t taps, size_t count, uint8_t *out) {
-    size_t at = 0;
-    for (; at + TILE <= count; at += TILE) {
-        blur_column_tile(rows, weights, taps, at, TILE, out);
+    blur_column_rest(rows, weights, taps, 0, count, out);
+}
+
+#else
+
+#define VECTORS 8 /* sums at once: enough to hide the delay of an addition */
+
+/* As blur_tile, for `vectors` vectors of sums. */
+FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors,
+                             fov_floats *sum) {
+    for (size_t v = 0; v < vectors; v++) {
+        sum[v] = FOV_VEC(setzero_ps)();
     }
-    if (at < count) {
-        blur_column_tile(rows, weights, taps, at, count - at, out);
+    for (size_t t = 0; t < taps; t++) {
+        const float *row = step > 0 ? from[0] + step * t + at : from[t] + at;
+        const fov_floats weight = FOV_VEC(set1_ps)(weights[t]);
+        for (size_t v = 0; v < vectors; v++) {
+            sum[v] = FOV_VEC(add_ps)(sum[v], FOV_VEC(mul_ps)(weight, FOV_VEC(loadu_ps)(row + v * FOV_LANES)));
+        }
     }
 }
+
+void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out) {
+    fov_floats sum[VECTORS];
+    size_t at = 0;
+    for (; at + VECTORS * FOV_LANES <= count; at += VECTORS * FOV_LANES) {
+        blur_sums(&padded, step, weights, taps, at, VECTORS, sum);
+        for (size_t v = 0; v < VECTORS; v++) {
+            FOV_VEC(storeu_ps)(out + at + v * FOV_LANES, sum[v]);
+        }
+    }
+    for (; at + FOV_LANES <= count; at += FOV_LANES) {
+        blur_sums(&padded, step, weights, taps, at, 1, sum);
+        FOV_VEC(storeu_ps)(out + at, sum[0]);
+    }
+    blur_rest(padded, step, weights, taps, at, count, out);
+}
+
+/* Conversion to integers rounds to nearest, ties to even. */
+void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weights, size_t taps, size_t count, uint8_t *out) {
+    fov_floats sum[VECTORS];
+    fov_vec whole[VECTORS];
+    size_t at = 0;
+    for (; at + VECTORS * FOV_LANES <= count; at += VECTORS * FOV_LANES) {
+        blur_sums(rows, 0, weights, taps, at, VECTORS, sum);
+        for (size_t v = 0; v < VECTORS; v++) {
+            whole[v] = FOV_VEC(cvtps_epi32)(sum[v]);
+        }
+        fov_vec_store_bytes4(out + at, whole);
+        fov_vec_store_bytes4(out + at + 4 * FOV_LANES, whole + 4);
+    }
+    for (; at + FOV_LANES <= count; at += FOV_LANES) {
+        blur_sums(rows, 0, weights, taps, at, 1, sum);
+        fov_vec_store_bytes(out + at, FOV_VEC(cvtps_epi32)(sum[0]));
+    }
+    blur_column_rest(rows, weights, taps, at, count, out);
+}
+
+#endif
+
+/* ---- extended box ---- */
 
 static inline uint8_t box_value(const fov_box *box, uint32_t inner_sum, uint32_t ends) {
     return (uint8_t)((inner_sum * box->inner + ends * box->outer + (1U << 23)) >> 24);
 }
 
-static inline void box_row_tile(const uint8_t *padded, const fov_box *box, size_t count, uint8_t *restrict out) {
-    const size_t width = 2 * box->radius + 1;
-    uint32_t sum[TILE];
-    for (size_t x = 0; x < count; x++) {
-        sum[x] = 0;
-    }
-    for (size_t t = 1; t <= width; t++) {
-        const uint8_t *restrict row = padded + 3 * t;
-        for (size_t x = 0; x < count; x++) {
-            sum[x] += row[x];
+/* A tap's samples begin at from[t], or at from[0] + step t where step > 0. */
+static inline const uint8_t *box_tap(const uint8_t *const *from, size_t step, size_t t) { return step > 0 ? from[0] + step * t : from[t]; }
+
+static inline void box_rest(const uint8_t *const *from, size_t step, const fov_box *box, size_t at, size_t count, uint8_t *out) {
+    const size_t last = 2 * box->radius + 2;
+    for (; at < count; at += TILE) {
+        const size_t width = tile_width(at, count);
+        uint32_t sum[TILE] = {0};
+        for (size_t t = 1; t < last; t++) {
+            const uint8_t *restrict row = box_tap(from, step, t) + at;
+            for (size_t x = 0; x < width; x++) {
+                sum[x] += row[x];
+            }
         }
-    }
-    const uint8_t *restrict far = padded + 3 * (width + 1);
-    for (size_t x = 0; x < count; x++) {
-        out[x] = box_value(box, sum[x], (uint32_t)padded[x] + far[x]);
+        const uint8_t *restrict near = box_tap(from, step, 0) + at, *restrict far = box_tap(from, step, last) + at;
+        for (size_t x = 0; x < width; x++) {
+            out[at + x] = box_value(box, sum[x], (uint32_t)near[x] + far[x]);
+        }
     }
 }
 
-void FOV_PIXEL_FN(pixel_box_row)(const uint8_t *padded, const fov_box *box, size_t count, uint8_t *out) {
+#if FOV_ISA_LEVEL > 0
+
+#define MAX_RADIUS 127             /* of boxes whose sums fit 16 bits */
+#define WORDS (2 * FOV_LANES)      /* sums of 16 bits in a vector */
+#define BOX_TILE (2 * WORDS)       /* samples at once */
+
+static inline fov_vec load_words(const uint8_t *from) {
+#if FOV_ISA_LEVEL == 1
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+#else
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from));
+#endif
+}
+
+/* Words to bytes, in 32-bit sums of 2^24ths: the low half of the lanes of each 128-bit piece, then the high half. */
+static inline fov_vec box_words(const fov_box *box, fov_vec sum, fov_vec ends) {
+    const fov_vec zero = FOV_VEC(set1_epi32)(0), half = FOV_VEC(set1_epi32)(1 << 23);
+    const fov_vec inner = FOV_VEC(set1_epi32)((int32_t)box->inner), outer = FOV_VEC(set1_epi32)((int32_t)box->outer);
+    const fov_vec low = FOV_VEC(add_epi32)(FOV_VEC(mullo_epi32)(FOV_VEC(unpacklo_epi16)(sum, zero), inner),
+                                           FOV_VEC(mullo_epi32)(FOV_VEC(unpacklo_epi16)(ends, zero), outer));
+    const fov_vec high = FOV_VEC(add_epi32)(FOV_VEC(mullo_epi32)(FOV_VEC(unpackhi_epi16)(sum, zero), inner),
+                                            FOV_VEC(mullo_epi32)(FOV_VEC(unpackhi_epi16)(ends, zero), outer));
+    return FOV_VEC(packs_epi32)(FOV_VEC(srli_epi32)(FOV_VEC(add_epi32)(low, half), 24),
+                                FOV_VEC(srli_epi32)(FOV_VEC(add_epi32)(high, half), 24));
+}
+
+static inline void store_words2(uint8_t *to, fov_vec first, fov_vec second) {
+    const fov_vec bytes = FOV_VEC(packus_epi16)(first, second); /* in 128-bit pieces, eight of each */
+#if FOV_ISA_LEVEL == 1
+    fov_vec_store(to, _mm256_permute4x64_epi64(bytes, 0xD8));
+#else
+    fov_vec_store(to, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes));
+#endif
+}
+
+/* Whole tiles; gives how many samples they hold. */
+FOV_INLINE size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
+    const size_t last = 2 * box->radius + 2;
     size_t at = 0;
-    for (; at + TILE <= count; at += TILE) {
-        box_row_tile(padded + at, box, TILE, out + at);
+    for (; box->radius <= MAX_RADIUS && at + BOX_TILE <= count; at += BOX_TILE) {
+        fov_vec sum[2], ends[2];
+        for (size_t v = 0; v < 2; v++) {
+            sum[v] = FOV_VEC(set1_epi16)(0);
+            ends[v] = FOV_VEC(add_epi16)(load_words(box_tap(from, step, 0) + at + v * WORDS),
+                                         load_words(box_tap(from, step, last) + at + v * WORDS));
+        }
+        for (size_t t = 1; t < last; t++) {
+            const uint8_t *row = box_tap(from, step, t) + at;
+            sum[0] = FOV_VEC(add_epi16)(sum[0], load_words(row));
+            sum[1] = FOV_VEC(add_epi16)(sum[1], load_words(row + WORDS));
+        }
+        store_words2(out + at, box_words(box, sum[0], ends[0]), box_words(box, sum[1], ends[1]));
     }
-    if (at < count) {
-        box_row_tile(padded + at, box, count - at, out + at);
-    }
+    return at;
 }
 
-static inline void box_column_tile(const uint8_t *const *rows, const fov_box *box, size_t at, size_t count, uint8_t *restrict out) {
-    const size_t width = 2 * box->radius + 1;
-    uint32_t sum[TILE];
-    for (size_t x = 0; x < count; x++) {
-        sum[x] = 0;
-    }
-    for (size_t t = 1; t <= width; t++) {
-        const uint8_t *restrict row = rows[t] + at;
-        for (size_t x = 0; x < count; x++) {
-            sum[x] += row[x];
-        }
-    }
-    const uint8_t *restrict near = rows[0] + at, *restrict far = rows[width + 1] + at;
-    for (size_t x = 0; x < count; x++) {
-        out[at + x] = box_value(box, sum[x], (uint32_t)near[x] + far[x]);
-    }
+#else
+
+FOV_INLINE size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
+    (void)from, (void)step, (void)box, (void)count, (void)out;
+    return 0;
+}
+
+#endif
+
+void FOV_PIXEL_FN(pixel_box_row)(const uint8_t *padded, size_t step, const fov_box *box, size_t count, uint8_t *out) {
+    const size_t done = box_tiles(&padded, step, box, count, out);
+    box_rest(&padded, step, box, done, count, out);
 }
 
 void FOV_PIXEL_FN(pixel_box_column)(const uint8_t *const *rows, const fov_box *box, size_t count, uint8_t *out) {
-    size_t at = 0;
-    for (; at + TILE <= count; at += TILE) {
-        box_column_tile(rows, box, at, TILE, out);
-    }
-    if (at < count) {
-        box_column_tile(rows, box, at, count - at, out);
-    }
+    const size_t done = box_tiles(rows, 0, box, count, out);
+    box_rest(rows, 0, box, done, count, out);
 }

@@ -8,6 +8,9 @@ extern const fov_pixel_loops FOV_PIXEL_FN(pixel_loops);
 
 const fov_pixel_loops FOV_PIXEL_FN(pixel_loops) = {
     .name = STRING(FOV_ISA_SUFFIX),
+#ifdef __AVX2__
+    .jpeg = true,
+#endif
 #define FOV_PIXEL_LOOP(result, name, arguments) .name = FOV_PIXEL_FN(name),
 #include "augment/pixels.def"
 #undef FOV_PIXEL_LOOP

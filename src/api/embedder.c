@@ -21,7 +21,8 @@ struct fov_embedder {
     fov_pool *pool;
     fov_encoder *encoder;
     worker *workers; /* [fov_pool_threads] */
-    uint8_t *pixels; /* [BLOCK, s, s, 3] */
+    fov_decode_options decode;
+    uint8_t *pixels; /* [BLOCK, s, s, c] */
     size_t image_bytes;
 };
 
@@ -29,7 +30,8 @@ static fov_status open_parts(fov_embedder *e, const char *weights, unsigned thre
     FOV_TRY(fov_pool_new(&e->pool, threads));
     FOV_TRY(fov_encoder_open(&e->encoder, weights, NULL, 0, e->pool));
     const size_t side = fov_embedder_image_size(e);
-    if (!fov_product_size((const size_t[]){side, side, 3}, 3, &e->image_bytes)) {
+    e->decode = fov_preprocess_decode(fov_encoder_preprocess(e->encoder));
+    if (!fov_product_size((const size_t[]){side, side, fov_pixel_bytes(e->decode.format)}, 3, &e->image_bytes)) {
         return FOV_FAIL(FOV_E_LIMIT, "%s is for pictures of %zu px, which is too large", weights, side);
     }
     e->pixels = fov_mem_array(FOV_MEM_EVAL, BLOCK, e->image_bytes);
@@ -77,6 +79,9 @@ void fov_embedder_close(fov_embedder *e) {
 size_t fov_embedder_width(const fov_embedder *e) { return fov_encoder_width(e->encoder); }
 size_t fov_embedder_image_size(const fov_embedder *e) { return fov_encoder_preprocess(e->encoder)->image_size; }
 
+size_t fov_embedder_channels(const fov_embedder *e) { return e->decode.format.channels; }
+unsigned fov_embedder_depth(const fov_embedder *e) { return e->decode.format.deep ? 16 : 8; }
+
 /* ---- files ---- */
 
 typedef struct block {
@@ -88,7 +93,7 @@ typedef struct block {
 static fov_status prepare(block *b, size_t i, unsigned w) {
     const fov_embedder *e = b->embedder;
     worker *self = &e->workers[w];
-    FOV_TRY(fov_picture_read(&self->reader, b->paths[i], NULL));
+    FOV_TRY(fov_picture_read(&self->reader, b->paths[i], &e->decode));
     FOV_TRY(fov_preprocess_apply(self->augmenter, fov_encoder_preprocess(e->encoder), &self->reader.image, e->pixels + i * e->image_bytes));
     return FOV_OK;
 }
@@ -111,6 +116,11 @@ static fov_status embed_block(fov_embedder *e, const char *const *paths, size_t 
 }
 
 fov_status fov_embedder_embed_files(fov_embedder *e, const char *const *paths, size_t count, float *features) {
+    const char *group = fov_encoder_preprocess(e->encoder)->group;
+    if (group[0] != '\0') {
+        return FOV_FAIL(FOV_E_UNSUPPORTED, "these weights take pictures whose planes lie in several files ('%s'); put the planes together and give pixels",
+                        group);
+    }
     for (size_t i = 0; i < count; i++) {
         if (paths == NULL || paths[i] == NULL) {
             return FOV_FAIL(FOV_E_INVALID, "file %zu of %zu has no name", i + 1, count);
@@ -130,15 +140,25 @@ fov_status fov_embedder_embed_file(fov_embedder *e, const char *path, float *fea
 
 /* ---- pixels ---- */
 
-fov_status fov_embedder_embed_rgb(fov_embedder *e, const uint8_t *pixels, size_t width, size_t height, float *features) {
+fov_status fov_embedder_embed_pixels(fov_embedder *e, const void *pixels, size_t width, size_t height, float *features) {
     if (pixels == NULL || width == 0 || height == 0) {
         return FOV_FAIL(FOV_E_INVALID, "a picture of %zu x %zu pixels%s has no features", width, height, pixels == NULL ? " at NULL" : "");
     }
     const fov_decode_options caps = {.max_side = FOV_IMAGE_MAX_SIDE, .max_pixels = FOV_IMAGE_MAX_PIXELS};
+    const fov_pixel_format format = e->decode.format;
     FOV_TRY(fov_image_check_caps("picture", width, height, &caps));
     /* Only read: fov_image owns its pixels elsewhere, and so has no const. */
-    const fov_image image = {.pixels = (uint8_t *)(uintptr_t)pixels, .width = width, .height = height, .channels = 3};
+    const fov_image image = {.pixels = (uint8_t *)(uintptr_t)pixels, .width = width, .height = height, .channels = format.channels, .deep = format.deep};
     FOV_TRY(fov_preprocess_apply(e->workers[0].augmenter, fov_encoder_preprocess(e->encoder), &image, e->pixels));
     FOV_TRY(fov_encoder_embed(e->encoder, e->pixels, 1, features));
+    return FOV_OK;
+}
+
+fov_status fov_embedder_embed_rgb(fov_embedder *e, const uint8_t *pixels, size_t width, size_t height, float *features) {
+    if (fov_embedder_channels(e) != 3 || fov_embedder_depth(e) != 8) {
+        return FOV_FAIL(FOV_E_MISMATCH, "these weights take pictures of %zu channels of %u bits, not RGB of 8; give them in that form, as pixels",
+                        fov_embedder_channels(e), fov_embedder_depth(e));
+    }
+    FOV_TRY(fov_embedder_embed_pixels(e, pixels, width, height, features));
     return FOV_OK;
 }

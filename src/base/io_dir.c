@@ -19,6 +19,11 @@ fov_path_kind fov_io_kind(const char *path) {
     return S_ISREG(info.st_mode) ? FOV_PATH_FILE : S_ISDIR(info.st_mode) ? FOV_PATH_DIR : FOV_PATH_OTHER;
 }
 
+bool fov_io_same(const char *a, const char *b) {
+    struct stat p, q;
+    return stat(a, &p) == 0 && stat(b, &q) == 0 && p.st_dev == q.st_dev && p.st_ino == q.st_ino;
+}
+
 /* Best effort: a parent that may not be read cannot be synced, and the folder is still usable. */
 static void sync_parent(const char *path) {
     char *dir = fov_path_dir(path);

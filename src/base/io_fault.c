@@ -130,6 +130,15 @@ int fov_sys_open(const char *path, int flags, mode_t mode) {
     }
 }
 
+int fov_sys_openat(int folder, const char *name, int flags) {
+    for (;;) {
+        const int fd = hard_fault(OP_OPEN) ? -1 : openat(folder, name, flags | O_CLOEXEC);
+        if (fd >= 0 || errno != EINTR) {
+            return fd;
+        }
+    }
+}
+
 ssize_t fov_sys_read(int fd, void *bytes, size_t count) {
     for (;;) {
         ssize_t got = -1;
@@ -137,6 +146,20 @@ ssize_t fov_sys_read(int fd, void *bytes, size_t count) {
             got = read(fd, bytes, count);
         } else if (errno == 0) {
             got = read(fd, bytes, (count + 1) / 2);
+        }
+        if (got >= 0 || errno != EINTR) {
+            return got;
+        }
+    }
+}
+
+ssize_t fov_sys_pread(int fd, void *bytes, size_t count, off_t offset) {
+    for (;;) {
+        ssize_t got = -1;
+        if (!fault(OP_READ)) {
+            got = pread(fd, bytes, count, offset);
+        } else if (errno == 0) {
+            got = pread(fd, bytes, (count + 1) / 2, offset);
         }
         if (got >= 0 || errno != EINTR) {
             return got;

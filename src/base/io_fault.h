@@ -8,7 +8,9 @@
 
 /* As the system calls of those names, with errno set on failure. */
 int fov_sys_open(const char *path, int flags, mode_t mode);
+int fov_sys_openat(int folder, const char *name, int flags); /* of what is there; counts as "open" */
 ssize_t fov_sys_read(int fd, void *bytes, size_t count);
+ssize_t fov_sys_pread(int fd, void *bytes, size_t count, off_t offset); /* a "read" for injection */
 ssize_t fov_sys_write(int fd, const void *bytes, size_t count);
 int fov_sys_fsync(int fd);
 int fov_sys_close(int fd); /* the descriptor is gone even when this fails */

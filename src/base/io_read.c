@@ -1,9 +1,10 @@
-/* Reading whole files, by copy or by mapping.
+/* Reading files, whole or in pieces, by copy or by mapping.
  *
  * Files are opened without blocking, so that a FIFO in a folder of pictures cannot stop a run, and the size limit is checked against the
  * descriptor before anything is allocated. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -143,6 +144,63 @@ fov_status fov_io_read(const char *path, size_t max_bytes, size_t padding, fov_b
         fov_blob_clear(blob);
     }
     return status;
+}
+
+/* ---- in pieces ---- */
+
+struct fov_file {
+    int fd;
+    size_t size;
+};
+
+fov_status fov_file_open(fov_file **file, const char *path) {
+    *file = NULL;
+    fov_file *f = fov_mem_zalloc(FOV_MEM_FILE, sizeof *f);
+    FOV_TRY_ALLOC(f);
+    const fov_status status = open_regular(path, &f->fd, &f->size);
+    if (status != FOV_OK) {
+        fov_mem_free(f);
+        return fov_forward_at(__FILE__, __LINE__, status);
+    }
+    *file = f;
+    return FOV_OK;
+}
+
+void fov_file_close(fov_file *file) {
+    if (file != NULL) {
+        (void)close(file->fd);
+        fov_mem_free(file);
+    }
+}
+
+uint64_t fov_file_size(const fov_file *file) {
+    return file->size;
+}
+
+fov_status fov_file_read(const fov_file *file, const char *shown, uint64_t offset, size_t count, size_t padding, fov_blob *blob,
+                         size_t *capacity) {
+    const int fd = file->fd;
+    blob->size = 0;
+    blob->padding = 0;
+    if (count > SSIZE_MAX || offset > (uint64_t)INT64_MAX - count) {
+        return IO_REFUSE(FOV_E_LIMIT, shown, "lies past what a file can hold");
+    }
+    FOV_TRY(make_room(blob, capacity, count, padding, false));
+    size_t have = 0;
+    while (have < count) {
+        const ssize_t got = fov_sys_pread(fd, blob->data + have, count - have, (off_t)(offset + have));
+        if (got < 0) {
+            return IO_FAIL(shown, "read", errno);
+        }
+        if (got == 0) {
+            return IO_REFUSE(FOV_E_IO, shown, "the file ends before it does; it became shorter since it was opened");
+        }
+        have += (size_t)got;
+    }
+    memset(blob->data + count, 0, padding);
+    blob->size = count;
+    blob->padding = padding;
+    return FOV_OK;
 }
 
 void fov_blob_clear(fov_blob *blob) {

@@ -49,6 +49,18 @@ fov_mem_stats fov_mem_stats_tag(fov_mem_tag tag);
 fov_mem_stats fov_mem_stats_all(void);
 const char *fov_mem_tag_name(fov_mem_tag tag);
 
+/* What the process holds in memory, its program and stacks included, as the kernel counts: now, and the most since the process began. 0
+ * where the kernel does not tell. */
+typedef struct fov_mem_resident {
+    size_t now_bytes, peak_bytes;
+} fov_mem_resident;
+fov_mem_resident fov_mem_resident_now(void);
+
+/* Bytes that this process may still take, as the machine and its control groups see it now; 0 when nobody says. */
+size_t fov_mem_available(void);
+/* The same by files of the kernel's form: PROC/meminfo, a list of groups like /proc/self/cgroup, and their root. For tests. */
+size_t fov_mem_available_by(const char *proc, const char *group_list, const char *system_root);
+
 /* Fault injection for tests: the n-th allocation from now (1 is the next) fails once, or, when `forever`, it and all after it.
  * n = 0 turns it off. Also settable from the environment, FOVEA_FAIL_ALLOC=n or n+. Returns nothing; counts over all threads. */
 void fov_mem_fail_at(uint64_t n, int forever);

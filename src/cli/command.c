@@ -9,6 +9,8 @@
 #include "base/registry.h"
 #include "cli/terminal.h"
 
+#define MOST_PARTS 16 /* of a family */
+
 #define FOV_ENTRY(name) extern const fov_command fov_command_##name;
 #include "commands.inc"
 #undef FOV_ENTRY
@@ -82,7 +84,74 @@ static fov_status add_tables(const fov_command *command, fov_option_set *set, vo
     return command->table == NULL ? FOV_OK : fov_options_add(set, command->heading, command->table, fields);
 }
 
+/* ---- families ---- */
+
+static void full_name(const fov_command *command, char *text, size_t size) {
+    (void)snprintf(text, size, "%s%s%s", command->family == NULL ? "" : command->family, command->family == NULL ? "" : " ", command->name);
+}
+
+/* The part that the first argument names; NULL, and no failure, when the first argument is an option or there is none. */
+static fov_status find_part(const fov_command *family, int argc, char **argv, const fov_command **part) {
+    *part = NULL;
+    if (family->parts == NULL || argc < 1 || argv[0][0] == '-') {
+        return FOV_OK;
+    }
+    const char *names[MOST_PARTS], *word = argv[0];
+    size_t count = 0;
+    for (; family->parts[count] != NULL; count++) {
+        FOV_ASSERT(count < MOST_PARTS);
+        names[count] = family->parts[count]->name;
+        *part = strcmp(word, names[count]) == 0 ? family->parts[count] : *part;
+    }
+    char kind[64], list[64];
+    (void)snprintf(kind, sizeof kind, "%s command", family->name);
+    (void)snprintf(list, sizeof list, "fovea help %s", family->name);
+    return *part != NULL ? FOV_OK : fov_fail_unknown(kind, word, names, count, list);
+}
+
+static void print_parts(const fov_command *family) {
+    for (size_t i = 0; family->parts != NULL && family->parts[i] != NULL; i++) {
+        (void)printf("  %-10s %s\n", family->parts[i]->name, family->parts[i]->summary);
+    }
+    if (family->parts != NULL) {
+        (void)printf("\n'fovea help %s %s' tells more.\n\n", family->name, family->parts[0]->name);
+    }
+}
+
+static int run_family(const fov_command *family, int argc, char **argv) {
+    const fov_command *part = NULL;
+    fov_option_set *set = NULL;
+    fov_common_options common = {0};
+    fov_status status = find_part(family, argc, argv, &part);
+    if (status != FOV_OK || part != NULL) {
+        return part != NULL ? fov_command_run(part, argc - 1, argv + 1) : fov_exit_status(status);
+    }
+    const char **words = fov_mem_array(FOV_MEM_BASE, (size_t)argc + 1, sizeof *words);
+    size_t count = 0;
+    status = words == NULL ? FOV_E_NOMEM : fov_options_new(&set);
+    int code = fov_exit_status(status);
+    if (status == FOV_OK) {
+        code = fov_command_parse(family, set, &common, argc, argv, words, &count, false); /* help, or options without a name before them */
+    }
+    if (code == -1) {
+        code = fov_exit_status(FOV_FAIL(FOV_E_INVALID, "%s: say which first, such as 'fovea %s %s'; 'fovea help %s' names them all", family->name,
+                                        family->name, family->parts[0]->name, family->name));
+    }
+    fov_options_free(set);
+    fov_mem_free(words);
+    return code;
+}
+
+/* ---- help, parsing, running ---- */
+
 int fov_command_help(const fov_command *command, int argc, char **argv) {
+    const fov_command *part = NULL;
+    const fov_status found = find_part(command, argc, argv, &part);
+    if (found != FOV_OK || part != NULL) {
+        return part != NULL ? fov_command_help(part, argc - 1, argv + 1) : fov_exit_status(found);
+    }
+    char name[64];
+    full_name(command, name, sizeof name);
     fov_common_options common = {0};
     fov_option_set *set = NULL;
     fov_text text;
@@ -97,8 +166,9 @@ int fov_command_help(const fov_command *command, int argc, char **argv) {
     }
     if (status == FOV_OK) {
         fov_options_help(set, &text, fov_terminal_width());
-        (void)printf("%susage:%s fovea %s %s\n\n%s%s", fov_terminal_bold(), fov_terminal_plain(), command->name, command->usage,
-                     command->details, text.data == NULL ? "" : text.data);
+        (void)printf("%susage:%s fovea %s %s\n\n%s", fov_terminal_bold(), fov_terminal_plain(), name, command->usage, command->details);
+        print_parts(command);
+        (void)fputs(text.data == NULL ? "" : text.data, stdout);
     }
     fov_text_clear(&text);
     fov_options_free(set);
@@ -117,7 +187,9 @@ int fov_command_parse(const fov_command *command, fov_option_set *set, fov_commo
     }
     if (status != FOV_OK) {
         const int code = fov_exit_status(status);
-        (void)fprintf(stderr, "Type 'fovea help %s' for its options.\n", command->name);
+        char name[64];
+        full_name(command, name, sizeof name);
+        (void)fprintf(stderr, "Type 'fovea help %s' for its options.\n", name);
         return code;
     }
     fov_terminal_init(common->quiet, common->verbose);
@@ -133,6 +205,9 @@ static fov_status run_body(const fov_command *command, const void *fields, const
 }
 
 int fov_command_run(const fov_command *command, int argc, char **argv) {
+    if (command->parts != NULL) {
+        return run_family(command, argc, argv);
+    }
     if (command->body == NULL) {
         return command->run(argc, argv);
     }

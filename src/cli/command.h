@@ -9,7 +9,8 @@ typedef struct fov_common_options {
     bool help, quiet, verbose;
 } fov_common_options;
 
-typedef struct fov_command {
+typedef struct fov_command fov_command;
+struct fov_command {
     const char *name;
     const char *usage;   /* what follows "fovea NAME" */
     const char *summary; /* one line, lower case, no full stop */
@@ -26,7 +27,11 @@ typedef struct fov_command {
      * `run` returns the exit status, `options` adds the tables to a set, for help. */
     int (*run)(int argc, char **argv);
     fov_status (*options)(fov_option_set *set, int argc, char **argv);
-} fov_command;
+
+    /* A family of commands (then body and run are NULL): the next word names one of `parts`, ended by NULL, whose `name` is that word alone. */
+    const fov_command *const *parts;
+    const char *family; /* of a part: the name of the command it belongs to */
+};
 
 const fov_command *fov_command_at(size_t index);        /* NULL past the end */
 const fov_command *fov_command_named(const char *name); /* NULL if unknown */

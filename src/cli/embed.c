@@ -56,42 +56,23 @@ typedef struct outputs {
     char *paths, *bad;
 } outputs;
 
-static fov_status check_free(const char *path, bool overwrite) {
-    const fov_path_kind kind = fov_io_kind(path);
-    if (kind == FOV_PATH_DIR || kind == FOV_PATH_OTHER) {
-        return FOV_FAIL(FOV_E_EXISTS, "%s exists and is not a regular file; give another name", path);
-    }
-    if (kind == FOV_PATH_FILE && !overwrite) {
-        return FOV_FAIL(FOV_E_EXISTS, "%s exists; give another name, or --overwrite", path);
-    }
-    return FOV_OK;
-}
-
 static fov_status check_outputs(const settings *s, outputs *out) {
-    const size_t length = strlen(s->out), folder_length = (size_t)(fov_path_base(s->out) - s->out);
-    if (length - folder_length < 5 || strcmp(s->out + length - 4, ".npy") != 0) {
-        return FOV_FAIL(FOV_E_INVALID, "%s: the name must end in .npy, which tells the format", s->out);
-    }
-    char *folder = fov_mem_printf(FOV_MEM_BASE, "%.*s", folder_length == 0 ? 1 : (int)folder_length, folder_length == 0 ? "." : s->out);
-    out->paths = fov_mem_printf(FOV_MEM_BASE, "%.*s.tsv", (int)(length - 4), s->out);
-    out->bad = fov_mem_printf(FOV_MEM_BASE, "%.*s.bad.tsv", (int)(length - 4), s->out);
-    fov_status status = folder == NULL || out->paths == NULL || out->bad == NULL ? FOV_E_NOMEM : FOV_OK;
-    if (status == FOV_OK && fov_io_kind(folder) != FOV_PATH_DIR) {
-        status = FOV_FAIL(FOV_E_NOTFOUND, "%s: there is no folder %s; make it first", s->out, folder);
-    }
-    if (status == FOV_OK) {
-        status = fov_io_check_writable(folder);
-    }
-    fov_mem_free(folder);
-    FOV_TRY(status);
-    FOV_TRY(check_free(s->out, s->overwrite));
-    FOV_TRY(check_free(out->paths, s->overwrite));
-    return FOV_OK;
+    static const char *const features[] = {".npy", NULL}, *const paths[] = {".tsv", NULL};
+    FOV_TRY(fov_io_check_output(s->out, features, s->overwrite));
+    const int length = (int)strlen(s->out) - 4;
+    out->paths = fov_mem_printf(FOV_MEM_BASE, "%.*s.tsv", length, s->out);
+    out->bad = fov_mem_printf(FOV_MEM_BASE, "%.*s.bad.tsv", length, s->out);
+    FOV_TRY_ALLOC(out->paths);
+    FOV_TRY_ALLOC(out->bad);
+    return fov_io_check_output(out->paths, paths, s->overwrite);
 }
 
-static fov_status scan(const settings *s, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
+static fov_status scan(const settings *s, const fov_encoder *encoder, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
     static char verb[] = "checking pictures";
-    const fov_scan_options options = {.verify = true,
+    const fov_preprocess *preprocess = fov_encoder_preprocess(encoder);
+    const fov_scan_options options = {.decode = fov_preprocess_decode(preprocess),
+                                      .group = preprocess->group[0] == '\0' ? NULL : preprocess->group,
+                                      .verify = true,
                                       .follow_links = s->follow_links,
                                       .max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD,
                                       .progress = fov_terminal_count,
@@ -165,7 +146,7 @@ static fov_status embed(const void *fields, const fov_common_options *common, co
     FOV_TRY_GOTO(status, done, check_outputs(s, &out));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, s->weights, s->backbone, (size_t)s->image_size, pool));
-    FOV_TRY_GOTO(status, done, scan(s, words, word_count, pool, &index));
+    FOV_TRY_GOTO(status, done, scan(s, encoder, words, word_count, pool, &index));
     FOV_TRY_GOTO(status, done, embed_index(s, encoder, index, &out));
 done:
     fov_index_free(index);

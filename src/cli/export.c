@@ -43,19 +43,32 @@ const fov_command fov_command_export = {
     .body = export_weights,
 };
 
+static void add_numbers(fov_text *text, const char *name, const double *values, size_t channels) {
+    fov_text_add(text, name);
+    for (size_t c = 0; c < channels; c++) {
+        fov_text_printf(text, " %g", values[c]);
+    }
+}
+
 static void print_result(const settings *s, const fov_encoder *encoder, const fov_export_result *result, double features) {
     const fov_preprocess *p = fov_encoder_preprocess(encoder);
-    char backbone[64], parameters[32], bytes[32];
+    fov_text numbers;
+    fov_text_init(&numbers);
+    add_numbers(&numbers, ", mean", p->mean, p->format.channels);
+    add_numbers(&numbers, ", std", p->std, p->format.channels);
+    char format[40], backbone[64], parameters[32], bytes[32];
+    (void)snprintf(format, sizeof format, "%zu %s of %d bits", p->format.channels, p->format.channels == 1 ? "channel" : "channels", p->format.deep ? 16 : 8);
     fov_backbone_text(fov_encoder_spec(encoder), backbone, sizeof backbone);
     fov_format_count(result->parameters, parameters, sizeof parameters);
     fov_format_bytes((double)result->bytes, bytes, sizeof bytes);
     (void)printf("weights:    %s\n"
                  "backbone:   %s%s, features of %zu, %s parameters, %zu tensors, %s\n"
-                 "pictures:   shorter side to %zu px (%s), centre crop %zu px, mean %g %g %g, std %g %g %g\n"
+                 "pictures:   %s, shorter side to %zu px (%s), centre crop %zu px%s\n"
                  "read back:  largest difference of weights %g, of features %g\n",
                  s->out, backbone, fov_encoder_spec(encoder)->small_stem ? " (small stem)" : "", fov_encoder_width(encoder), parameters, result->tensors,
-                 bytes, p->resize, p->interpolation == FOV_BICUBIC ? "bicubic" : "bilinear", p->image_size, p->mean[0], p->mean[1], p->mean[2], p->std[0],
-                 p->std[1], p->std[2], result->largest_difference, features);
+                 bytes, format, p->resize, p->interpolation == FOV_BICUBIC ? "bicubic" : "bilinear", p->image_size,
+                 numbers.data == NULL ? "" : numbers.data, result->largest_difference, features);
+    fov_text_clear(&numbers);
 }
 
 /* Opens what was written as any reader would, and compares features. */

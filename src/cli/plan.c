@@ -10,20 +10,23 @@
 #include "train/session.h"
 
 typedef struct plan_options {
-    const char *method, *backbone, *stem;
-    int64_t image_size, batch_size, threads, repeat;
+    const char *method, *backbone, *stem, *depth;
+    int64_t image_size, channels, batch_size, threads, repeat;
     bool reuse, steps;
 } plan_options;
 
 #define FIELD(name) offsetof(plan_options, name)
 
 static const char *const stems[] = {"imagenet", "cifar", NULL};
+static const char *const depths[] = {"8", "16", NULL};
 
 static const fov_option table[] = {
     {.name = "method", .type = FOV_OPT_STRING, .offset = FIELD(method), .value_name = "NAME", .help = "objective", .fallback = "simclr"},
     {.name = "backbone", .type = FOV_OPT_STRING, .offset = FIELD(backbone), .value_name = "NAME", .help = "network", .fallback = "resnet18"},
     {.name = "stem", .type = FOV_OPT_CHOICE, .offset = FIELD(stem), .value_name = "KIND", .help = "first layers of a ResNet", .fallback = "imagenet", .choices = stems},
     {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "N", .help = "side of the views in pixels", .fallback = "64", .min = 8, .max = 2048},
+    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of the pictures", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
     {.name = "batch-size", .type = FOV_OPT_INT, .offset = FIELD(batch_size), .value_name = "N", .help = "pictures a step", .fallback = "64", .min = 1, .max = 65536},
     {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads that compute", .fallback = "0", .min = 0, .max = 1024},
     {.name = "repeat", .type = FOV_OPT_INT, .offset = FIELD(repeat), .value_name = "N", .help = "timed steps; 0: do not run", .fallback = "3", .min = 0, .max = 1000},
@@ -54,7 +57,8 @@ typedef struct noise {
 } noise;
 
 static fov_status noise_init(noise *n, const fov_session_options *o, size_t views) {
-    const size_t image = o->spec.image_size * o->spec.image_size * o->spec.channels, bytes = o->batch_size * image;
+    const fov_pixel_format format = {.channels = o->spec.channels, .deep = o->deep};
+    const size_t image = o->spec.image_size * o->spec.image_size * fov_pixel_bytes(format), bytes = o->batch_size * image;
     *n = (noise){.pixels = fov_mem_array(FOV_MEM_DATA, views, bytes), .sample = fov_mem_array(FOV_MEM_DATA, o->batch_size, sizeof *n->sample)};
     FOV_TRY_ALLOC(n->pixels);
     FOV_TRY_ALLOC(n->sample);
@@ -139,16 +143,18 @@ static fov_status objective_setup(const fov_objective *objective, fov_session_op
 
 static fov_status show(const plan_options *p, const fov_objective *objective, fov_session_options *o, void *fields) {
     fov_session *session = NULL;
-    fov_preprocess preprocess;
     size_t views = 0;
     FOV_TRY(fov_backbone_parse(p->backbone, (size_t)p->image_size, &o->spec));
     if ((o->spec.backbone->gives & objective->needs) != objective->needs) {
         return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s; 'fovea list' shows what there is", objective->name, p->backbone);
     }
     o->spec.small_stem = strcmp(p->stem, "cifar") == 0 && o->spec.patch == 0;
-    fov_preprocess_default(o->spec.image_size, &preprocess);
-    memcpy(o->mean, preprocess.mean, sizeof o->mean);
-    memcpy(o->std, preprocess.std, sizeof o->std);
+    o->spec.channels = (size_t)p->channels;
+    o->deep = strcmp(p->depth, "16") == 0;
+    for (size_t c = 0; c < o->spec.channels; c++) { /* of pixels that mean nothing */
+        o->mean[c] = 0.5;
+        o->std[c] = 0.25;
+    }
     FOV_TRY(objective_setup(objective, o, fields, &views));
     FOV_TRY(fov_session_new(&session, o));
     fov_status status = p->repeat > 0 ? measure(p, session, o, views) : FOV_OK;

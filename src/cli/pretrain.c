@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/pretrain_words.h"
 #include "cli/terminal.h"
 #include "train/trainer.h"
 
@@ -24,6 +25,12 @@ typedef struct seen {
 static void scanning(void *context, size_t done, size_t total) {
     (void)context;
     static char verb[] = "checking pictures";
+    fov_terminal_count(verb, done, total);
+}
+
+static void measuring(void *context, size_t done, size_t total) {
+    (void)context;
+    static char verb[] = "measuring pictures";
     fov_terminal_count(verb, done, total);
 }
 
@@ -90,34 +97,6 @@ static void progress(void *context, const fov_train_progress *p) {
     fov_terminal_progress(line, p->step == p->steps);
 }
 
-/* The method's own options belong in its help: find --method among the arguments. */
-static const char *named_method(int argc, char **argv) {
-    const char *method = "simclr";
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--method") == 0 && i + 1 < argc) {
-            method = argv[i + 1];
-        } else if (strncmp(argv[i], "--method=", 9) == 0) {
-            method = argv[i] + 9;
-        }
-    }
-    return method;
-}
-
-static fov_status tables(fov_option_set *set, int argc, char **argv) {
-    static fov_pretrain_settings settings;
-    FOV_TRY(fov_options_add(set, "Pre-training", fov_pretrain_options, &settings));
-    const char *method = named_method(argc, argv);
-    const fov_objective *objective = fov_objective_named(method);
-    if (objective == NULL) {
-        return FOV_OK;
-    }
-    static _Alignas(16) unsigned char fields[1024];
-    FOV_ASSERT(objective->options_size <= sizeof fields);
-    static char heading[64]; /* the set keeps it */
-    (void)snprintf(heading, sizeof heading, "Method %s", method);
-    return fov_options_add(set, heading, objective->options, fields);
-}
-
 static int run(int argc, char **argv);
 
 const fov_command fov_command_pretrain = {
@@ -128,29 +107,8 @@ const fov_command fov_command_pretrain = {
                "that is not given is chosen from the pictures, printed, and kept in\n"
                "RUN/config.ini. Interrupt at any time; --resume continues with the same bits.\n\n",
     .run = run,
-    .options = tables,
+    .options = fov_pretrain_tables,
 };
-
-/* Where nothing but the command line can name the method, all its mistakes are found at once, those in the method's own options too.
- * Returns -1 when there are none. */
-static int check_words(int argc, char **argv, const char **words) {
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--config", 8) == 0 || strcmp(argv[i], "--resume") == 0) {
-            return -1;
-        }
-    }
-    fov_option_set *set = NULL;
-    fov_common_options common = {0};
-    size_t count = 0;
-    fov_status status = fov_options_new(&set);
-    if (status == FOV_OK) {
-        status = tables(set, argc, argv);
-    }
-    const bool known = status == FOV_OK && fov_objective_named(named_method(argc, argv)) != NULL;
-    const int code = known ? fov_command_parse(&fov_command_pretrain, set, &common, argc, argv, words, &count, false) : fov_exit_status(status);
-    fov_options_free(set);
-    return code == 0 && !known ? -1 : code;
-}
 
 static void next_command(const char *out) {
     (void)printf("weights: %s/backbone.safetensors\n"
@@ -170,14 +128,14 @@ static int run(int argc, char **argv) {
     }
     int code = fov_exit_status(status);
     if (status == FOV_OK) {
-        code = check_words(argc, argv, data);
+        code = fov_pretrain_check_words(&fov_command_pretrain, fov_pretrain_tables, argc, argv, data);
     }
     if (code == -1) {
         code = fov_command_parse(&fov_command_pretrain, set, &common, argc, argv, data, &data_count, true);
     }
     if (code == -1) {
         seen context = {.common = &common, .settings = &settings};
-        const fov_train_observer observer = {.context = &context, .resolved = resolved, .scanning = scanning, .progress = progress};
+        const fov_train_observer observer = {.context = &context, .resolved = resolved, .scanning = scanning, .measuring = measuring, .progress = progress};
         status = fov_interrupt_install();
         if (status == FOV_OK) {
             status = fov_pretrain(set, &settings, data, data_count, &observer);

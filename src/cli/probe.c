@@ -178,8 +178,13 @@ static void warn_same_folder(const char *train, const char *test) {
     }
 }
 
-static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, bool follow_links, fov_pool *pool) {
-    const fov_scan_options options = {.verify = true, .follow_links = follow_links, .progress = scanning};
+static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, bool follow_links, const fov_encoder *encoder, fov_pool *pool) {
+    const fov_preprocess *preprocess = fov_encoder_preprocess(encoder);
+    const fov_scan_options options = {.decode = fov_preprocess_decode(preprocess),
+                                      .group = preprocess->group[0] == '\0' ? NULL : preprocess->group,
+                                      .verify = true,
+                                      .follow_links = follow_links,
+                                      .progress = scanning};
     FOV_TRY(fov_index_scan_labelled(index, folder, min_per_class, &options, pool));
     for (size_t i = 0; i < fov_index_bad_count(*index); i++) {
         const fov_bad_file *bad = fov_index_bad(*index, i);
@@ -229,8 +234,8 @@ static fov_status probe(const void *fields, const fov_common_options *common, co
     FOV_TRY_GOTO(status, done, check_json(o->json));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)o->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, o->weights, o->backbone, (size_t)o->image_size, pool));
-    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, o->follow_links, pool));
-    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, o->follow_links, pool));
+    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, o->follow_links, encoder, pool));
+    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, o->follow_links, encoder, pool));
     warn_same_folder(o->train, o->test);
     FOV_TRY_GOTO(status, done, fov_probe(&report, encoder, train, test, &settings, pool));
     FOV_TRY_GOTO(status, done, deliver(o, &report, common));

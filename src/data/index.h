@@ -10,7 +10,7 @@
 typedef enum fov_bad_reason {
     FOV_BAD_EMPTY,       /* zero bytes */
     FOV_BAD_UNREADABLE,  /* permission, I/O error */
-    FOV_BAD_NOT_IMAGE,   /* content is neither JPEG nor PNG, though the name says picture */
+    FOV_BAD_NOT_IMAGE,   /* not of a kind that is decoded, though the name says picture */
     FOV_BAD_CORRUPT,     /* malformed or truncated */
     FOV_BAD_UNSUPPORTED, /* 12-bit, lossless ... */
     FOV_BAD_TOO_LARGE,   /* over the caps */
@@ -19,13 +19,15 @@ typedef enum fov_bad_reason {
     FOV_BAD_REASON_COUNT
 } fov_bad_reason;
 const char *fov_bad_reason_name(fov_bad_reason reason); /* "empty", ... */
+fov_bad_reason fov_bad_reason_of(fov_status status);    /* why reading or decoding a picture failed */
 
 typedef struct fov_scan_options {
     fov_decode_options decode;
-    const char *group;    /* naming rule of pictures whose planes lie in several files, such as "_B02,_B03,_B08"; NULL: none */
-    bool verify;          /* decode every picture to find broken ones now; false: headers only */
-    bool follow_links;    /* symbolic links to folders, each folder once; links to files always count */
-    double max_bad;       /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
+    const char *group;    /* of pictures whose planes lie in several files: what the names of these files end in, in order of the planes,
+                             such as "_B02,_B03,_B08" for x_B02.tif, x_B03.tif and x_B08.tif; NULL: each file is a picture */
+    bool verify;       /* decode every picture to find broken ones now; false: headers only */
+    bool follow_links; /* symbolic links to folders, each folder once; links to files always count */
+    double max_bad;    /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
     void (*progress)(void *context, size_t done, size_t total); /* on the caller's thread, every thousand files or so; may be NULL */
     void *context;
 } fov_scan_options;
@@ -34,25 +36,32 @@ typedef struct fov_index fov_index;
 
 /* Scans folders (recursively) and files. Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
  * are both not of a picture (README, labels.csv) are passed over and only counted. Fails, each with its own message, when a root does not
- * exist, when a folder is empty, when it holds no picture, and when too many are bad. */
+ * exist, when a folder is empty, when it holds no picture, and when too many are bad.
+ *
+ * With a rule for groups, files that it does not name are passed over too. The files of a picture lie in one folder and differ in nothing but
+ * the end before the extension; each gives as many planes as it holds, which together must be decode.format.channels, and all have one size.
+ * Where one is missing or bad the picture is bad, and its message says which. A picture goes by the name of its first file. */
 FOV_MUST_USE fov_status fov_index_scan(fov_index **index, const char *const *roots, size_t root_count, const fov_scan_options *options,
                                        fov_pool *pool);
 /* A labelled folder: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
  * or a class has fewer than `min_per_class` pictures (the message names it). */
-FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t min_per_class,
-                                                const fov_scan_options *options, fov_pool *pool);
+FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t min_per_class, const fov_scan_options *options,
+                                                fov_pool *pool);
 void fov_index_free(fov_index *index); /* takes NULL */
 
 size_t fov_index_count(const fov_index *index);
-/* Adds the path of picture i, as the system takes it; of a picture in a pack, the pack's path, a colon and the picture's name in it. */
+/* Adds the path of picture i, as the system takes it, of a group that of its first file; of a picture in a pack, the pack's path, a colon and
+ * the picture's name in it. */
 void fov_index_path(const fov_index *index, size_t i, fov_text *text);
-/* The same fit for a message of one line, in place of what `text` held (initialised by the caller, who clears it in the end). */
+/* Adds its name below the root it was found in; of a picture in a pack, its name in the pack. */
+void fov_index_relative(const fov_index *index, size_t i, fov_text *text);
+/* The path, fit for a message of one line, in place of what `text` held (initialised by the caller, who clears it in the end). */
 const char *fov_index_name(const fov_index *index, size_t i, fov_text *text);
 void fov_index_size(const fov_index *index, size_t i, size_t *width, size_t *height); /* pixels, after orientation */
-int fov_index_label(const fov_index *index, size_t i);             /* -1 without labels */
+int fov_index_label(const fov_index *index, size_t i);                                /* -1 without labels */
 size_t fov_index_classes(const fov_index *index);
 const char *fov_index_class_name(const fov_index *index, size_t c);
-uint64_t fov_index_hash(const fov_index *index); /* of paths relative to their roots, and sizes of files in bytes */
+uint64_t fov_index_hash(const fov_index *index); /* of all files' paths relative to their roots, and sizes in bytes */
 
 typedef struct fov_bad_file {
     const char *path, *message;
@@ -61,9 +70,11 @@ typedef struct fov_bad_file {
 } fov_bad_file;
 size_t fov_index_bad_count(const fov_index *index);
 const fov_bad_file *fov_index_bad(const fov_index *index, size_t i);
-size_t fov_index_ignored(const fov_index *index);   /* not pictures by name and content */
+size_t fov_index_ignored(const fov_index *index);    /* not pictures by name and content */
 size_t fov_index_duplicates(const fov_index *index); /* the same file met again, or the same folder through a link */
 /* Writes bad.tsv: path (escaped), reason, bytes, message. */
 FOV_MUST_USE fov_status fov_index_write_bad(const fov_index *index, const char *path);
+/* The same, and behind them `count` more that went bad since the scan. */
+FOV_MUST_USE fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_t count, const char *path);
 
 #endif

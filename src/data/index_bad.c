@@ -1,5 +1,6 @@
 /* Bad files: their reasons, the limit on their share, and bad.tsv. */
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/io.h"
 #include "data/index_internal.h"
@@ -22,47 +23,103 @@ const char *fov_bad_reason_name(fov_bad_reason reason) {
     return (unsigned)reason < FOV_BAD_REASON_COUNT ? names[reason] : "unknown";
 }
 
-fov_status fov_scan_check_share(const fov_scan *scan, const char *root) {
-    size_t good = 0, bad = 0;
+fov_bad_reason fov_bad_reason_of(fov_status status) {
+    switch (status) {
+    case FOV_E_LIMIT:
+        return FOV_BAD_TOO_LARGE;
+    case FOV_E_UNSUPPORTED:
+        return FOV_BAD_UNSUPPORTED;
+    case FOV_E_INVALID:
+        return FOV_BAD_SPECIAL; /* the file became something else */
+    case FOV_E_IO:
+    case FOV_E_NOTFOUND:
+        return FOV_BAD_UNREADABLE;
+    default:
+        return FOV_BAD_CORRUPT;
+    }
+}
+
+static int compare_paths(const void *a, const void *b) {
+    return strcmp(((const fov_bad_file *)a)->path, ((const fov_bad_file *)b)->path);
+}
+
+/* Path and message of a bad entry, kept in the names. */
+static fov_status take_bad(fov_scan *scan, const fov_entry *entry, fov_bad_file *bad) {
+    const fov_scan_bad *from = &scan->bad[entry->bad];
+    fov_names *names = &scan->tree.names;
+    fov_text path;
+    fov_text_init(&path);
+    fov_entry_path(&scan->tree, entry, &path);
+    uint32_t offset;
+    const fov_status status = path.status == FOV_OK ? fov_names_add(names, path.data, &offset) : path.status;
+    fov_text_clear(&path);
+    FOV_TRY(status);
+    *bad = (fov_bad_file){.path = fov_names_at(names, offset),
+                          .message = fov_names_at(names, from->message),
+                          .reason = (fov_bad_reason)from->reason,
+                          .bytes = from->bytes};
+    return FOV_OK;
+}
+
+fov_status fov_scan_list_bad(fov_scan *scan, fov_bad_file **bad, size_t *count) {
+    *count = 0;
+    *bad = fov_mem_array(FOV_MEM_DATA, scan->bad_count, sizeof **bad);
+    FOV_TRY_ALLOC(*bad);
+    for (size_t i = 0; i < scan->entry_count; i++) {
+        if (scan->entry[i].outcome == FOV_SCAN_BAD) {
+            FOV_TRY(take_bad(scan, &scan->entry[i], &(*bad)[*count]));
+            (*count)++;
+        }
+    }
+    /* A folder that could not be entered stands where what is in it would have been. */
+    if (*count > 1) {
+        qsort(*bad, *count, sizeof **bad, compare_paths);
+    }
+    return FOV_OK;
+}
+
+fov_status fov_scan_check_share(const fov_scan *scan, const fov_bad_file *bad, size_t bad_count, const char *root) {
+    size_t good = 0;
     for (size_t i = 0; i < scan->entry_count; i++) {
         good += scan->entry[i].outcome == FOV_SCAN_GOOD;
-        bad += scan->entry[i].outcome == FOV_SCAN_BAD;
     }
     const double limit = scan->options->max_bad > 0.0 ? scan->options->max_bad : DEFAULT_MAX_BAD;
-    const double share = bad == 0 ? 0.0 : (double)bad / (double)(good + bad);
+    const double share = bad_count == 0 ? 0.0 : (double)bad_count / (double)(good + bad_count);
     if (share <= limit) {
         return FOV_OK;
     }
     fov_text reasons, name;
     fov_text_init(&reasons);
     fov_text_init(&name);
-    size_t shown = 0;
-    for (size_t i = 0; i < scan->entry_count && shown < REASONS_SHOWN; i++) {
-        const fov_scan_entry *entry = &scan->entry[i];
-        if (entry->outcome == FOV_SCAN_BAD) {
-            fov_text_printf(&reasons, "%s'%s' (%s)", shown == 0 ? "" : ", ", fov_picture_name(&name, entry->path), entry->message);
-            shown++;
-        }
+    const size_t shown = bad_count < REASONS_SHOWN ? bad_count : REASONS_SHOWN;
+    for (size_t i = 0; i < shown; i++) {
+        fov_text_printf(&reasons, "%s'%s' (%s)", i == 0 ? "" : ", ", fov_picture_name(&name, bad[i].path), bad[i].message);
     }
     const fov_status status = FOV_FAIL(
         FOV_E_DATA, "%zu of %zu pictures in '%s' are bad (%.1f %%, the limit is %.1f %%): %s%s; mend or remove them, or raise --max-bad",
-        bad, good + bad, fov_picture_name(&name, root), 100.0 * share, 100.0 * limit,
-        reasons.data == NULL ? "reasons unknown" : reasons.data, bad > shown ? " and more" : "");
+        bad_count, good + bad_count, fov_picture_name(&name, root), 100.0 * share, 100.0 * limit,
+        reasons.data == NULL ? "reasons unknown" : reasons.data, bad_count > shown ? " and more" : "");
     fov_text_clear(&reasons);
     fov_text_clear(&name);
     return status;
 }
 
-fov_status fov_index_write_bad(const fov_index *index, const char *path) {
+static void add_row(fov_text *text, const fov_bad_file *bad) {
+    fov_text_add_escaped(text, bad->path);
+    fov_text_printf(text, "\t%s\t%llu\t", fov_bad_reason_name(bad->reason), (unsigned long long)bad->bytes);
+    fov_text_add_escaped(text, bad->message);
+    fov_text_add(text, "\n");
+}
+
+fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_t count, const char *path) {
     fov_text text;
     fov_text_init(&text);
     fov_text_add(&text, "path\treason\tbytes\tmessage\n");
     for (size_t i = 0; i < fov_index_bad_count(index); i++) {
-        const fov_bad_file *bad = fov_index_bad(index, i);
-        fov_text_add_escaped(&text, bad->path);
-        fov_text_printf(&text, "\t%s\t%llu\t", fov_bad_reason_name(bad->reason), (unsigned long long)bad->bytes);
-        fov_text_add_escaped(&text, bad->message);
-        fov_text_add(&text, "\n");
+        add_row(&text, fov_index_bad(index, i));
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_row(&text, &more[i]);
     }
     fov_status status = text.status;
     if (status == FOV_OK) {
@@ -71,3 +128,5 @@ fov_status fov_index_write_bad(const fov_index *index, const char *path) {
     fov_text_clear(&text);
     return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);
 }
+
+fov_status fov_index_write_bad(const fov_index *index, const char *path) { return fov_bad_write(index, NULL, 0, path); }

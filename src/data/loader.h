@@ -3,7 +3,7 @@
 #ifndef FOV_DATA_LOADER_H
 #define FOV_DATA_LOADER_H
 
-#include "augment/recipe.h"
+#include "augment/mix.h"
 #include "data/index.h"
 #include "data/sampler.h"
 
@@ -15,6 +15,7 @@ typedef struct fov_batch {
     uint8_t *view[FOV_MAX_VIEWS]; /* view v: [count, s_v, s_v, channels], uint8 or uint16 as options.decode.format says; views of one size follow each other in memory, view after view,
                                      so that view[0] of two 64 px views is also [2 * count, 64, 64, 3]. The first view of each size is
                                      64-byte aligned, those behind it are too when count * s_v * s_v * 3 is a multiple of 64 */
+    fov_mix mix[FOV_MAX_VIEWS];   /* what each view was mixed by; kind FOV_MIX_NONE: each sample shows its own picture alone */
 } fov_batch;
 
 typedef struct fov_loader_options {
@@ -33,6 +34,9 @@ typedef struct fov_loader_options {
     bool shrink;              /* decode photos smaller where every crop stays twice the size of its view; else always whole and exact */
 } fov_loader_options;
 
+/* Bytes of all pictures of the index, decoded: what a cache needs. SIZE_MAX when that is more than can be said. */
+size_t fov_loader_cache_needs(const fov_index *index, fov_pixel_format format);
+
 typedef struct fov_loader fov_loader;
 
 /* Keeps index and recipe. A picture that went bad is replaced by another, chosen by (seed, epoch, sample), and named in the log once;
@@ -50,13 +54,17 @@ void fov_loader_give_back(fov_loader *loader, const fov_batch *batch);
 typedef struct fov_loader_stats {
     double wait_seconds;      /* time fov_loader_next waited */
     double cpu_seconds;       /* of the loader's threads */
+    /* By the clock, summed over the threads: opening and reading files with their headers, decoding, making views. What a thread waits for a
+     * processor counts where it happens, so that these are for shares of cpu_seconds. */
+    double read_seconds, decode_seconds, view_seconds;
     uint64_t samples, substituted;
+    uint64_t bytes_read;      /* of picture files */
     size_t bytes;             /* ring and caches */
 } fov_loader_stats;
 fov_loader_stats fov_loader_get_stats(const fov_loader *loader);
 
 /* A picture read for evaluation: file to preprocessed bytes. Used by embed and probe: calls fn(context, first, count, pixels) for
- * consecutive blocks of `block` samples in index order; pixels are [count, s, s, 3]. A picture that went bad fails the call. */
+ * consecutive blocks of `block` samples in index order; pixels are [count, s, s, c], as decode->format says. A picture that went bad fails the call. */
 typedef fov_status (*fov_block_fn)(void *context, size_t first, size_t count, const uint8_t *pixels);
 FOV_MUST_USE fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *preprocess, const fov_decode_options *decode,
                                             size_t block, fov_pool *pool, fov_block_fn fn, void *context);

@@ -8,24 +8,27 @@
 #include "base/log.h"
 #include "data/loader_internal.h"
 
-static bool picture_bytes(const fov_pixel_cache *cache, size_t picture, size_t *bytes) {
+static bool picture_bytes(const fov_index *index, fov_pixel_format format, size_t picture, size_t *bytes) {
     size_t width, height;
-    fov_index_size(cache->index, picture, &width, &height);
-    const size_t factors[3] = {width, height, fov_pixel_bytes(cache->format)};
+    fov_index_size(index, picture, &width, &height);
+    const size_t factors[3] = {width, height, fov_pixel_bytes(format)};
     return fov_product_size(factors, 3, bytes);
+}
+
+size_t fov_loader_cache_needs(const fov_index *index, fov_pixel_format format) {
+    size_t total = 0, bytes = 0;
+    for (size_t i = 0; i < fov_index_count(index); i++) {
+        if (!picture_bytes(index, format, i, &bytes) || !fov_add_size(total, bytes, &total)) {
+            return SIZE_MAX;
+        }
+    }
+    return total;
 }
 
 fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_index *index, fov_pixel_format format, size_t limit) {
     cache->index = index;
     cache->format = format;
-    const size_t count = fov_index_count(index);
-    size_t total = 0, bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!picture_bytes(cache, i, &bytes) || !fov_add_size(total, bytes, &total)) {
-            total = SIZE_MAX;
-            break;
-        }
-    }
+    const size_t count = fov_index_count(index), total = fov_loader_cache_needs(index, format);
     if (total > limit) {
         char wanted[32], have[32];
         fov_format_bytes((double)total, wanted, sizeof wanted);
@@ -63,7 +66,7 @@ bool fov_pixel_cache_get(fov_pixel_cache *cache, size_t picture, fov_image *imag
 
 void fov_pixel_cache_put(fov_pixel_cache *cache, size_t picture, const fov_image *image) {
     size_t width, height, bytes;
-    if (cache->entry == NULL || !picture_bytes(cache, picture, &bytes)) {
+    if (cache->entry == NULL || !picture_bytes(cache->index, cache->format, picture, &bytes)) {
         return;
     }
     fov_index_size(cache->index, picture, &width, &height);

@@ -82,7 +82,8 @@ static fov_status run_blocks(block_job *job, size_t block, fov_pool *pool, fov_b
 
 fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *preprocess, const fov_decode_options *decode, size_t block,
                                fov_pool *pool, fov_block_fn fn, void *context) {
-    const size_t factors[4] = {block, preprocess->image_size, preprocess->image_size, 3};
+    const fov_pixel_format format = decode == NULL ? (fov_pixel_format){0} : decode->format;
+    const size_t factors[4] = {block, preprocess->image_size, preprocess->image_size, fov_pixel_bytes(format)};
     size_t bytes;
     if (block == 0 || !fov_product_size(factors, 4, &bytes)) {
         return FOV_FAIL(FOV_E_INVALID, "blocks of %zu pictures of %zu pixels cannot be read; change the batch size", block,

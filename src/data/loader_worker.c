@@ -20,6 +20,8 @@ typedef struct ticket {
     uint64_t stream; /* names the sample's random numbers */
     uint64_t epoch;
     bool substituted;
+    double now, read, decode, views; /* seconds of its parts; now: when the last one ended */
+    size_t bytes;                    /* of files */
 } ticket;
 
 void fov_loader_fail(fov_loader *loader, fov_status status) {
@@ -41,6 +43,13 @@ void fov_loader_fail(fov_loader *loader, fov_status status) {
 static double thread_seconds(void) {
     struct timespec t;
     return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0.0;
+}
+
+/* The part that just ended took the time since the one before. */
+static void lap(ticket *t, double *part) {
+    const double now = fov_clock_seconds();
+    *part += now - t->now;
+    t->now = now;
 }
 
 /* Starts a batch in its slot. Under the lock. */
@@ -95,7 +104,7 @@ static void announce(fov_loader_worker *worker, size_t picture) {
 }
 
 /* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader. */
-static fov_status load(fov_loader_worker *worker, const ticket *t, const fov_image **image) {
+static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **image) {
     fov_loader *loader = worker->loader;
     const uint64_t seed = loader->options.seed;
     fov_decode_part part;
@@ -110,7 +119,10 @@ static fov_status load(fov_loader_worker *worker, const ticket *t, const fov_ima
             return FOV_OK;
         }
     }
+    t->now = fov_clock_seconds();
     FOV_TRY(fov_picture_open(&worker->reader, loader->index, t->picture, &loader->options.decode, &width, &height));
+    lap(t, &t->read);
+    t->bytes += worker->reader.blob.size;
     if (atomic_load(&loader->stop)) {
         return FOV_OK; /* perhaps left behind in read(2): index and recipe may be gone */
     }
@@ -118,6 +130,7 @@ static fov_status load(fov_loader_worker *worker, const ticket *t, const fov_ima
     fov_views_part(worker->augmenter, loader->recipe, loader->options.shrink, &part);
     const bool keep = !cached && part.shrink == 1 && loader->cache.entry != NULL;
     FOV_TRY(fov_picture_decode(&worker->reader, keep ? NULL : &part, image));
+    lap(t, &t->decode);
     if (keep && !atomic_load(&loader->stop)) {
         fov_pixel_cache_put(&loader->cache, t->picture, *image);
     }
@@ -175,7 +188,19 @@ static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
         const size_t side = loader->recipe->view[v].image_size;
         outputs[v] = t->slot->batch.view[v] + t->place * side * side * fov_pixel_bytes(loader->options.decode.format);
     }
-    return fov_views_apply(worker->augmenter, loader->recipe, image, outputs);
+    t->now = fov_clock_seconds();
+    FOV_TRY(fov_views_apply(worker->augmenter, loader->recipe, image, outputs));
+    lap(t, &t->views);
+    return FOV_OK;
+}
+
+/* All pictures of a batch are made and nobody else looks at it yet: mixes the views that ask for it. Without the lock. */
+static void mix_batch(const fov_loader *loader, fov_batch *batch) {
+    for (size_t v = 0; v < loader->recipe->view_count; v++) {
+        const fov_view_recipe *view = &loader->recipe->view[v];
+        batch->mix[v] = fov_mix_draw(view, loader->options.seed, batch->epoch, batch->step, (unsigned)v);
+        fov_mix_apply(&batch->mix[v], batch->view[v], batch->count, view->image_size, loader->options.decode.format);
+    }
 }
 
 static void finish(fov_loader_worker *worker, const ticket *t) {
@@ -187,7 +212,14 @@ static void finish(fov_loader_worker *worker, const ticket *t) {
     t->slot->substituted += t->substituted;
     loader->stats.substituted += t->substituted;
     loader->stats.samples++;
+    loader->stats.read_seconds += t->read;
+    loader->stats.decode_seconds += t->decode;
+    loader->stats.view_seconds += t->views;
+    loader->stats.bytes_read += t->bytes;
     if (--t->slot->remaining == 0) {
+        (void)pthread_mutex_unlock(&loader->lock);
+        mix_batch(loader, &t->slot->batch);
+        (void)pthread_mutex_lock(&loader->lock);
         t->slot->state = FOV_SLOT_READY;
         (void)pthread_cond_broadcast(&loader->ready);
     }

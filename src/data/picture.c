@@ -1,8 +1,12 @@
-/* One picture: file to bytes to RGB pixels, with buffers that stay with the thread.
+/* One picture: files or a record of a pack to bytes to pixels, with buffers that stay with the thread.
  *
  * Whole files are read with read(2), not mapped: a file that shrinks or fails while it is mapped ends the process with SIGBUS, one
  * that fails in read(2) is an ordinary error. */
 #include "data/picture.h"
+
+#include "data/picture_group.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw pixels of 16 bits are little-endian in packs and used in place");
 
 fov_status fov_picture_reader_init(fov_picture_reader *reader) {
     *reader = (fov_picture_reader){0};
@@ -16,6 +20,7 @@ void fov_picture_reader_clear(fov_picture_reader *reader) {
     fov_image_clear(&reader->image);
     fov_blob_clear(&reader->blob);
     fov_text_clear(&reader->path);
+    fov_picture_group_free(reader->group);
     *reader = (fov_picture_reader){0};
 }
 
@@ -33,22 +38,120 @@ static fov_status name_failure(const fov_picture_reader *reader, fov_status stat
     return status;
 }
 
+/* Empties the path and keeps its memory: a sample costs no allocation. */
+static void forget_path(fov_picture_reader *reader) {
+    if (reader->path.status != FOV_OK) {
+        fov_text_clear(&reader->path);
+    }
+    reader->path.length = 0;
+}
+
+/* Opens the picture file that lies in the blob. */
+static fov_status open_bytes(fov_picture_reader *reader, const fov_decode_options *options, size_t *width, size_t *height) {
+    fov_image_info info;
+    const fov_status status = fov_decoder_open(reader->decoder, reader->blob.data, reader->blob.size, options, &info);
+    *width = info.width;
+    *height = info.height;
+    if (status != FOV_OK) {
+        return name_failure(reader, status);
+    }
+    _Static_assert((int)FOV_IMAGE_JPEG == (int)FOV_PACK_JPEG && (int)FOV_IMAGE_TIFF == (int)FOV_PACK_TIFF, "kinds are numbered alike");
+    reader->what = (fov_pack_record){.length = reader->blob.size,
+                                     .kind = (fov_pack_kind)info.kind,
+                                     .width = (uint32_t)info.width,
+                                     .height = (uint32_t)info.height,
+                                     .channels = info.channels_in_file,
+                                     .deep = info.bits > 8,
+                                     .upright = options->keep_orientation};
+    return FOV_OK;
+}
+
 fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, size_t i, const fov_decode_options *options, size_t *width,
                             size_t *height) {
     const fov_decode_options padded = fov_picture_padded(options);
-    fov_image_info info;
-    fov_text_clear(&reader->path);
-    fov_text_init(&reader->path);
+    size_t number;
+    forget_path(reader);
     fov_index_path(index, i, &reader->path);
     FOV_TRY(reader->path.status);
+    const fov_pack *pack = fov_index_pack(index, i, &number);
+    if (pack != NULL) {
+        const fov_pack_record record = fov_pack_at(pack, number);
+        return fov_picture_open_record(reader, pack, &record, &padded, width, height);
+    }
+    reader->grouped = index->entry[i].place == FOV_PLACE_GROUP;
+    if (reader->grouped) {
+        FOV_TRY(fov_picture_find_group(reader, index, i));
+        return fov_picture_open_group(reader, &padded, width, height);
+    }
     FOV_TRY(fov_io_read_into(reader->path.data, FOV_PICTURE_MAX_BYTES, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));
-    const fov_status status = fov_decoder_open(reader->decoder, reader->blob.data, reader->blob.size, &padded, &info);
-    *width = info.width;
-    *height = info.height;
-    return status == FOV_OK ? FOV_OK : name_failure(reader, status);
+    return open_bytes(reader, &padded, width, height);
+}
+
+static bool over_limits(const fov_pack_record *record, const fov_decode_options *options) {
+    return (options->max_pixels > 0 && (size_t)record->width * record->height > options->max_pixels) ||
+           (options->max_side > 0 && (record->width > options->max_side || record->height > options->max_side));
+}
+
+static bool same_format(const fov_pack_record *record, fov_pixel_format format) {
+    return record->channels == (format.channels == 0 ? 3 : format.channels) && record->deep == format.deep;
+}
+
+bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options) {
+    const bool plain = record->kind == FOV_PACK_JPEG || record->kind == FOV_PACK_PNG; /* every build decodes those */
+    const bool usual = same_format(&(fov_pack_record){.channels = 3}, options->format);
+    return !over_limits(record, options) && (record->kind == FOV_PACK_RAW ? same_format(record, options->format) : plain && usual) &&
+           !(options->keep_orientation && !record->upright);
+}
+
+/* Raw pixels are used where they lie. */
+static fov_status open_raw(fov_picture_reader *reader, const fov_pack_record *record, const fov_decode_options *options) {
+    if (!same_format(record, options->format)) {
+        (void)FOV_FAIL(FOV_E_UNSUPPORTED, "holds raw pixels of %u channels of %u bits, not %zu of %u; pack the pictures again with --channels",
+                       record->channels, record->deep ? 16u : 8u, options->format.channels == 0 ? 3 : options->format.channels,
+                       options->format.deep ? 16u : 8u);
+        return name_failure(reader, FOV_E_UNSUPPORTED);
+    }
+    if (over_limits(record, options)) {
+        (void)FOV_FAIL(FOV_E_LIMIT, "raw pixels, %u x %u of them: over the limit", record->width, record->height);
+        return name_failure(reader, FOV_E_LIMIT);
+    }
+    reader->pixels = (fov_image){
+        .pixels = reader->blob.data, .width = record->width, .height = record->height, .channels = record->channels, .deep = record->deep};
+    return FOV_OK;
+}
+
+fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *pack, const fov_pack_record *record,
+                                   const fov_decode_options *options, size_t *width, size_t *height) {
+    const fov_pack_record what = *record;
+    fov_decode_options padded = fov_picture_padded(options);
+    padded.keep_orientation |= what.upright;
+    reader->grouped = false;
+    FOV_TRY(fov_pack_read(pack, &what, reader->path.data, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));
+    *width = what.width;
+    *height = what.height;
+    if (what.kind == FOV_PACK_RAW) {
+        reader->what = what;
+        reader->what.name = NULL; /* the pack's, which may go */
+        return open_raw(reader, &what, &padded);
+    }
+    FOV_TRY(open_bytes(reader, &padded, width, height));
+    const bool same = *width == what.width && *height == what.height;
+    if (reader->what.kind != what.kind || !(same || padded.keep_orientation > what.upright)) {
+        (void)FOV_FAIL(FOV_E_FORMAT, "the pack says %s of %u x %u, but this is %s of %zu x %zu; pack the pictures again",
+                       fov_pack_kind_name(what.kind), what.width, what.height, fov_pack_kind_name(reader->what.kind), *width, *height);
+        return name_failure(reader, FOV_E_FORMAT);
+    }
+    return FOV_OK;
 }
 
 fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image) {
+    if (reader->grouped) {
+        return fov_picture_decode_group(reader, part, image);
+    }
+    if (reader->what.kind == FOV_PACK_RAW) {
+        *image = &reader->pixels;
+        return FOV_OK;
+    }
     const fov_status status = fov_decoder_read(reader->decoder, part, &reader->image);
     *image = &reader->image;
     return status == FOV_OK ? FOV_OK : name_failure(reader, status);

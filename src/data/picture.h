@@ -1,4 +1,4 @@
-/* Reading one picture file into pixels: what scanning, training and evaluation have in common. Private to the data layer. */
+/* Reading one picture, wherever it lies, into pixels: what scanning, training and evaluation have in common. Private to the data layer. */
 #ifndef FOV_DATA_PICTURE_H
 #define FOV_DATA_PICTURE_H
 
@@ -6,9 +6,12 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "data/index.h"
+#include "data/pack.h"
 
 /* A picture file over this many bytes is refused before it is read. */
 #define FOV_PICTURE_MAX_BYTES ((size_t)1 << 30)
+
+typedef struct fov_picture_group fov_picture_group;
 
 /* Codec state and buffers of one thread, reused from picture to picture. */
 typedef struct fov_picture_reader {
@@ -16,7 +19,11 @@ typedef struct fov_picture_reader {
     fov_image image; /* the picture read last */
     fov_blob blob;   /* its file */
     size_t capacity;
-    fov_text path; /* of the picture opened last */
+    fov_text path;            /* of the picture opened last, or of its first file */
+    bool grouped;             /* it lies in several files */
+    fov_picture_group *group; /* those files; NULL until there were some */
+    fov_pack_record what;     /* length, kind, size, channels and bits; no name, offset and checksum; of a group its length alone */
+    fov_image pixels;         /* raw pixels of a pack, where they lie in the blob */
 } fov_picture_reader;
 
 FOV_MUST_USE fov_status fov_picture_reader_init(fov_picture_reader *reader);
@@ -24,6 +31,10 @@ void fov_picture_reader_clear(fov_picture_reader *reader); /* takes a reader tha
 
 /* The options (NULL: defaults) for bytes that are followed by FOV_DECODE_PADDING readable ones, as all of ours are. */
 fov_decode_options fov_picture_padded(const fov_decode_options *options);
+
+/* As fov_decoder_open, with as many channels as the file has planes, whatever the options say. */
+FOV_MUST_USE fov_status fov_picture_open_planes(fov_decoder *decoder, const fov_blob *file, const fov_decode_options *options,
+                                                fov_image_info *info);
 
 /* Reads and decodes the picture file `path`, which needs no index, into reader->image. The message names the file. */
 FOV_MUST_USE fov_status fov_picture_read(fov_picture_reader *reader, const char *path, const fov_decode_options *options);
@@ -33,6 +44,11 @@ FOV_MUST_USE fov_status fov_picture_read(fov_picture_reader *reader, const char 
  * `open` takes all it needs from the index, so that a thread stuck in the operating system may come back when the index is gone. */
 FOV_MUST_USE fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, size_t i, const fov_decode_options *options,
                                          size_t *width, size_t *height);
+/* The same for a record of a pack; reader->path is what messages call it, set by the caller. */
+FOV_MUST_USE fov_status fov_picture_open_record(fov_picture_reader *reader, const fov_pack *pack, const fov_pack_record *record,
+                                                const fov_decode_options *options, size_t *width, size_t *height);
+/* Whether a record is sure to open with these options, as far as it can be told from what it says of itself. */
+bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options);
 FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image);
 
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */

@@ -20,7 +20,8 @@ static fov_status build(fov_encoder *e) {
     FOV_TRY(fov_store_new(&e->store));
     FOV_TRY(fov_graph_new(&e->graph, false));
     fov_graph_use_store(e->graph, e->store);
-    fov_node *x = fov_input(e->graph, "pixels", FOV_DTYPE_U8, FOV_SHAPE(e->batch, s, s, e->spec.channels));
+    const fov_dtype dtype = e->preprocess.format.deep ? FOV_DTYPE_U16 : FOV_DTYPE_U8;
+    fov_node *x = fov_input(e->graph, "pixels", dtype, FOV_SHAPE(e->batch, s, s, e->spec.channels));
     x = fov_normalize(e->graph, x, e->preprocess.mean, e->preprocess.std);
     e->features = e->spec.backbone->build(e->graph, &e->spec, x, NULL).features;
     FOV_TRY(fov_graph_status(e->graph));
@@ -30,13 +31,13 @@ static fov_status build(fov_encoder *e) {
 }
 
 fov_status fov_encoder_new(fov_encoder **encoder, const fov_backbone_spec *spec, const fov_preprocess *preprocess, fov_pool *pool) {
-    FOV_ASSERT(spec->image_size == preprocess->image_size && spec->channels == 3);
+    FOV_ASSERT(spec->image_size == preprocess->image_size && spec->channels == preprocess->format.channels);
     fov_encoder *e = fov_mem_zalloc(FOV_MEM_EVAL, sizeof *e);
     FOV_TRY_ALLOC(e);
     *e = (fov_encoder){.spec = *spec, .preprocess = *preprocess, .pool = pool, .batch = batch_for(spec->image_size)};
     fov_metadata_init(&e->provenance);
     fov_status status = FOV_OK;
-    if (!fov_product_size((const size_t[]){spec->image_size, spec->image_size, spec->channels}, 3, &e->image_bytes)) {
+    if (!fov_product_size((const size_t[]){spec->image_size, spec->image_size, fov_pixel_bytes(preprocess->format)}, 3, &e->image_bytes)) {
         status = FOV_FAIL(FOV_E_LIMIT, "an image size of %zu px is too large", spec->image_size);
         goto failed;
     }
@@ -123,7 +124,8 @@ static fov_status embed_block(void *context, size_t first, size_t count, const u
 fov_status fov_encoder_embed_index(fov_encoder *e, const fov_index *index, float *features,
                                    void (*progress)(void *context, size_t done, size_t total), void *context) {
     walk w = {.encoder = e, .features = features, .total = fov_index_count(index), .progress = progress, .context = context};
-    FOV_TRY(fov_loader_evaluate(index, &e->preprocess, &(fov_decode_options){0}, e->batch, e->pool, embed_block, &w));
+    const fov_decode_options decode = fov_preprocess_decode(&e->preprocess);
+    FOV_TRY(fov_loader_evaluate(index, &e->preprocess, &decode, e->batch, e->pool, embed_block, &w));
     return FOV_OK;
 }
 

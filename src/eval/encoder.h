@@ -26,9 +26,9 @@ fov_store *fov_encoder_store(const fov_encoder *encoder);
 /* What the file says about where its weights come from, besides backbone and preprocessing. */
 const fov_metadata *fov_encoder_provenance(const fov_encoder *encoder, size_t *count);
 
-/* pixels [count, s, s, 3] uint8, preprocessed -> features [count, width]. A picture's features do not depend on the others of the call. */
+/* pixels [count, s, s, c] in the preprocessing's format, preprocessed -> features [count, width]. A picture's features do not depend on the others of the call. */
 FOV_MUST_USE fov_status fov_encoder_embed(fov_encoder *encoder, const uint8_t *pixels, size_t count, float *features);
-/* All pictures of an index, in its order -> features [count, width]. progress may be NULL. */
+/* All pictures of an index that was scanned for this encoder (fov_preprocess_decode, group), in its order -> features [count, width]. progress may be NULL. */
 FOV_MUST_USE fov_status fov_encoder_embed_index(fov_encoder *encoder, const fov_index *index, float *features,
                                                 void (*progress)(void *context, size_t done, size_t total), void *context);
 /* Largest absolute difference between the features of two encoders of one kind on `pictures` pictures of seeded noise. */

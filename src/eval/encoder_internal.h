@@ -16,13 +16,13 @@ struct fov_encoder {
     fov_plan *plan; /* eval mode, `batch` pictures */
     fov_node *features;
     size_t batch, image_bytes;
-    uint8_t *staging; /* [batch, s, s, 3], aligned; the part that a call does not fill is black */
+    uint8_t *staging; /* [batch, s, s, c], aligned; the part that a call does not fill is black */
 };
 
 /* Built for this spec, with weights all zero. */
 FOV_MUST_USE fov_status fov_encoder_new(fov_encoder **encoder, const fov_backbone_spec *spec, const fov_preprocess *preprocess, fov_pool *pool);
 
-/* Tells backbone, patch, stem and image size (224 for a ResNet, 32 with the small stem) from the names and shapes of a torchvision ResNet or timm
+/* Tells backbone, patch, stem, channels and image size (224 for a ResNet, 32 with the small stem) from the names and shapes of a torchvision ResNet or timm
  * ViT. FOV_E_UNSUPPORTED with what was seen instead. */
 FOV_MUST_USE fov_status fov_backbone_recognise(const fov_safetensors *file, fov_backbone_spec *spec);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/log.h"
 #include "eval/encoder_internal.h"
 #include "weights/backbone_file.h"
 
@@ -89,9 +90,25 @@ static fov_status check_named(const fov_backbone_spec *told, const char *backbon
 /* Names and shapes do not tell: the caller's word is taken, and loading says in detail what does not fit. */
 static fov_status take_named(const fov_safetensors *file, const char *backbone, size_t image_size, fov_backbone_spec *spec) {
     FOV_TRY(fov_backbone_parse(backbone, image_size == 0 ? 224 : image_size, spec));
-    const fov_tensor *stem = fov_safetensors_find(file, "conv1.weight");
-    spec->small_stem = stem != NULL && stem->rank == 4 && stem->dim[2] == 3;
+    const fov_tensor *stem = fov_safetensors_find(file, spec->patch > 0 ? "patch_embed.proj.weight" : "conv1.weight");
+    const bool usual = stem != NULL && stem->rank == 4;
+    spec->small_stem = usual && spec->patch == 0 && stem->dim[2] == 3;
+    spec->channels = usual && stem->dim[1] >= 1 && stem->dim[1] <= FOV_MAX_CHANNELS ? (size_t)stem->dim[1] : 3;
     return FOV_OK;
+}
+
+/* A file that says nothing about pictures: ImageNet's figures go with RGB; for other channels there are none that everybody uses. */
+static void assume_preprocess(const fov_backbone_spec *spec, size_t image_size, fov_preprocess *preprocess) {
+    fov_preprocess_default(image_size, preprocess);
+    if (spec->channels == preprocess->format.channels) {
+        return;
+    }
+    preprocess->format.channels = spec->channels;
+    for (size_t c = 0; c < spec->channels; c++) {
+        preprocess->mean[c] = 0.0;
+        preprocess->std[c] = 1.0;
+    }
+    fov_log(FOV_LOG_WARNING, "the weights take pictures of %zu channels, but do not say how these were normalised: pixels go in as 0 to 1", spec->channels);
 }
 
 static fov_status tell(const fov_safetensors *file, const char *backbone, size_t image_size, fov_backbone_spec *spec, fov_preprocess *preprocess) {
@@ -109,7 +126,7 @@ static fov_status tell(const fov_safetensors *file, const char *backbone, size_t
         status = take_named(file, backbone, image_size, spec);
     }
     FOV_TRY(status);
-    fov_preprocess_default(image_size != 0 ? image_size : spec->image_size, preprocess);
+    assume_preprocess(spec, image_size != 0 ? image_size : spec->image_size, preprocess);
     return FOV_OK;
 }
 

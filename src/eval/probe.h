@@ -17,7 +17,6 @@ const char *fov_probe_source_name(fov_probe_source source); /* "pretrained", "ra
 typedef struct fov_probe_settings {
     uint64_t seed; /* of random weights, folds and bootstrap */
     size_t k;      /* neighbours; 0: 20, or the mean number of pictures per class where that is less */
-    fov_decode_options decode;
     /* May be NULL. stage: what is being counted, such as "computing features". */
     void (*progress)(void *context, const char *stage, size_t done, size_t total);
     void *context;
@@ -58,7 +57,7 @@ typedef struct fov_probe_report {
     char note[320];              /* a second one where the test is too easy or small, or raw pixels do as well; else "" */
 } fov_probe_report;
 
-/* Both indices are labelled. Fails with FOV_E_MISMATCH when their classes differ (the message names them), FOV_E_INVALID when a class has fewer
+/* Both indices are labelled, and scanned for the encoder (fov_preprocess_decode, group). Fails with FOV_E_MISMATCH when their classes differ (the message names them), FOV_E_INVALID when a class has fewer
  * than two training pictures or k is larger than their number, FOV_E_NUMERIC when a feature is not finite. Warns in the log about pictures that
  * are in both. The caller clears, also after a failure. */
 FOV_MUST_USE fov_status fov_probe(fov_probe_report *report, fov_encoder *encoder, const fov_index *train, const fov_index *test,

@@ -74,7 +74,7 @@ fov_status fov_probe_collect(fov_probe_features *features, fov_encoder *pretrain
     *features = (fov_probe_features){.count = fov_index_count(index)};
     features->width[FOV_PROBE_PRETRAINED] = fov_encoder_width(pretrained);
     features->width[FOV_PROBE_RANDOM] = fov_encoder_width(random);
-    features->width[FOV_PROBE_PIXELS] = side * side * 3;
+    features->width[FOV_PROBE_PIXELS] = side * side * preprocess->format.channels;
     FOV_TRY(make_room(features));
     for (size_t i = 0; i < features->count; i++) {
         features->label[i] = (uint32_t)fov_index_label(index, i);
@@ -82,7 +82,8 @@ fov_status fov_probe_collect(fov_probe_features *features, fov_encoder *pretrain
     collection c = {.features = features, .encoder = {pretrained, random}, .preprocess = preprocess, .index = index, .settings = settings,
                     .stage = stage};
     FOV_TRY(fov_augmenter_new(&c.augmenter));
-    const fov_status status = fov_loader_evaluate(index, preprocess, &settings->decode, BLOCK, pool, take_block, &c);
+    const fov_decode_options decode = fov_preprocess_decode(preprocess);
+    const fov_status status = fov_loader_evaluate(index, preprocess, &decode, BLOCK, pool, take_block, &c);
     fov_augmenter_free(c.augmenter);
     return status;
 }

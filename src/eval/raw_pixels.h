@@ -8,7 +8,7 @@
 
 /* Side of the picture that becomes features: the image size, at most FOV_RAW_PIXELS_MAX. */
 size_t fov_raw_pixels_side(size_t image_size);
-/* pixels [count, s, s, 3], preprocessed bytes -> features [count, side * side * 3]: shrunk (bilinear, antialiased) and normalised as for the
+/* pixels [count, s, s, c], preprocessed -> features [count, side * side * c]: shrunk (bilinear, antialiased) and normalised as for the
  * backbone. hash [count] gets a hash of each small picture: equal pictures have equal ones. */
 FOV_MUST_USE fov_status fov_raw_pixels_embed(fov_augmenter *augmenter, const fov_preprocess *preprocess, const uint8_t *pixels, size_t count,
                                              float *features, uint64_t *hash);

@@ -8,6 +8,15 @@
 
 #define MOST_BLOCKS 64
 
+/* The first layer tells how many channels a picture has: files are [out, channels, height, width]. */
+static fov_status recognise_channels(const fov_tensor *stem, fov_backbone_spec *spec) {
+    if (stem->rank != 4 || stem->dim[1] == 0 || stem->dim[1] > FOV_INPUT_CHANNELS) {
+        return FOV_FAIL(FOV_E_UNSUPPORTED, "'%s' is not a convolution of pictures with 1 to %d channels", stem->name, FOV_INPUT_CHANNELS);
+    }
+    spec->channels = (size_t)stem->dim[1];
+    return FOV_OK;
+}
+
 typedef struct resnet_kind {
     const char *name;
     size_t blocks[4];
@@ -43,6 +52,7 @@ static fov_status recognise_resnet(const fov_safetensors *file, const fov_tensor
         if (memcmp(blocks, resnets[i].blocks, sizeof blocks) == 0 && bottleneck == resnets[i].bottleneck) {
             FOV_TRY(fov_backbone_parse(resnets[i].name, small_stem ? 32 : 224, spec));
             spec->small_stem = small_stem;
+            FOV_TRY(recognise_channels(stem, spec));
             return FOV_OK;
         }
     }
@@ -82,6 +92,7 @@ static fov_status recognise_vit(const fov_safetensors *file, const fov_tensor *p
     char text[64];
     (void)snprintf(text, sizeof text, "%s/%zu", backbone->name, (size_t)patch);
     FOV_TRY(fov_backbone_parse(text, grid * (size_t)patch, spec));
+    FOV_TRY(recognise_channels(patches, spec));
     return FOV_OK;
 }
 

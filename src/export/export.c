@@ -9,43 +9,13 @@
 
 #include "base/io.h"
 
-static fov_status check_name(const char *path) {
-    const char *base = fov_path_base(path), *dot = strrchr(base, '.');
+fov_status fov_export_check(const char *path, bool overwrite) {
+    static const char *const suffixes[] = {".safetensors", NULL};
+    const char *dot = strrchr(fov_path_base(path), '.');
     if (dot != NULL && strcmp(dot, ".onnx") == 0) {
         return FOV_FAIL(FOV_E_INVALID, "%s: ONNX is not yet available in this version; write a .safetensors file", path);
     }
-    if (dot == NULL || dot == base || strcmp(dot, ".safetensors") != 0) {
-        return FOV_FAIL(FOV_E_INVALID, "%s: the name must end in .safetensors, which tells the format", path);
-    }
-    return FOV_OK;
-}
-
-static fov_status check_folder(const char *path) {
-    const char *base = fov_path_base(path);
-    const size_t length = (size_t)(base - path);
-    char *folder = fov_mem_printf(FOV_MEM_FILE, "%.*s", length == 0 ? 1 : (int)length, length == 0 ? "." : path);
-    FOV_TRY_ALLOC(folder);
-    fov_status status = FOV_OK;
-    if (fov_io_kind(folder) != FOV_PATH_DIR) {
-        status = FOV_FAIL(FOV_E_NOTFOUND, "%s: there is no folder %s; make it first", path, folder);
-    } else {
-        status = fov_io_check_writable(folder);
-    }
-    fov_mem_free(folder);
-    return status;
-}
-
-fov_status fov_export_check(const char *path, bool overwrite) {
-    FOV_TRY(check_name(path));
-    FOV_TRY(check_folder(path));
-    const fov_path_kind kind = fov_io_kind(path);
-    if (kind == FOV_PATH_DIR || kind == FOV_PATH_OTHER) {
-        return FOV_FAIL(FOV_E_EXISTS, "%s exists and is not a regular file; give another name", path);
-    }
-    if (kind == FOV_PATH_FILE && !overwrite) {
-        return FOV_FAIL(FOV_E_EXISTS, "%s exists; give another name, or --overwrite", path);
-    }
-    return FOV_OK;
+    return fov_io_check_output(path, suffixes, overwrite);
 }
 
 /* Largest difference between two stores of one backbone; NaN counts as infinite. */

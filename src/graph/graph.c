@@ -128,7 +128,17 @@ fov_node *fov_graph_fail(fov_graph *graph, fov_status status, const char *format
 }
 
 static size_t dtype_bytes(fov_dtype dtype) {
-    return dtype == FOV_DTYPE_REAL ? sizeof(fov_real) : dtype == FOV_DTYPE_I32 ? sizeof(int32_t) : 1;
+    switch (dtype) {
+    case FOV_DTYPE_U8:
+        return 1;
+    case FOV_DTYPE_U16:
+        return sizeof(uint16_t);
+    case FOV_DTYPE_I32:
+        return sizeof(int32_t);
+    case FOV_DTYPE_REAL:
+        break;
+    }
+    return sizeof(fov_real);
 }
 
 size_t fov_node_bytes(const fov_node *node) {

@@ -22,7 +22,7 @@ typedef struct fov_node fov_node;
 typedef struct fov_op fov_op;
 typedef struct fov_step fov_step;
 
-typedef enum fov_dtype { FOV_DTYPE_REAL, FOV_DTYPE_U8, FOV_DTYPE_I32 } fov_dtype;
+typedef enum fov_dtype { FOV_DTYPE_REAL, FOV_DTYPE_U8, FOV_DTYPE_U16, FOV_DTYPE_I32 } fov_dtype;
 
 /* What an operation costs, for `fovea plan` and benchmarks. Bytes count each operand once. */
 typedef struct fov_cost {

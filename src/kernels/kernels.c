@@ -20,6 +20,7 @@ static const fov_kernels *const tables[FOV_ISA_COUNT] = {
 #ifdef FOV_HAVE_X86
     [FOV_ISA_AVX2] = &fov_kernels_avx2,
     [FOV_ISA_AVX512] = &fov_kernels_avx512,
+    [FOV_ISA_AVX512VNNI] = &fov_kernels_avx512,
 #endif
 };
 

@@ -87,12 +87,11 @@ static size_t kept_patches(const fov_objective_context *context) {
 static fov_node *build(fov_graph *g, const fov_objective_context *context) {
     const mae_options *o = context->options;
     const fov_backbone_spec *spec = context->spec;
-    const size_t n = context->batch_size, s = spec->image_size, patches = fov_backbone_patches(spec);
-    fov_node *x = fov_input(g, "view", FOV_DTYPE_U8, FOV_SHAPE(n, s, s, spec->channels));
+    const size_t n = context->batch_size, patches = fov_backbone_patches(spec);
+    fov_node *x = fov_objective_view(g, context, 1);
     fov_node *keep = fov_input(g, "keep", FOV_DTYPE_I32, FOV_SHAPE(n, kept_patches(context)));
     fov_node *restore = fov_input(g, "restore", FOV_DTYPE_I32, FOV_SHAPE(n, 1 + patches));
     fov_node *mask = fov_input(g, "mask", FOV_DTYPE_I32, FOV_SHAPE(n, patches));
-    x = fov_normalize(g, x, context->mean, context->std);
     fov_node *tokens = spec->backbone->build(g, spec, x, keep).tokens;
     fov_graph_push(g, "head");
     const fov_mae_decoder_args decoder = {.width = (size_t)o->width, .depth = (size_t)o->depth, .heads = (size_t)o->heads};
@@ -172,6 +171,7 @@ const fov_objective fov_objective_mae = {
     .summary = "masked images: paint the hidden patches from those that are seen (ViT only)",
     .source = "He et al. 2021, Masked Autoencoders Are Scalable Vision Learners",
     .needs = FOV_GIVES_TOKENS | FOV_GIVES_DROP,
+    .takes_mixed = true,
     .options = table,
     .options_size = sizeof(mae_options),
     .choose = choose,

@@ -31,7 +31,8 @@ typedef struct fov_objective_context {
     const void *options;           /* the objective's own struct */
     const fov_backbone_spec *spec;
     size_t batch_size;             /* images of one micro-batch */
-    double mean[3], std[3];        /* normalisation of inputs */
+    bool deep;                     /* pixels have 16 bits a sample, else 8 */
+    double mean[FOV_MAX_CHANNELS], std[FOV_MAX_CHANNELS]; /* normalisation of inputs */
 } fov_objective_context;
 
 /* An int32 input that the objective declared in `build`: `count` numbers, sample after sample. */
@@ -46,6 +47,7 @@ typedef struct fov_objective {
     const char *summary;  /* one line for `fovea list` */
     const char *source;   /* paper */
     unsigned needs;       /* FOV_GIVES_* bits of the backbone */
+    bool takes_mixed;     /* its views may be mixed of two pictures (mixup, cutmix): the loss does not ask which picture a view shows */
     const fov_option *options; /* table over `options_size` bytes; may be just the end marker */
     size_t options_size;
     /* Gives fields without a fallback a value that says "not set" when 0 would not; called on zeroed options before parsing. May be NULL. */
@@ -59,8 +61,7 @@ typedef struct fov_objective {
     fov_status (*check)(const fov_objective_context *context);
     /* The views as recipe text; all views of image_size. */
     void (*views)(const void *options, const fov_train_facts *facts, fov_text *text);
-    /* Builds the loss. Input "view" is uint8 [views * batch, s, s, 3]; further inputs the objective declares itself (int32) and fills
-     * in `fill`. The backbone is built at the top scope; heads below "head". Returns the scalar loss (NULL after an error). */
+    /* Builds the loss. Input "view" comes from fov_objective_view; further inputs the objective declares itself (int32) and fills in `fill`. The backbone is built at the top scope; heads below "head". Returns the scalar loss (NULL after an error). */
     fov_node *(*build)(fov_graph *g, const fov_objective_context *context);
     /* Fills the objective's own inputs for one micro-batch, those that are given. sample[batch] and epoch name the random streams (seed,
      * epoch, sample, view, FOV_RNG_MASK). May be NULL when there are none. */
@@ -69,6 +70,10 @@ typedef struct fov_objective {
     /* Loss expected from random weights: low and high bounds; the trainer warns when the first loss lies outside. */
     void (*start_loss)(const fov_objective_context *context, double *low, double *high);
 } fov_objective;
+
+/* The input "view", all views of all samples: uint8 or uint16 [views * batch, s, s, c], view after view, as numbers that the context's mean and
+ * std have normalised. NULL after an error. */
+fov_node *fov_objective_view(fov_graph *g, const fov_objective_context *context, size_t views);
 
 /* Defaults that objectives share. Batch: what a step of this image size can hold (256 images up to 64 px, 128 up to 128 px, else 64), at most
  * `largest`, and at most a quarter of the images. Epochs: `samples` pictures in total, between 20 and 800 epochs. */

@@ -15,6 +15,14 @@ static const fov_objective *const objectives[] = {
 FOV_REGISTRY_LOOKUP(objective, objectives)
 FOV_REGISTRY_FIND(objective, "method", "fovea list", objectives)
 
+_Static_assert(FOV_INPUT_CHANNELS == FOV_MAX_CHANNELS, "graphs take the pictures that decoders give");
+
+fov_node *fov_objective_view(fov_graph *g, const fov_objective_context *context, size_t views) {
+    const size_t s = context->spec->image_size;
+    fov_node *x = fov_input(g, "view", context->deep ? FOV_DTYPE_U16 : FOV_DTYPE_U8, FOV_SHAPE(views * context->batch_size, s, s, context->spec->channels));
+    return fov_normalize(g, x, context->mean, context->std);
+}
+
 size_t fov_default_batch(const fov_train_facts *facts, size_t largest) {
     const size_t side = facts->spec->image_size;
     size_t batch = side <= 64 ? 256 : side <= 128 ? 128 : 64;

@@ -93,9 +93,7 @@ static void views(const void *options, const fov_train_facts *facts, fov_text *t
 
 static fov_node *build(fov_graph *g, const fov_objective_context *context) {
     const simclr_options *o = context->options;
-    const size_t n = 2 * context->batch_size, s = context->spec->image_size;
-    fov_node *x = fov_input(g, "view", FOV_DTYPE_U8, FOV_SHAPE(n, s, s, context->spec->channels));
-    x = fov_normalize(g, x, context->mean, context->std);
+    fov_node *x = fov_objective_view(g, context, 2);
     fov_node *h = context->spec->backbone->build(g, context->spec, x, NULL).features;
     fov_graph_push(g, "head");
     const fov_mlp_args projector = {.layers = (size_t)o->layers, .hidden = (size_t)o->hidden, .out = (size_t)o->out, .hidden_norm = true};

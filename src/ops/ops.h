@@ -13,7 +13,8 @@ const fov_op *fov_op_at(size_t index);
 const fov_op *fov_op_named(const char *name);
 
 /* ---- images ---- */
-/* uint8 [n, h, w, c] -> (x / 255 - mean[c]) / std[c]. c <= 4. No gradient. */
+#define FOV_INPUT_CHANNELS 32
+/* uint8 or uint16 [n, h, w, c] -> (x / 255 - mean[c]) / std[c], x / 65535 for uint16. c <= FOV_INPUT_CHANNELS. No gradient. */
 fov_node *fov_normalize(fov_graph *g, fov_node *x, const double *mean, const double *std);
 /* x [n, h, w, ci], weight [co, kh, kw, ci], bias [co] or NULL -> [n, oh, ow, co]; zero padding, oh = (h + 2 pad - kh) / stride + 1. */
 fov_node *fov_conv2d(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, size_t stride, size_t pad);

@@ -10,6 +10,8 @@ static const char *dtype_name(fov_dtype dtype) {
     switch (dtype) {
     case FOV_DTYPE_U8:
         return "uint8";
+    case FOV_DTYPE_U16:
+        return "uint16";
     case FOV_DTYPE_I32:
         return "int32";
     case FOV_DTYPE_REAL:

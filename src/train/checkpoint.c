@@ -93,6 +93,61 @@ static void add_param(tensor_list *list, const fov_store *store, const fov_param
     }
 }
 
+/* What the weights were trained to be given: mean and std of each channel, and its bits. */
+typedef struct input_text {
+    fov_text mean, std;
+    const char *depth;
+} input_text;
+
+static fov_status describe_input(const fov_session *s, input_text *input) {
+    const size_t channels = s->options.spec.channels;
+    fov_text_init(&input->mean);
+    fov_text_init(&input->std);
+    fov_channel_numbers_text(s->options.mean, channels, &input->mean);
+    fov_channel_numbers_text(s->options.std, channels, &input->std);
+    input->depth = s->options.deep ? "16" : "8";
+    return input->mean.status != FOV_OK ? input->mean.status : input->std.status;
+}
+
+static void input_clear(input_text *input) {
+    fov_text_clear(&input->mean);
+    fov_text_clear(&input->std);
+}
+
+static fov_status add_input(fov_metadata_list *list, const fov_session *s) {
+    input_text input;
+    fov_status status = describe_input(s, &input);
+    if (status == FOV_OK) {
+        status = fov_metadata_add(list, "fovea.depth", "%s", input.depth);
+    }
+    if (status == FOV_OK) {
+        status = fov_metadata_add(list, "fovea.mean", "%s", input.mean.data);
+    }
+    if (status == FOV_OK) {
+        status = fov_metadata_add(list, "fovea.std", "%s", input.std.data);
+    }
+    input_clear(&input);
+    return status;
+}
+
+/* Other numbers would train the weights on without a word. Checkpoints of earlier versions have none. */
+static fov_status check_input(const fov_safetensors *file, const fov_session *s, const char *path) {
+    input_text input;
+    fov_status status = describe_input(s, &input);
+    const struct {
+        const char *key, *now;
+    } pairs[] = {{"fovea.depth", input.depth}, {"fovea.mean", input.mean.data}, {"fovea.std", input.std.data}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0] && status == FOV_OK; i++) {
+        const char *then = fov_safetensors_metadata(file, pairs[i].key);
+        if (then != NULL && strcmp(then, pairs[i].now) != 0) {
+            status = FOV_FAIL(FOV_E_MISMATCH, "%s was trained with another %s than the settings have, %s; was config.ini changed?", path,
+                              pairs[i].key + strlen("fovea."), pairs[i].now);
+        }
+    }
+    input_clear(&input);
+    return status;
+}
+
 static const char *const slot_name[FOV_MAX_SLOTS] = {"optimizer.0", "optimizer.1"};
 
 static fov_status collect(tensor_list *list, const fov_session *s, const fov_checkpoint_state *state) {
@@ -121,6 +176,7 @@ static fov_status collect(tensor_list *list, const fov_session *s, const fov_che
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.updates", "%" PRIu64, s->updates));
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.data", "%016" PRIx64, state->data_hash));
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.optimizer", "%s", s->options.optimizer->name));
+    FOV_TRY(add_input(&list->metadata, s));
     for (size_t i = 0; i < list->count; i++) {
         list->sorted[i] = &list->tensor[i];
     }
@@ -271,6 +327,9 @@ static fov_status load_file(const char *path, fov_session *s, fov_checkpoint_sta
     /* a header too long or of a kind unknown was not written by us: damage, as any other */
     FOV_TRY(status == FOV_E_LIMIT || status == FOV_E_UNSUPPORTED ? FOV_E_FORMAT : status);
     status = verify(file, path);
+    if (status == FOV_OK) {
+        status = check_input(file, s, path);
+    }
     if (status == FOV_OK) {
         status = fov_store_read(s->store, file, "", ours);
     }

@@ -18,6 +18,16 @@ static void exchange(fov_session *session) {
     }
 }
 
+/* The recipe in full, also where it was asked for by name. */
+static fov_status add_views(const fov_recipe *recipe, fov_metadata_list *list) {
+    fov_text text;
+    fov_text_init(&text);
+    fov_recipe_text(recipe, &text);
+    const fov_status status = text.status != FOV_OK ? text.status : fov_metadata_add(list, "fovea.views", "%s", text.data);
+    fov_text_clear(&text);
+    return status;
+}
+
 static fov_status provenance(const fov_setup *setup, const fov_checkpoint_state *state, fov_metadata_list *list) {
     const fov_pretrain_settings *s = setup->settings;
     FOV_TRY(fov_metadata_add(list, "fovea.method", "%s", s->method));
@@ -27,7 +37,7 @@ static fov_status provenance(const fov_setup *setup, const fov_checkpoint_state 
     FOV_TRY(fov_metadata_add(list, "fovea.images", "%zu", setup->facts.images));
     FOV_TRY(fov_metadata_add(list, "fovea.data", "%016" PRIx64, state->data_hash));
     FOV_TRY(fov_metadata_add(list, "fovea.seed", "%" PRId64, s->seed));
-    FOV_TRY(fov_metadata_add(list, "fovea.views", "%s", s->views));
+    FOV_TRY(add_views(&setup->recipe, list));
     return FOV_OK;
 }
 

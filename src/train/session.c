@@ -6,9 +6,23 @@
 #include <math.h>
 #include <string.h>
 
+/* An objective that declares its pictures itself may know bytes only. */
+static fov_status check_view(const fov_session *s) {
+    const fov_session_options *o = &s->options;
+    for (size_t i = 0; i < fov_graph_size(s->graph); i++) {
+        const fov_node *node = fov_graph_node(s->graph, i);
+        const bool is_view = node->input_name != NULL && strcmp(node->input_name, "view") == 0;
+        if (is_view && (node->dtype != (o->deep ? FOV_DTYPE_U16 : FOV_DTYPE_U8) || node->shape.dim[3] != o->spec.channels)) {
+            return FOV_FAIL(FOV_E_UNSUPPORTED, "method %s cannot take pictures of %zu channels of %d bits", o->objective->name, o->spec.channels,
+                            o->deep ? 16 : 8);
+        }
+    }
+    return FOV_OK;
+}
+
 static fov_status build(fov_session *s) {
     const fov_session_options *o = &s->options;
-    s->context = (fov_objective_context){.options = o->objective_options, .spec = &s->options.spec, .batch_size = o->micro_batch};
+    s->context = (fov_objective_context){.options = o->objective_options, .spec = &s->options.spec, .batch_size = o->micro_batch, .deep = o->deep};
     memcpy(s->context.mean, o->mean, sizeof o->mean);
     memcpy(s->context.std, o->std, sizeof o->std);
     FOV_TRY(fov_store_new(&s->store));
@@ -16,6 +30,7 @@ static fov_status build(fov_session *s) {
     fov_graph_use_store(s->graph, s->store);
     s->loss = o->objective->build(s->graph, &s->context);
     FOV_TRY(fov_graph_status(s->graph));
+    FOV_TRY(check_view(s));
     FOV_TRY(fov_store_commit(s->store, true));
     fov_store_initialize(s->store, o->seed);
     FOV_TRY(fov_plan_new(&s->plan, s->graph, NULL, 0, s->loss, o->pool, &o->plan));
@@ -49,6 +64,10 @@ static fov_status bind_extras(fov_session *s) {
     return FOV_OK;
 }
 
+static size_t image_bytes(const fov_session_options *o) {
+    return o->spec.image_size * o->spec.image_size * fov_pixel_bytes((fov_pixel_format){.channels = o->spec.channels, .deep = o->deep});
+}
+
 static fov_status allocate(fov_session *s) {
     const fov_session_options *o = &s->options;
     FOV_TRY(fov_optimizer_init(&s->optimizer, o->optimizer, &o->settings, s->store));
@@ -61,8 +80,7 @@ static fov_status allocate(fov_session *s) {
         memcpy(s->average, fov_store_values(s->store), bytes);
     }
     if (o->micro_batch != o->batch_size) {
-        const size_t image = o->spec.image_size * o->spec.image_size * o->spec.channels;
-        s->staging = fov_mem_array(FOV_MEM_TRAIN, FOV_MAX_VIEWS * o->micro_batch, image);
+        s->staging = fov_mem_array(FOV_MEM_TRAIN, FOV_MAX_VIEWS * o->micro_batch, image_bytes(o));
         FOV_TRY_ALLOC(s->staging);
     }
     return bind_extras(s);
@@ -109,7 +127,7 @@ static fov_status bind_views(fov_session *s, const fov_batch *batch, size_t firs
     if (s->staging == NULL) {
         return fov_plan_bind(s->plan, "view", batch->view[0]);
     }
-    const size_t image = o->spec.image_size * o->spec.image_size * o->spec.channels, bytes = o->micro_batch * image;
+    const size_t image = image_bytes(o), bytes = o->micro_batch * image;
     for (size_t v = 0; v < FOV_MAX_VIEWS && batch->view[v] != NULL; v++) {
         memcpy(s->staging + v * bytes, batch->view[v] + first * image, bytes);
     }

@@ -12,7 +12,8 @@ typedef struct fov_session_options {
     const void *objective_options; /* borrowed */
     fov_backbone_spec spec;        /* as adjusted by the objective */
     size_t batch_size, micro_batch; /* images; micro_batch divides batch_size */
-    double mean[3], std[3];
+    bool deep;         /* pixels have 16 bits a sample */
+    double mean[FOV_MAX_CHANNELS], std[FOV_MAX_CHANNELS];
     const fov_optimizer *optimizer;
     fov_optimizer_settings settings;
     double clip_norm;  /* 0: none */

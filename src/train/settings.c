@@ -12,6 +12,10 @@
 
 static const char *const stems[] = {"auto", "imagenet", "cifar", NULL};
 static const char *const alphas[] = {"white", "black", "drop", NULL};
+static const char *const depths[] = {"8", "16", NULL};
+static const char *const statistics[] = {"auto", "data", "imagenet", NULL};
+static const char *const caches[] = {"auto", "ram", "none", NULL};
+static const char *const shrinks[] = {"auto", "none", NULL};
 
 const fov_option fov_pretrain_options[] = {
     {WORD("out", out, "RUN", "folder of the run; made, never overwritten"), .resumable = true},
@@ -34,7 +38,15 @@ const fov_option fov_pretrain_options[] = {
     {NUMBER("warmup-epochs", warmup_epochs, "X", "epochs in which the learning rate rises"), .min = 0.0, .max = 1e6},
     {NUMBER("clip-norm", clip_norm, "X", "largest norm of the gradient, 0 for none"), .min = 0.0, .max = 1e9},
     {NUMBER("ema", ema, "X", "decay of an average of the weights that is written instead, 0 for none"), .fallback = "0", .min = 0.0, .max = 0.99999},
-    {WORD("views", views, "RECIPE", "how views are made, such as 'crop(64) flip(0.5) | crop(64)'")},
+    {WORD("views", views, "RECIPE", "how views are made: a recipe's name, or 'crop(64) flip(0.5) | crop(64)'")},
+    {WHOLE("channels", channels, "N", "channels of a picture: 3 for RGB, 1 for grey, else the planes of its file or files"), .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {CHOICE("depth", depth, "BITS", "bits of a channel"), .fallback = "8", .choices = depths},
+    {WORD("group", group, "RULE", "ends of the names of files that are planes of one picture, such as '_B02,_B03,_B04,_B08'")},
+    {CHOICE("stats", stats, "KIND", "mean and std to normalise by: measured, or ImageNet's (auto: for RGB of 8 bits)"), .fallback = "auto", .choices = statistics},
+    {WORD("mean", mean, "LIST", "mean of each channel instead, black 0, white 1, such as 0.5,0.4,0.3")},
+    {WORD("std", std, "LIST", "standard deviation of each channel, with --mean")},
+    {CHOICE("cache", cache, "KIND", "decoded pictures in memory: where they fit a quarter of what is free, always, never"), .fallback = "auto", .choices = caches, .resumable = true},
+    {CHOICE("shrink", shrink, "KIND", "photos much larger than their views: decoded at 1/2 to 1/8, or always whole and exact"), .fallback = "auto", .choices = shrinks},
     {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},
     {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
     {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 1e-9, .max = 1.0, .resumable = true},

@@ -41,7 +41,8 @@ static void stored_value(const fov_option_set *stored, const char *name, char *v
     value[0] = '\0';
 }
 
-static void list_differences(const fov_setup *setup, const fov_option_set *stored, fov_text *text) {
+/* `settings`: those of the stored run. */
+static void list_differences(const fov_setup *setup, const fov_option_set *stored, const fov_pretrain_settings *settings, fov_text *text) {
     char now[1024], then[1024];
     const fov_option *option = NULL;
     for (size_t i = 0; (option = fov_options_at(setup->options, i, NULL, now, sizeof now)) != NULL; i++) {
@@ -49,7 +50,8 @@ static void list_differences(const fov_setup *setup, const fov_option_set *store
             continue;
         }
         stored_value(stored, option->name, then, sizeof then);
-        if (strcmp(now, then) != 0) {
+        const bool same = strcmp(option->name, "views") == 0 ? fov_setup_same_views(setup->settings->views, settings) : strcmp(now, then) == 0;
+        if (!same) {
             fov_text_printf(text, "%s--%s %s (the run has %s)", text->length > 0 ? ", " : "", option->name, now, then[0] == '\0' ? "none" : then);
         }
     }
@@ -80,7 +82,7 @@ static fov_status compare_stored(const fov_setup *setup, const char *config, boo
         status = read_apart(setup, config, with_method, stored, &settings, fields);
     }
     if (status == FOV_OK && (with_method || strcmp(settings.method, setup->settings->method) != 0)) {
-        list_differences(setup, stored, &text);
+        list_differences(setup, stored, &settings, &text);
         status = text.status;
     }
     if (status == FOV_OK && text.length > 0) {
@@ -135,6 +137,23 @@ static void forget_lengths(fov_setup *setup) {
     }
 }
 
+/* Mean and std of a file of settings are those of its pictures: what the command line says about pictures or statistics makes them void. */
+static void forget_statistics(fov_setup *setup) {
+    static const char *const names[] = {"stats", "channels", "depth", "group", "alpha"};
+    bool given = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        given = given || fov_options_source(setup->options, names[i]) == FOV_FROM_USER;
+    }
+    if (given && fov_options_source(setup->options, "mean") == FOV_FROM_CONFIG) {
+        setup->settings->mean = NULL;
+        fov_options_mark(setup->options, "mean", FOV_FROM_NONE);
+    }
+    if (given && fov_options_source(setup->options, "std") == FOV_FROM_CONFIG) {
+        setup->settings->std = NULL;
+        fov_options_mark(setup->options, "std", FOV_FROM_NONE);
+    }
+}
+
 /* `config` is the file of the run to resume, NULL for a new run. */
 static fov_status begin(fov_setup *setup, const char *config) {
     fov_option_set *options = setup->options;
@@ -156,28 +175,49 @@ static fov_status begin(fov_setup *setup, const char *config) {
     }
     FOV_TRY(fov_options_add(options, objective->name, objective->options, setup->objective_options));
     FOV_TRY(fov_options_finish(options));
+    if (config != NULL && fov_options_source(options, "shrink") == FOV_FROM_DEFAULT) {
+        FOV_TRY(fov_options_set(options, "shrink", "none", FOV_FROM_CONFIG)); /* the run is of a version that decoded all whole */
+    }
     if (config != NULL) {
         return compare_stored(setup, config, true);
     }
     forget_lengths(setup);
+    forget_statistics(setup);
     return one_length(setup);
 }
 
 fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings) {
     *setup = (fov_setup){.options = options, .settings = settings};
-    if (!settings->resume || settings->out == NULL) {
-        return begin(setup, NULL);
+    char *config = NULL;
+    if (settings->resume && settings->out != NULL) {
+        config = fov_path_join(settings->out, "config.ini");
+        FOV_TRY_ALLOC(config);
     }
-    char *config = fov_path_join(settings->out, "config.ini");
-    FOV_TRY_ALLOC(config);
     const fov_status status = begin(setup, config);
     fov_mem_free(config);
-    return status;
+    FOV_TRY(status);
+    return fov_setup_take_format(setup);
 }
 
 void fov_setup_clear(fov_setup *setup) {
     fov_mem_free(setup->objective_options);
     *setup = (fov_setup){0};
+}
+
+/* ---- the pictures ---- */
+
+fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data_count, const fov_train_observer *observer, fov_pool *pool,
+                          fov_index **index) {
+    const fov_pretrain_settings *s = setup->settings;
+    const fov_preprocess *p = &setup->preprocess;
+    const fov_scan_options options = {.decode = fov_preprocess_decode(p),
+                                      .group = p->group[0] == '\0' ? NULL : p->group,
+                                      .verify = s->verify,
+                                      .follow_links = s->follow_links,
+                                      .max_bad = s->max_bad,
+                                      .progress = observer->scanning,
+                                      .context = observer->context};
+    return fov_index_scan(index, data, data_count, &options, pool);
 }
 
 /* ---- from the pictures ---- */
@@ -222,6 +262,7 @@ static fov_status resolve_backbone(fov_setup *setup) {
         FOV_TRY(fov_options_set(setup->options, "backbone", backbone_for(setup->objective), FOV_FROM_DATA));
     }
     FOV_TRY(fov_backbone_parse(s->backbone, (size_t)s->image_size, &setup->spec));
+    setup->spec.channels = setup->preprocess.format.channels;
     const fov_backbone *backbone = setup->spec.backbone;
     if ((backbone->gives & setup->objective->needs) != setup->objective->needs) {
         return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s, which has no tokens to leave out; try --backbone %s", setup->objective->name,
@@ -290,34 +331,6 @@ static void resolve_optimisation(fov_setup *setup) {
     setup->warmup_steps = (uint64_t)fmin(warmup, (double)setup->steps);
 }
 
-static fov_status resolve_views(fov_setup *setup) {
-    fov_text text;
-    fov_text_init(&text);
-    setup->objective->views(setup->objective_options, &setup->facts, &text);
-    fov_status status = text.status;
-    fov_recipe own;
-    if (status == FOV_OK) {
-        status = fov_recipe_parse(text.data, &own);
-    }
-    if (status == FOV_OK && is_open(setup, "views")) {
-        status = fov_options_set(setup->options, "views", text.data, FOV_FROM_DATA);
-    }
-    fov_text_clear(&text);
-    FOV_TRY(status);
-    FOV_TRY(fov_recipe_parse(setup->settings->views, &setup->recipe));
-    if (setup->recipe.view_count != own.view_count) {
-        return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu views of a picture, the recipe has %zu", setup->objective->name, own.view_count,
-                        setup->recipe.view_count);
-    }
-    for (size_t v = 0; v < own.view_count; v++) {
-        if (setup->recipe.view[v].image_size != setup->spec.image_size) {
-            return FOV_FAIL(FOV_E_INVALID, "--views: view %zu has %zu px, but --image-size is %zu; make them equal", v + 1,
-                            setup->recipe.view[v].image_size, setup->spec.image_size);
-        }
-    }
-    return FOV_OK;
-}
-
 static fov_status check_objective(fov_setup *setup) {
     const fov_objective_context context = {
         .options = setup->objective_options, .spec = &setup->spec, .batch_size = (size_t)setup->settings->micro_batch};
@@ -336,30 +349,40 @@ static void choose_objective_options(fov_setup *setup) {
     }
 }
 
-fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index) {
+/* What batch and length follow: the size of views, the network, and the objective's options. */
+static fov_status resolve_network(fov_setup *setup, const fov_index *index) {
     fov_pretrain_settings *s = setup->settings;
-    const size_t images = fov_index_count(index);
     size_t side = 0;
     FOV_TRY(median_side(index, &side));
     choose_whole(setup, "image-size", &s->image_size, size_for(side));
     choose_whole(setup, "threads", &s->threads, fov_cpu_count());
     choose_whole(setup, "loader-threads", &s->loader_threads, (uint64_t)s->threads);
     FOV_TRY(resolve_backbone(setup));
-    setup->facts = (fov_train_facts){.images = images, .median_side = side, .spec = &setup->spec};
+    setup->facts = (fov_train_facts){.images = fov_index_count(index), .median_side = side, .spec = &setup->spec};
     if (!is_open(setup, "batch-size")) {
         setup->facts.batch_size = (size_t)s->batch_size;
     }
     choose_objective_options(setup);
-    FOV_TRY(resolve_batch(setup, images));
+    return FOV_OK;
+}
+
+fov_status fov_setup_resolve_preview(fov_setup *setup, const fov_index *index) {
+    FOV_TRY(resolve_network(setup, index));
+    return fov_setup_resolve_views(setup, false);
+}
+
+fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer) {
+    FOV_TRY(resolve_network(setup, index));
+    FOV_TRY(resolve_batch(setup, fov_index_count(index)));
     resolve_length(setup);
     if (is_open(setup, "optimizer")) {
         FOV_TRY(fov_options_set(setup->options, "optimizer", setup->proposed.optimizer, FOV_FROM_DATA));
     }
     FOV_TRY(fov_optimizer_find(setup->settings->optimizer, &setup->optimizer));
     resolve_optimisation(setup);
-    FOV_TRY(resolve_views(setup));
+    FOV_TRY(fov_setup_resolve_views(setup, true));
     FOV_TRY(check_objective(setup));
-    fov_preprocess_default(setup->spec.image_size, &setup->preprocess);
+    FOV_TRY(fov_setup_resolve_statistics(setup, index, pool, observer)); /* last: it may take a while */
     return FOV_OK;
 }
 

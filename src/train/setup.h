@@ -15,8 +15,7 @@ typedef struct fov_setup {
     fov_train_facts facts;
     fov_train_defaults proposed;      /* what the objective proposes for these facts */
     fov_recipe recipe;
-    fov_preprocess preprocess;        /* for evaluation, stored with the weights */
-    fov_decode_options decode;
+    fov_preprocess preprocess;        /* for evaluation, stored with the weights; its format, alpha and group after fov_setup_begin */
     uint64_t steps, steps_per_epoch, warmup_steps;
 } fov_setup;
 
@@ -26,8 +25,23 @@ typedef struct fov_setup {
 FOV_MUST_USE fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings);
 void fov_setup_clear(fov_setup *setup);
 
-/* Chooses what was left open from the pictures, marks it as chosen, and checks that everything fits together. */
-FOV_MUST_USE fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index);
+/* Finds the pictures, as the settings say, and settles how they are decoded. */
+FOV_MUST_USE fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data_count, const fov_train_observer *observer,
+                                       fov_pool *pool, fov_index **index);
+/* Chooses what was left open from the pictures, marks it as chosen, and checks that everything fits together. The observer is told of pictures
+ * that are measured (--stats). */
+FOV_MUST_USE fov_status fov_setup_resolve(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer);
+/* Only as far as the recipe goes, for looking at views: any recipe will do, and any number of pictures. */
+FOV_MUST_USE fov_status fov_setup_resolve_preview(fov_setup *setup, const fov_index *index);
+/* The parts of begin and resolve that are about the pictures' format: what the settings say goes into preprocess; what is left, sizes and perhaps
+ * mean and std, follows from the pictures. */
+FOV_MUST_USE fov_status fov_setup_take_format(fov_setup *setup);
+FOV_MUST_USE fov_status fov_setup_resolve_statistics(fov_setup *setup, const fov_index *index, fov_pool *pool, const fov_train_observer *observer);
+/* Its part about views: the objective's or the given recipe, a name expanded, fitted to the format; stored as it is used. With `training` the
+ * method must be able to use it. */
+FOV_MUST_USE fov_status fov_setup_resolve_views(fov_setup *setup, bool training);
+/* Whether a recipe or its name stands for the views that a run was stored with. */
+bool fov_setup_same_views(const char *given, const fov_pretrain_settings *stored);
 /* With --hours: the epochs that fit, given the seconds that a step takes. Called between resolve and the first step. */
 void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step);
 bool fov_setup_needs_timing(const fov_setup *setup);

@@ -34,25 +34,11 @@ typedef struct trainer {
     unsigned failed_saves, not_finite;
     double step_seconds, last_save, waited; /* waited: of the loader, at the last report */
     double reported;
+    size_t cache_bytes; /* for decoded pictures */
     fov_text unwritten; /* lines of metrics.jsonl that a full disk refused, tried again with the next */
 } trainer;
 
 /* ---- before the first step ---- */
-
-static fov_status scan(trainer *t, const char *const *data, size_t data_count) {
-    const fov_pretrain_settings *s = t->setup.settings;
-    const char *alpha = s->alpha;
-    t->setup.decode.alpha = strcmp(alpha, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(alpha, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE;
-    const fov_scan_options options = {.decode = t->setup.decode,
-                                      .verify = s->verify,
-                                      .follow_links = s->follow_links,
-                                      .max_bad = s->max_bad,
-                                      .progress = t->observer->scanning,
-                                      .context = t->observer->context};
-    FOV_TRY(fov_index_scan(&t->index, data, data_count, &options, t->pool));
-    t->state.data_hash = fov_index_hash(t->index);
-    return FOV_OK;
-}
 
 static fov_session_options session_options(const trainer *t) {
     const fov_setup *setup = &t->setup;
@@ -62,6 +48,7 @@ static fov_session_options session_options(const trainer *t) {
                              .spec = setup->spec,
                              .batch_size = (size_t)s->batch_size,
                              .micro_batch = (size_t)s->micro_batch,
+                             .deep = setup->preprocess.format.deep,
                              .optimizer = setup->optimizer,
                              .settings = {.weight_decay = s->weight_decay,
                                           .momentum = s->momentum,
@@ -78,6 +65,27 @@ static fov_session_options session_options(const trainer *t) {
     return o;
 }
 
+/* Room for decoded pictures. What is free changes from call to call: it decides about speed alone. */
+static fov_status choose_cache(trainer *t) {
+    const char *kind = t->setup.settings->cache;
+    const size_t there = fov_mem_available();
+    if (strcmp(kind, "none") == 0) {
+        return FOV_OK;
+    }
+    t->cache_bytes = there / 4;
+    if (strcmp(kind, "ram") == 0) {
+        t->cache_bytes = fov_loader_cache_needs(t->index, t->setup.preprocess.format);
+        if (t->cache_bytes > there) {
+            char needed[32], free[32];
+            fov_format_bytes((double)t->cache_bytes, needed, sizeof needed);
+            fov_format_bytes((double)there, free, sizeof free);
+            return FOV_FAIL(FOV_E_NOMEM, "--cache ram: all pictures decoded take %s, there are %s free; leave it out, or give fewer or smaller pictures",
+                            needed, free);
+        }
+    }
+    return FOV_OK;
+}
+
 static fov_status make_loader(trainer *t, fov_loader **loader) {
     const fov_pretrain_settings *s = t->setup.settings;
     const fov_loader_options options = {.batch_size = (size_t)s->batch_size,
@@ -85,9 +93,10 @@ static fov_status make_loader(trainer *t, fov_loader **loader) {
                                         .seed = (uint64_t)s->seed,
                                         .first_step = t->state.step,
                                         .last_step = t->setup.steps,
-                                        .decode = t->setup.decode,
-                                        .cache = true,
-                                        .cache_bytes = (size_t)1 << 30};
+                                        .decode = fov_preprocess_decode(&t->setup.preprocess),
+                                        .cache = t->cache_bytes > 0,
+                                        .cache_bytes = t->cache_bytes,
+                                        .shrink = strcmp(s->shrink, "auto") == 0};
     return fov_loader_new(loader, t->index, &t->setup.recipe, &options);
 }
 
@@ -163,11 +172,13 @@ static fov_status begin_resumed(trainer *t) {
 static fov_status begin(trainer *t, const char *const *data, size_t data_count) {
     fov_pretrain_settings *s = t->setup.settings;
     FOV_TRY(fov_pool_new(&t->pool, (unsigned)s->threads));
-    FOV_TRY(scan(t, data, data_count));
+    FOV_TRY(fov_setup_scan(&t->setup, data, data_count, t->observer, t->pool, &t->index));
+    t->state.data_hash = fov_index_hash(t->index);
     if (fov_interrupt_pending() != 0) {
         return FOV_FAIL(FOV_E_INTERRUPTED, "stopped by signal %d before the first step", fov_interrupt_pending());
     }
-    FOV_TRY(fov_setup_resolve(&t->setup, t->index));
+    FOV_TRY(fov_setup_resolve(&t->setup, t->index, t->pool, t->observer));
+    FOV_TRY(choose_cache(t));
     FOV_TRY(fov_run_dir_open(&t->run));
     FOV_TRY(s->resume ? begin_resumed(t) : begin_new(t));
     FOV_TRY(fov_run_dir_open_metrics(&t->run, t->state.step));

@@ -14,7 +14,14 @@ typedef struct fov_pretrain_settings {
     double hours;
     const char *optimizer;
     double lr, weight_decay, momentum, warmup_epochs, clip_norm, ema;
-    const char *views;     /* recipe text instead of the objective's own */
+    const char *views;     /* recipe text, or the name of a recipe, instead of the objective's own; in the end text */
+    int64_t channels;      /* of a picture */
+    const char *depth;     /* bits of a channel, "8" or "16" */
+    const char *group;     /* naming rule of pictures whose planes lie in several files; NULL: none */
+    const char *stats;     /* "auto", "data", "imagenet" */
+    const char *mean, *std; /* numbers with commas between, one a channel */
+    const char *cache;     /* "auto", "ram", "none" */
+    const char *shrink;    /* "auto", "none" */
     const char *init;      /* safetensors file to start from */
     const char *alpha;     /* "white", "black", "drop" */
     const char *config;    /* file of settings; what the command line says is stronger */
@@ -34,6 +41,7 @@ typedef struct fov_train_observer {
     void *context;
     void (*resolved)(void *context, const fov_option_set *options, const fov_index *index); /* before the first step */
     void (*scanning)(void *context, size_t done, size_t total);
+    void (*measuring)(void *context, size_t done, size_t total); /* mean and standard deviation of the pictures */
     void (*progress)(void *context, const fov_train_progress *progress);
 } fov_train_observer;
 

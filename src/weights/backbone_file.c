@@ -2,12 +2,13 @@
  *
  * Both directions go through a second store that holds the backbone and nothing else, built from its spec: loading is then strict (all of the
  * backbone, nothing unknown) whatever heads the first store has, and a saved file loads strictly into torchvision and timm. For a position
- * embedding of another grid the second store is that of the file's own image size. */
+ * embedding of another grid the second store is that of the file's own image size, and for a start from RGB weights that of three channels. */
 #include "weights/backbone_file.h"
 
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/log.h"
 #include "models/blocks.h"
 
 /* Heads and decoders that files of classifiers and of MAE carry besides the backbone. */
@@ -82,11 +83,45 @@ done:
     return status;
 }
 
-/* Every parameter of `from` must be in `to`; only a position embedding may differ in shape. */
-static fov_status check_target(const fov_store *to, const fov_store *from) {
+/* The parameter that sees the pictures' channels; its last axis. */
+static const char *stem_name(const fov_backbone_spec *spec) { return spec->patch > 0 ? "patch_embed.proj.weight" : "conv1.weight"; }
+
+/* Channels of the pictures that the file's weights are for, as far as its first layer tells; else those of the spec. */
+static size_t file_channels(const fov_backbone_spec *spec, const fov_safetensors *file) {
+    const fov_tensor *stem = fov_safetensors_find(file, stem_name(spec));
+    return stem != NULL && stem->rank == 4 && stem->dim[1] >= 1 && stem->dim[1] <= FOV_INPUT_CHANNELS ? (size_t)stem->dim[1] : spec->channels;
+}
+
+/* First-layer weights for RGB to other channels, as timm does it: one channel gets the sum, more get red, green, blue, red, ... times 3 / count,
+ * so that a picture with the same in all of its channels gives what it gave. */
+static void adapt_channels(const fov_real *from, fov_real *to, size_t rows, size_t channels) {
+    const fov_real factor = (fov_real)(3.0 / (double)channels);
+    for (size_t i = 0; i < rows; i++) {
+        const fov_real *rgb = from + 3 * i;
+        for (size_t c = 0; c < channels; c++) {
+            to[i * channels + c] = channels == 1 ? rgb[0] + rgb[1] + rgb[2] : rgb[c % 3] * factor;
+        }
+    }
+}
+
+static fov_status check_channels(const fov_backbone_spec *spec, size_t channels) {
+    if (channels == spec->channels) {
+        return FOV_OK;
+    }
+    if (channels != 3) {
+        return FOV_FAIL(FOV_E_MISMATCH, "the weights are for pictures of %zu channels, but the run has --channels %zu; only weights for 3 can be adapted", channels,
+                        spec->channels);
+    }
+    fov_log(FOV_LOG_INFO, "the weights to start from are for 3 channels: their first layer is adapted to %zu", spec->channels);
+    return FOV_OK;
+}
+
+/* Every parameter of `from` must be in `to`; only a position embedding and, from 3 channels, the first layer may differ in shape. */
+static fov_status check_target(const fov_store *to, const fov_store *from, const char *stem) {
     for (size_t i = 0; i < fov_store_size(from); i++) {
         const fov_param *source = fov_store_at(from, i), *target = fov_store_find(to, source->name);
-        if (target == NULL || (!fov_shape_equal(&source->shape, &target->shape) && strcmp(source->name, "pos_embed") != 0)) {
+        const bool may_differ = strcmp(source->name, "pos_embed") == 0 || (stem != NULL && strcmp(source->name, stem) == 0);
+        if (target == NULL || (!fov_shape_equal(&source->shape, &target->shape) && !may_differ)) {
             return FOV_FAIL(FOV_E_MISMATCH, "the model's '%s' is %s; it was built for another backbone", source->name,
                             target == NULL ? "not there" : "of another shape");
         }
@@ -94,8 +129,8 @@ static fov_status check_target(const fov_store *to, const fov_store *from) {
     return FOV_OK;
 }
 
-static fov_status copy_params(fov_store *to, const fov_store *from) {
-    FOV_TRY(check_target(to, from));
+static fov_status copy_params(fov_store *to, const fov_store *from, const char *stem) {
+    FOV_TRY(check_target(to, from, stem));
     /* The one that can fail comes first, so that a failure leaves all as it was. */
     const fov_param *position = fov_store_find(from, "pos_embed");
     const fov_param *wanted = position == NULL ? NULL : fov_store_find(to, "pos_embed");
@@ -104,15 +139,18 @@ static fov_status copy_params(fov_store *to, const fov_store *from) {
         FOV_TRY(resample(to, wanted, from, position));
     }
     for (size_t i = 0; i < fov_store_size(from); i++) {
-        const fov_param *source = fov_store_at(from, i);
-        if (!resampled || source != position) {
-            memcpy(fov_param_values(to, fov_store_find(to, source->name)), fov_param_values(from, source), source->count * sizeof(fov_real));
+        const fov_param *source = fov_store_at(from, i), *target = fov_store_find(to, source->name);
+        if (stem != NULL && strcmp(source->name, stem) == 0 && target->count != source->count) {
+            adapt_channels(fov_param_values(from, source), fov_param_values(to, target), source->count / 3, target->shape.dim[3]);
+        } else if (!resampled || source != position) {
+            memcpy(fov_param_values(to, target), fov_param_values(from, source), source->count * sizeof(fov_real));
         }
     }
     return FOV_OK;
 }
 
-fov_status fov_backbone_load_file(fov_store *store, const fov_backbone_spec *spec, const fov_safetensors *file) {
+/* adapt: weights for RGB may be taken into a backbone for other channels. */
+static fov_status load(fov_store *store, const fov_backbone_spec *spec, const fov_safetensors *file, bool adapt) {
     fov_store *alone = NULL;
     fov_backbone_spec own = *spec;
     fov_status status = FOV_OK;
@@ -121,18 +159,27 @@ fov_status fov_backbone_load_file(fov_store *store, const fov_backbone_spec *spe
     if (grid != 0 && !fov_mul_size(grid, spec->patch, &own.image_size)) {
         return FOV_FAIL(FOV_E_LIMIT, "a position grid of %zu x %zu is too large", grid, grid);
     }
+    if (adapt) {
+        own.channels = file_channels(spec, file);
+        FOV_TRY(check_channels(spec, own.channels));
+    }
     FOV_TRY_GOTO(status, done, fov_backbone_store(&alone, &own));
     FOV_TRY_GOTO(status, done, fov_store_read(alone, file, "", passed_over));
-    FOV_TRY_GOTO(status, done, copy_params(store, alone));
+    FOV_TRY_GOTO(status, done, copy_params(store, alone, adapt ? stem_name(spec) : NULL));
 done:
     fov_store_free(alone);
     return status;
 }
 
+fov_status fov_backbone_load_file(fov_store *store, const fov_backbone_spec *spec, const fov_safetensors *file) {
+    FOV_TRY(load(store, spec, file, false));
+    return FOV_OK;
+}
+
 fov_status fov_backbone_load(fov_store *store, const fov_backbone_spec *spec, const char *path) {
     fov_safetensors *file = NULL;
     FOV_TRY(fov_safetensors_open(&file, path));
-    fov_status status = fov_backbone_load_file(store, spec, file);
+    fov_status status = load(store, spec, file, true);
     if (status != FOV_OK) {
         char text[64];
         fov_backbone_text(spec, text, sizeof text);
@@ -160,7 +207,7 @@ fov_status fov_backbone_save(const fov_store *store, const fov_backbone_spec *sp
     fov_metadata_init(&list);
     fov_status status = FOV_OK;
     FOV_TRY_GOTO(status, done, fov_backbone_store(&alone, spec));
-    FOV_TRY_GOTO(status, done, check_target(store, alone));
+    FOV_TRY_GOTO(status, done, check_target(store, alone, NULL));
     for (size_t i = 0; i < fov_store_size(alone); i++) {
         const fov_param *param = fov_store_at(alone, i), *source = fov_store_find(store, param->name);
         if (!fov_shape_equal(&param->shape, &source->shape)) {

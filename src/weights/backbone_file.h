@@ -10,9 +10,11 @@ FOV_MUST_USE fov_status fov_backbone_store(fov_store **store, const fov_backbone
 
 /* Copies the backbone's parameters from the file into the store; those of a head ("head.*") stay as they are. Tensors of a classifier
  * (fc.*, head.*) or a MAE decoder in the file are passed over. A position embedding of another grid is resampled (fov_position_resize).
+ * Weights for RGB are adapted to a backbone for other channels: one channel gets the sum of the first layer's three, more get them in turn,
+ * times 3 / channels (timm's adapt_input_conv); other numbers of channels do not mix.
  * On failure the store is as it was, and the message names the file. */
 FOV_MUST_USE fov_status fov_backbone_load(fov_store *store, const fov_backbone_spec *spec, const char *path);
-/* The same from a file that is open. */
+/* The same from a file that is open and of the same channels. */
 FOV_MUST_USE fov_status fov_backbone_load_file(fov_store *store, const fov_backbone_spec *spec, const fov_safetensors *file);
 
 /* Writes the backbone's parameters, without any head, with what fov_metadata_describe says and the `extra` entries (provenance). */

@@ -39,12 +39,55 @@ fov_status fov_metadata_add(fov_metadata_list *list, const char *key, const char
     return FOV_OK;
 }
 
-static fov_status add_triple(fov_metadata_list *list, const char *key, const double values[3]) {
-    char text[3][40];
-    for (size_t i = 0; i < 3; i++) {
-        fov_number_text(values[i], text[i], sizeof text[i]);
+static const char *const alpha_names[] = {[FOV_ALPHA_WHITE] = "white", [FOV_ALPHA_BLACK] = "black", [FOV_ALPHA_DROP] = "drop", NULL};
+
+const char *fov_alpha_name(fov_alpha alpha) { return alpha_names[alpha]; }
+
+bool fov_alpha_parse(const char *text, fov_alpha *alpha) {
+    for (size_t i = 0; alpha_names[i] != NULL; i++) {
+        if (strcmp(alpha_names[i], text) == 0) {
+            *alpha = (fov_alpha)i;
+            return true;
+        }
     }
-    return fov_metadata_add(list, key, "%s,%s,%s", text[0], text[1], text[2]);
+    return false;
+}
+
+void fov_channel_numbers_text(const double *values, size_t channels, fov_text *text) {
+    for (size_t c = 0; c < channels; c++) {
+        char number[40];
+        fov_number_text(values[c], number, sizeof number);
+        fov_text_printf(text, "%s%s", c > 0 ? "," : "", number);
+    }
+}
+
+size_t fov_channel_numbers_parse(const char *text, double values[FOV_MAX_CHANNELS]) {
+    for (size_t c = 0; c < FOV_MAX_CHANNELS; c++) {
+        char number[64];
+        const size_t length = strcspn(text, ",");
+        if (length >= sizeof number) {
+            return 0;
+        }
+        memcpy(number, text, length);
+        number[length] = '\0';
+        if (!fov_number_parse(number, &values[c])) {
+            return 0;
+        }
+        if (text[length] == '\0') {
+            return c + 1;
+        }
+        text += length + 1;
+    }
+    return 0;
+}
+
+static fov_status add_numbers(fov_metadata_list *list, const char *key, const double *values, size_t channels) {
+    fov_text text;
+    fov_text_init(&text);
+    fov_channel_numbers_text(values, channels, &text);
+    const fov_status status = text.status == FOV_OK ? fov_metadata_add(list, key, "%s", text.data) : text.status;
+    fov_text_clear(&text);
+    return status;
 }
 
 fov_status fov_metadata_describe(fov_metadata_list *list, const fov_backbone_spec *spec, const fov_preprocess *preprocess) {
@@ -57,8 +100,14 @@ fov_status fov_metadata_describe(fov_metadata_list *list, const fov_backbone_spe
     FOV_TRY(fov_metadata_add(list, "fovea.image_size", "%zu", preprocess->image_size));
     FOV_TRY(fov_metadata_add(list, "fovea.resize", "%zu", preprocess->resize));
     FOV_TRY(fov_metadata_add(list, "fovea.interpolation", "%s", preprocess->interpolation == FOV_BICUBIC ? "bicubic" : "bilinear"));
-    FOV_TRY(add_triple(list, "fovea.mean", preprocess->mean));
-    FOV_TRY(add_triple(list, "fovea.std", preprocess->std));
+    FOV_TRY(fov_metadata_add(list, "fovea.channels", "%zu", preprocess->format.channels));
+    FOV_TRY(fov_metadata_add(list, "fovea.depth", "%d", preprocess->format.deep ? 16 : 8));
+    FOV_TRY(fov_metadata_add(list, "fovea.alpha", "%s", fov_alpha_name(preprocess->alpha)));
+    if (preprocess->group[0] != '\0') {
+        FOV_TRY(fov_metadata_add(list, "fovea.group", "%s", preprocess->group));
+    }
+    FOV_TRY(add_numbers(list, "fovea.mean", preprocess->mean, preprocess->format.channels));
+    FOV_TRY(add_numbers(list, "fovea.std", preprocess->std, preprocess->format.channels));
     return FOV_OK;
 }
 
@@ -114,24 +163,41 @@ static fov_status get_either(const fov_safetensors *file, const char *key, const
     return FOV_OK;
 }
 
-static fov_status get_triple(const fov_safetensors *file, const char *key, double smallest, double values[3]) {
+static fov_status get_numbers(const fov_safetensors *file, const char *key, size_t channels, double smallest, double values[FOV_MAX_CHANNELS]) {
     const char *text = NULL;
+    char wanted[80];
     FOV_TRY(get(file, key, &text));
-    const char *at = text;
-    for (size_t i = 0; i < 3; i++) {
-        const size_t length = strcspn(at, ",");
-        char number[64];
-        const bool last = at[length] == '\0';
-        if (length >= sizeof number || last != (i == 2)) {
-            return wrong(key, text, "three numbers with commas between");
-        }
-        memcpy(number, at, length);
-        number[length] = '\0';
-        if (!fov_number_parse(number, &values[i]) || values[i] < smallest || values[i] > 1e6) {
-            return wrong(key, text, "three numbers in a sensible range");
-        }
-        at += length + 1;
+    (void)snprintf(wanted, sizeof wanted, "a list of numbers in a sensible range, one for each of %zu channels", channels);
+    if (fov_channel_numbers_parse(text, values) != channels) {
+        return wrong(key, text, wanted);
     }
+    for (size_t c = 0; c < channels; c++) {
+        if (values[c] < smallest || values[c] > 1e6) {
+            return wrong(key, text, wanted);
+        }
+    }
+    return FOV_OK;
+}
+
+/* How files become pixels. Files of earlier versions say nothing of it: they are for RGB of 8 bits, on white. */
+static fov_status read_format(const fov_safetensors *file, fov_preprocess *read) {
+    const char *channels = fov_safetensors_metadata(file, "fovea.channels"), *alpha = fov_safetensors_metadata(file, "fovea.alpha");
+    const char *group = fov_safetensors_metadata(file, "fovea.group");
+    int64_t count = 3;
+    if (channels != NULL && (!fov_integer_parse(channels, &count) || count < 1 || count > (int64_t)FOV_MAX_CHANNELS)) {
+        return wrong("fovea.channels", channels, "a number of channels from 1 to 32");
+    }
+    read->format.channels = (size_t)count;
+    if (fov_safetensors_metadata(file, "fovea.depth") != NULL) {
+        FOV_TRY(get_either(file, "fovea.depth", "8", "16", &read->format.deep));
+    }
+    if (alpha != NULL && !fov_alpha_parse(alpha, &read->alpha)) {
+        return wrong("fovea.alpha", alpha, "white, black or drop");
+    }
+    if (group != NULL && (group[0] == '\0' || strlen(group) >= sizeof read->group)) {
+        return wrong("fovea.group", group, "a naming rule");
+    }
+    (void)snprintf(read->group, sizeof read->group, "%s", group == NULL ? "" : group);
     return FOV_OK;
 }
 
@@ -148,8 +214,9 @@ fov_status fov_metadata_read(const fov_safetensors *file, fov_backbone_spec *spe
     FOV_TRY(get_size(file, "fovea.resize", &read.resize));
     FOV_TRY(get_either(file, "fovea.stem", "standard", "small", &small_stem));
     FOV_TRY(get_either(file, "fovea.interpolation", "bilinear", "bicubic", &bicubic));
-    FOV_TRY(get_triple(file, "fovea.mean", -1e6, read.mean));
-    FOV_TRY(get_triple(file, "fovea.std", 1e-6, read.std));
+    FOV_TRY(read_format(file, &read));
+    FOV_TRY(get_numbers(file, "fovea.mean", read.format.channels, -1e6, read.mean));
+    FOV_TRY(get_numbers(file, "fovea.std", read.format.channels, FOV_LEAST_STD, read.std));
     read.interpolation = bicubic ? FOV_BICUBIC : FOV_BILINEAR;
     if (read.resize < read.image_size) {
         return FOV_FAIL(FOV_E_FORMAT, "the weight file resizes to %zu pixels and then crops %zu, which is more", read.resize,
@@ -157,6 +224,7 @@ fov_status fov_metadata_read(const fov_safetensors *file, fov_backbone_spec *spe
     }
     FOV_TRY(read_backbone(backbone, read.image_size, spec));
     spec->small_stem = small_stem;
+    spec->channels = read.format.channels;
     *preprocess = read;
     return FOV_OK;
 }

@@ -26,8 +26,8 @@ fail() {
     exit 1
 }
 
-pictures() { # FOLDER PER_CLASS: four classes of PNG pictures of 40 px
-    "$FOVEA_BUILD/tests/make_pictures" "$1" 4 "$2" 40 1
+pictures() { # FOLDER PER_CLASS [CHANNELS [BITS]]: four classes of PNG pictures of 40 px
+    "$FOVEA_BUILD/tests/make_pictures" "$1" 4 "$2" 40 1 "${@:3}"
 }
 
 # fails STATUS 'part of the message' command...: it ends with that status and says that on standard error, left in err.txt.

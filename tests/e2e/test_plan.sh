@@ -37,4 +37,18 @@ for file in src/objectives/objectives src/train/optimizers augment/augments; do
         grep -qE "^  $name +[^ ]" list.txt || fail "list does not name $name"
     done
 done
+for name in $(sed -nE 's/^FOV_RECIPE\("([a-z0-9_]+)".*/\1/p' "$FOVEA_SOURCE/augment/recipes.def"); do
+    grep -qE "^  $name +[^ ]" list.txt || fail "list does not name the recipe $name"
+done
+# A word gives one kind in full, and what is printed for a recipe is a recipe.
+"$fovea" list steps >steps.txt
+grep -qE '^  rotate +turn' steps.txt && grep -qE '^ +interpolation +nearest\|bilinear\|bicubic \(nearest\)$' steps.txt || fail "list steps lacks parameters: $(cat steps.txt)"
+grep -q 'Methods' steps.txt && fail "list steps has other things too"
+"$fovea" list recipes --image-size 96 >recipes.txt
+grep -qxF '      2 * crop(96,0.08,1,bicubic) flip(0.5) jitter(0.8,0.4,0.4,0.4,0.1) gray(0.2)' recipes.txt || fail "list recipes does not print simclr for 96 px: $(cat recipes.txt)"
+grep -qF '6 * crop(48,0.05,0.14' recipes.txt || fail "local views of 96 px are not 48 px: $(cat recipes.txt)"
+for kind in methods backbones optimizers; do
+    "$fovea" list "$kind" >"$kind.txt"
+    [ "$(wc -l <"$kind.txt")" -ge 2 ] || fail "list $kind is empty"
+done
 echo "plan and list are complete"

@@ -50,6 +50,16 @@ for kind in cnn vit; do
     rm -rf $kind.again $kind.other
 done
 
+# A recipe by name is what the method would have chosen; mixing pictures makes another run, the same with any number of threads.
+mae=("${vit[@]}" --batch-size 8 --steps 6 --save-every 2 --seed 3)
+run named "${mae[@]}" --views mae
+same_run vit named "mae's views by name"
+run mixed "${mae[@]}" --views 'crop(32,0.2,1,bicubic) flip(0.5) mixup(0.5,0.8) cutmix(1,1)' --loader-threads 1
+run mixed.again "${mae[@]}" --views 'crop(32,0.2,1,bicubic) flip(0.5) mixup(0.5,0.8) cutmix(1,1)' --loader-threads 3
+same_run mixed mixed.again "mixed views with other threads"
+cmp -s vit/backbone.safetensors mixed/backbone.safetensors && fail "mixing changes nothing"
+rm -rf named mixed mixed.again
+
 # Nothing said: everything is chosen, printed, and the next command is named.
 "$fovea" pretrain photos --out plain --steps 2 >plain.out 2>plain.err || fail "a run without options ended with $?: $(cat plain.err)"
 for name in backbone stem image-size epochs batch-size optimizer lr weight-decay views strength; do

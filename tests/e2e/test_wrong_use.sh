@@ -33,7 +33,7 @@ for command in $commands; do
     done
     fails 2 'unknown option --thraeds' "$fovea" "$command" --thraeds 1 photos
     says "Type 'fovea help $command'"
-    [ "$command" = list ] || says 'did you mean --threads?'
+    [[ $command = list || $command = bench ]] || says 'did you mean --threads?' # neither has options of its own
 done
 "$fovea" help pretrain --method mae | grep -- --mask-ratio >/dev/null || fail "the options of mae are not in its help"
 "$fovea" help pretrain --method=mae | grep -- --temperature >/dev/null && fail "the options of simclr are in the help of mae"
@@ -69,7 +69,10 @@ for command in plan; do
     fails 2 'method mae cannot train resnet18' "$fovea" "$command" --method mae
     fails 2 "there is no backbone 'resnet81'; did you mean 'resnet18'?" "$fovea" "$command" --backbone resnet81
 done
-fails 2 "one word too many: 'methods'" "$fovea" list methods
+fails 2 "one word too many: 'steps'" "$fovea" list methods steps
+fails 2 "there is no list of 'recipe'; did you mean 'recipes'?" "$fovea" list recipe
+fails 2 "there is no list of 'xyzzyx'; 'fovea help list' names them all" "$fovea" list xyzzyx
+fails 2 'out of range' "$fovea" list recipes --image-size 0
 
 # ---- numbers that do not fit together ----
 fails 2 '--batch-size 17 is more than the 16 pictures' "${pretrain[@]}" --batch-size 17
@@ -78,7 +81,38 @@ fails 2 '--micro-batch 3 does not divide --batch-size 8' "${pretrain[@]}" --batc
 fails 2 "there is no step 'cropp'; did you mean 'crop'?" "${pretrain[@]}" --views 'cropp(32) | crop(32)'
 fails 2 "')' is missing" "${pretrain[@]}" --views 'crop(32'
 fails 2 'makes 2 views of a picture, the recipe has 1' "${pretrain[@]}" --views 'crop(32)' --image-size 32
+fails 2 'makes 2 views of a picture, the recipe has 10' "${pretrain[@]}" --views dino --image-size 32
+fails 2 "there is no recipe 'dion'; did you mean 'dino'?" "${pretrain[@]}" --views dion --image-size 32
+fails 2 'crop: the size of the view is missing' "${pretrain[@]}" --views crop --image-size 32
+fails 2 "'mixup' makes views that show two pictures at once, but method simclr learns which views show the same picture" "${pretrain[@]}" --views '2 * crop(32) mixup' --image-size 32
+says 'take a method that bears it: mae'
 fails 2 'view 2 has 64 px, but --image-size is 32' "${pretrain[@]}" --views 'crop(32) | crop(64)' --image-size 32
+
+# ---- what pictures look like ----
+pictures grey 4 1
+pictures four 4 4
+fails 2 '--channels: 0 is out of range; it must be from 1 to 32' "${pretrain[@]}" --channels 0
+fails 2 '--channels: 33 is out of range' "${pretrain[@]}" --channels 33
+fails 2 "--depth: '12' is not one of 8, 16" "${pretrain[@]}" --depth 12
+fails 2 "--stats: 'mine' is not one of auto, data, imagenet" "${pretrain[@]}" --stats mine
+fails 2 "--cache: 'disk' is not one of auto, ram, none" "${pretrain[@]}" --cache disk
+fails 2 '--stats imagenet has numbers for 3 channels, not for --channels 1' "${pretrain[@]}" --channels 1 --stats imagenet
+fails 2 '--mean and --std go together; give --std too' "${pretrain[@]}" --mean 0.5,0.5,0.5
+fails 2 '--mean and --std go together; give --mean too' "${pretrain[@]}" --std 1,1,1
+fails 2 "--mean '0.5,0.5' is not a list of numbers with commas between, one for each of 3 channels" "${pretrain[@]}" --mean 0.5,0.5 --std 1,1
+fails 2 '--std: 0 of channel 2 is out of range' "${pretrain[@]}" --mean 0,0,0 --std 1,0,1
+fails 2 '--mean gives them; leave one out' "${pretrain[@]}" --mean 0,0,0 --std 1,1,1 --stats data
+fails 3 'bad' "$fovea" pretrain four --out new --channels 2
+grep -q 'plane\|channel' err.txt || fail "what is wrong with four planes is not said: $(cat err.txt)"
+fails 3 'bad' "$fovea" pretrain grey --out new --channels 4
+fails 2 '--channels: 33 is out of range' "$fovea" plan --channels 33
+# A thousand headers of 11,000 x 11,000 pixels: no machine holds them decoded.
+mkdir huge
+for number in $(seq 1000); do
+    printf '\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x2a\xf8\x00\x00\x2a\xf8\x08\x02\x00\x00\x00\x41\x4d\x0d\xdd\x00\x00\x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82'
+done | split -b 45 -a 4 --additional-suffix=.png - huge/p
+fails 7 '--cache ram: all pictures decoded take 363.0 GB, there are' "$fovea" pretrain huge --out new --no-verify --cache ram
+fails 3 'none of the pictures can be read' "$fovea" pretrain huge --out new --no-verify --stats data
 
 # ---- pictures ----
 mkdir empty hollow hollow/inner nothing
@@ -124,11 +158,18 @@ fails 2 'new holds a run already; go on with it by --resume' "${pretrain[@]}" "$
 fails 2 'but you gave --steps 9 (the run has 2), --lr 0.5 (the run has 0.' "${pretrain[@]}" --resume --lr 0.5 --steps 9 --temperature 0.3 --keep 5
 says '--temperature 0.3 (the run has 0.2)'
 grep -q -- --keep err.txt && fail "--keep may change, yet it is in the list: $(cat err.txt)"
+fails 2 'but you gave --channels 1 (the run has 3)' "${pretrain[@]}" --resume --channels 1
+fails 2 'but you gave --stats data (the run has auto)' "${pretrain[@]}" --resume --stats data
+fails 2 'but you gave --shrink none (the run has auto)' "${pretrain[@]}" --resume --shrink none
 fails 2 'but you gave --method mae (the run has simclr)' "${pretrain[@]}" --resume --method mae
 fails 2 'the pictures differ from those that new began with' "$fovea" pretrain photos/amber photos/blue photos/green --out new --resume
 cp new/backbone.safetensors good.safetensors
 fails 2 'good.safetensors' "$fovea" pretrain photos --out other --init good.safetensors "${vit[@]}" --batch-size 8 --steps 2
+"$fovea" pretrain four --out quad --channels 4 "${small[@]}" --quiet >/dev/null
+fails 2 'only weights for 3 can be adapted' "$fovea" pretrain photos --out other "${small[@]}" --init quad/backbone.safetensors
+fails 3 'bad' "$fovea" embed --weights quad photos --out x.npy
 cmp new/config.ini before.ini || fail "a refused call changed the run"
+"${pretrain[@]}" --resume --cache none --quiet >/dev/null || fail "--cache may not change when a run goes on"
 "${pretrain[@]}" --resume --quiet >/dev/null
 cmp good.safetensors new/backbone.safetensors || fail "resuming a finished run changes its weights"
 

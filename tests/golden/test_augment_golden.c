@@ -13,7 +13,7 @@
 
 #include "augment/augment.h"
 
-#define MAX_PICTURES 16
+#define MAX_PICTURES 64
 #define MAX_VALUES 16
 
 typedef struct test_case {
@@ -37,6 +37,11 @@ static uint32_t u32_at(size_t *at) {
     return value;
 }
 
+/* Of width x height pixels like the picture's. */
+static size_t bytes_of(const fov_image *image, size_t width, size_t height) {
+    return width * height * fov_pixel_bytes(fov_image_format(image));
+}
+
 static int load(void **state) {
     (void)state;
     FILE *file = fopen(FOV_TEST_DATA "/golden/augment.bin", "rb");
@@ -48,16 +53,20 @@ static int load(void **state) {
     assert_non_null(file_bytes);
     assert_int_equal(fread(file_bytes, 1, file_size, file), file_size);
     assert_int_equal(fclose(file), 0);
-    assert_memory_equal(file_bytes, "FOVAUG01", 8);
+    assert_memory_equal(file_bytes, "FOVAUG02", 8);
     size_t at = 8;
     const uint32_t picture_count = u32_at(&at);
     assert_true(picture_count <= MAX_PICTURES);
     for (uint32_t i = 0; i < picture_count; i++) {
         pictures[i].width = u32_at(&at);
         pictures[i].height = u32_at(&at);
-        pictures[i].channels = 3;
-        pictures[i].pixels = file_bytes + at;
-        at += 3 * pictures[i].width * pictures[i].height;
+        pictures[i].channels = u32_at(&at);
+        pictures[i].deep = u32_at(&at) == 2;
+        const size_t bytes = bytes_of(&pictures[i], pictures[i].width, pictures[i].height);
+        pictures[i].pixels = malloc(bytes); /* a copy, so that samples are aligned and their ends guarded */
+        assert_non_null(pictures[i].pixels);
+        memcpy(pictures[i].pixels, file_bytes + at, bytes);
+        at += bytes;
     }
     case_count = u32_at(&at);
     first_case = at;
@@ -66,6 +75,9 @@ static int load(void **state) {
 
 static int unload(void **state) {
     (void)state;
+    for (size_t i = 0; i < MAX_PICTURES; i++) {
+        free(pictures[i].pixels);
+    }
     free(file_bytes);
     return 0;
 }
@@ -83,7 +95,7 @@ static void next_case(size_t *at, test_case *c) {
     memcpy(c->value, file_bytes + *at, c->value_count * sizeof(double));
     *at += c->value_count * sizeof(double);
     c->expected = file_bytes + *at;
-    *at += 3 * c->width * c->height;
+    *at += bytes_of(c->image, c->width, c->height);
     assert_true(*at <= file_size);
 }
 
@@ -100,7 +112,13 @@ static void run_resize(const test_case *c, fov_augmenter *augmenter, uint8_t *ou
         .interpolation = (fov_interpolation)(int)c->value[4],
         .mirror = c->value[5] != 0.0,
     };
-    assert_int_equal(fov_resize_apply(augmenter, c->image, &resize, out), FOV_OK);
+    fov_image image = *c->image;
+    if (c->value_count > 6) {
+        image.shrink = (unsigned)c->value[6];
+        image.full_width = (size_t)c->value[7];
+        image.full_height = (size_t)c->value[8];
+    }
+    assert_int_equal(fov_resize_apply(augmenter, &image, &resize, out), FOV_OK);
 }
 
 static void run_preprocess(const test_case *c, fov_augmenter *augmenter, uint8_t *out) {
@@ -124,11 +142,21 @@ static void run_step(const test_case *c, fov_augmenter *augmenter, uint8_t *out)
     assert_int_equal(augment->apply(&plan, c->image, augmenter, out), FOV_OK);
 }
 
-/* Bytes that differ; *largest is raised to the largest difference. */
+static int sample_at(const uint8_t *samples, size_t i, bool deep) {
+    uint16_t wide;
+    if (!deep) {
+        return samples[i];
+    }
+    memcpy(&wide, samples + 2 * i, sizeof wide);
+    return wide;
+}
+
+/* Samples that differ; *largest is raised to the largest difference. */
 static size_t differing(const test_case *c, const uint8_t *out, int *largest) {
     size_t count = 0;
-    for (size_t i = 0; i < 3 * c->width * c->height; i++) {
-        const int difference = abs((int)out[i] - (int)c->expected[i]);
+    const bool deep = c->image->deep;
+    for (size_t i = 0; i < c->image->channels * c->width * c->height; i++) {
+        const int difference = abs(sample_at(out, i, deep) - sample_at(c->expected, i, deep));
         count += difference != 0;
         *largest = difference > *largest ? difference : *largest;
     }
@@ -152,7 +180,7 @@ static tally run_kind(const char *kind, const char *set) {
         if (strcmp(c.kind, kind) != 0) {
             continue;
         }
-        const size_t bytes = 3 * c.width * c.height;
+        const size_t bytes = bytes_of(c.image, c.width, c.height);
         uint8_t *out = malloc(bytes);
         assert_non_null(out);
         memset(out, 0xAA, bytes);
@@ -178,10 +206,10 @@ static tally run_kind(const char *kind, const char *set) {
     return t;
 }
 
-static const char *const sets[] = {"c", "avx2", "avx512"};
+static const char *const sets[] = {"c", "avx2", "avx512", "avx512vnni"};
 
 static void expect_equal(const char *kind, size_t at_least) {
-    for (size_t s = 0; s < 3; s++) {
+    for (size_t s = 0; s < sizeof sets / sizeof sets[0]; s++) {
         if (fov_pixel_loops_named(sets[s]) == NULL) {
             assert_true(s > 0);
             continue;
@@ -192,18 +220,18 @@ static void expect_equal(const char *kind, size_t at_least) {
     }
 }
 
-static void test_resize(void **state) { (void)state, expect_equal("resize", 90); }
+static void test_resize(void **state) { (void)state, expect_equal("resize", 160); }
 static void test_preprocess(void **state) { (void)state, expect_equal("preprocess", 18); }
 static void test_jitter(void **state) { (void)state, expect_equal("jitter", 100); }
 static void test_gray(void **state) { (void)state, expect_equal("gray", 1); }
-static void test_flip(void **state) { (void)state, expect_equal("flip", 1); }
-static void test_vflip(void **state) { (void)state, expect_equal("vflip", 1); }
-static void test_solarize(void **state) { (void)state, expect_equal("solarize", 6); }
-static void test_pilblur(void **state) { (void)state, expect_equal("pilblur", 30); }
+static void test_flip(void **state) { (void)state, expect_equal("flip", 4); }
+static void test_vflip(void **state) { (void)state, expect_equal("vflip", 4); }
+static void test_solarize(void **state) { (void)state, expect_equal("solarize", 8); }
+static void test_pilblur(void **state) { (void)state, expect_equal("pilblur", 36); }
 
 static void test_blur(void **state) {
     (void)state;
-    for (size_t s = 0; s < 3; s++) {
+    for (size_t s = 0; s < sizeof sets / sizeof sets[0]; s++) {
         if (fov_pixel_loops_named(sets[s]) == NULL) {
             continue;
         }

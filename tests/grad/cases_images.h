@@ -146,6 +146,13 @@ static fov_node *images_normalize(fov_graph *g) {
     return fov_conv2d(g, x, grad_operand(g, "weight", FOV_SHAPE(4, 7, 7, 3)), NULL, 2, 3);
 }
 
+static fov_node *images_normalize_words(fov_graph *g) {
+    const double mean[5] = {0.4, 0.5, 0.6, 0.1, 0.9};
+    const double std[5] = {0.2, 0.3, 0.4, 0.1, 0.5};
+    fov_node *x = fov_normalize(g, fov_input(g, "pixels", FOV_DTYPE_U16, FOV_SHAPE(2, 9, 8, 5)), mean, std);
+    return fov_conv2d(g, x, grad_operand(g, "weight", FOV_SHAPE(4, 7, 7, 5)), NULL, 2, 3);
+}
+
 static const fov_grad_case cases_images[] = {
     {.op = "conv2d", .what = "3x3, padding 1, bias", .build = images_conv_padded},
     {.op = "conv2d", .what = "3x2, no padding", .build = images_conv_valid},
@@ -186,6 +193,7 @@ static const fov_grad_case cases_images[] = {
     {.op = "global_avgpool", .what = "plain", .build = images_avgpool},
     {.op = "global_avgpool", .what = "shared input", .build = images_avgpool_shared},
     {.op = "normalize", .what = "under a stem", .build = images_normalize},
+    {.op = "normalize", .what = "words of five channels", .build = images_normalize_words},
 };
 
 #endif

@@ -49,6 +49,8 @@ static void fill_default(const fov_node *node, void *data, fov_rng *rng) {
             ((fov_real *)data)[i] = (fov_real)fov_rng_normal(rng);
         } else if (node->dtype == FOV_DTYPE_U8) {
             ((uint8_t *)data)[i] = (uint8_t)fov_rng_below(rng, 256);
+        } else if (node->dtype == FOV_DTYPE_U16) {
+            ((uint16_t *)data)[i] = (uint16_t)fov_rng_below(rng, 65536);
         } else {
             ((int32_t *)data)[i] = 0;
         }

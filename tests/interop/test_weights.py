@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
+from timm.models import adapt_input_conv
 from timm.models.vision_transformer import VisionTransformer
 from torchvision.transforms import CenterCrop, InterpolationMode, Normalize, Resize, ToTensor
 
@@ -197,6 +198,49 @@ def half_precision(scratch, model, folder, size):
         compare(f"weights in {dtype}", embed(scratch, source, folder, "--image-size", size), torch_features(other.eval(), batch(folder)))
 
 
+def planes(scratch, size):
+    """Grey pictures and pictures of four planes: timm and torchvision with in_chans. Such files do not say how pixels are normalised: 0 to 1."""
+    for channels, mode in ((1, "L"), (4, "RGBA")):
+        folder = pictures(scratch / f"planes{channels}", 4, size, size, 30 + channels)
+        generator = numpy.random.default_rng(channels)
+        for path in folder.iterdir():
+            image = Image.open(path)
+            if channels == 4:
+                image.putalpha(Image.fromarray(generator.integers(0, 256, (size, size), dtype=numpy.uint8)))
+            image.convert(mode).save(path)
+        x = torch.stack([ToTensor()(Image.open(path)) for path in sorted(folder.iterdir())])
+        assert x.shape[1] == channels
+        full = torchvision.models.resnet18(weights=None)
+        full.conv1 = torch.nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        vit = timm.create_model("vit_tiny_patch16_224", pretrained=False, num_classes=0, img_size=size, in_chans=channels)
+        models = (("resnet18", without_classifier(disturb(full, 50 + channels)), timm.create_model("resnet18", num_classes=0, in_chans=channels)),
+                  ("vit_tiny", disturb(vit, 60 + channels), timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=size, in_chans=channels)))
+        for name, model, fresh in models:
+            source, exported = scratch / f"{name}-{channels}.safetensors", scratch / f"{name}-{channels}-exported.safetensors"
+            save_file({key: value.contiguous() for key, value in model.state_dict().items()}, source)
+            theirs = torch_features(model, x)
+            compare(f"{name} of {channels} channels: features of its weights", embed(scratch, source, folder, "--image-size", size), theirs)
+            fovea("export", "--weights", source, "--out", exported, "--image-size", size)
+            fresh.load_state_dict(load_file(exported), strict=True)
+            compare(f"{name} of {channels} channels: features of the export in timm", torch_features(fresh.eval(), x), theirs)
+            with safe_open(exported, "pt") as file:
+                check(f"{name} of {channels} channels: metadata", file.metadata()["fovea.channels"] == str(channels), json.dumps(file.metadata()))
+        adapted(scratch, folder, channels)
+
+
+def adapted(scratch, folder, channels):
+    """--init with weights for RGB: the first layer is as timm's adapt_input_conv makes it."""
+    for name, backbone, key in (("resnet18", "resnet18", "conv1.weight"), ("vit_tiny_patch16_224", "vit_tiny/16", "patch_embed.proj.weight")):
+        model = timm.create_model(name, pretrained=False, num_classes=0, **({"img_size": 32} if "vit" in name else {}))
+        source, run = scratch / "rgb.safetensors", scratch / f"adapted-{name}-{channels}"
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, source)
+        fovea("pretrain", folder, "--out", run, "--channels", channels, "--backbone", backbone, "--image-size", 32, "--batch-size", 2, "--steps", 1,
+              "--lr", 0, "--weight-decay", 0, "--init", source, "--quiet", *(("--stem", "imagenet") if name == "resnet18" else ()))
+        ours, theirs = load_file(run / "backbone.safetensors")[key], adapt_input_conv(channels, model.state_dict()[key])
+        check(f"{name} adapted to {channels} channels", ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-6, atol=1e-8),
+              f"difference {float((ours - theirs).abs().max()):.2g}")
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(2)
@@ -207,6 +251,7 @@ def main():
         resnets(scratch, folder, size)
         vits(scratch, folder, size)
         resampled(scratch, size)
+        planes(scratch, size)
         model = disturb(without_classifier(resnet("resnet18")), 40)
         source = scratch / "plain.safetensors"
         save_file(model.state_dict(), source)

@@ -126,6 +126,8 @@ static void files_and_pixels_have_the_same_features(void **state) {
     require(fov_embedder_open(&embedder, run, 2));
     assert_int_equal(fov_embedder_width(embedder), 192);
     assert_int_equal(fov_embedder_image_size(embedder), 32);
+    assert_int_equal(fov_embedder_channels(embedder), 3);
+    assert_int_equal(fov_embedder_depth(embedder), 8);
     require(fov_embedder_embed_files(embedder, paths, PICTURES, all[0]));
     for (unsigned i = 0; i < PICTURES; i += 23) {
         require(fov_embedder_embed_file(embedder, file[i], one));
@@ -146,6 +148,43 @@ static void files_and_pixels_have_the_same_features(void **state) {
     assert_int_equal(fov_embedder_embed_rgb(embedder, pixels, 0, HEIGHT, one), FOV_E_INVALID);
     assert_int_equal(fov_embedder_embed_rgb(embedder, NULL, WIDTH, HEIGHT, one), FOV_E_INVALID);
     assert_int_equal(fov_embedder_embed_rgb(embedder, pixels, SIZE_MAX / 2, 3, one), FOV_E_LIMIT);
+    fov_embedder_close(embedder);
+}
+
+/* Weights for two planes of 16 bits take pixels in that form, and files too, but no RGB. */
+static void other_formats_have_features(void **state) {
+    (void)state;
+    static uint16_t words[HEIGHT * WIDTH * 2];
+    static float by_pixels[192], by_file[192];
+    char other[600], deep[600], path[700];
+    const fov_pixel_format format = {.channels = 2, .deep = true};
+    fov_embedder *embedder = NULL;
+    (void)snprintf(other, sizeof other, "%s/planes", folder);
+    (void)snprintf(deep, sizeof deep, "%s/deep-run", folder);
+    require(fov_io_mkdir(other, true));
+    for (size_t i = 0; i < 16; i++) {
+        for (size_t k = 0; k < HEIGHT * WIDTH * 2; k++) {
+            words[k] = (uint16_t)(k * (211 * i + 3) % 50000 + 5 * k % 1000);
+        }
+        (void)snprintf(path, sizeof path, "%s/%02zu.png", other, i);
+        require(fov_image_write_png(path, (const uint8_t *)words, WIDTH, HEIGHT, format));
+    }
+    const char *const data[] = {other}, *const settings[] = {SMALL, "channels=2", "depth=16", "steps=1", NULL};
+    require(fov_train_folder(data, 1, deep, settings, NULL, NULL));
+    require(fov_embedder_open(&embedder, deep, 1));
+    assert_int_equal(fov_embedder_channels(embedder), 2);
+    assert_int_equal(fov_embedder_depth(embedder), 16);
+    require(fov_embedder_embed_file(embedder, path, by_file));
+    require(fov_embedder_embed_pixels(embedder, words, WIDTH, HEIGHT, by_pixels));
+    assert_memory_equal(by_file, by_pixels, sizeof by_file);
+    words[0] = 65535;
+    words[77] = 0;
+    require(fov_embedder_embed_pixels(embedder, words, WIDTH, HEIGHT, by_pixels));
+    assert_memory_not_equal(by_file, by_pixels, sizeof by_file);
+    assert_int_equal(fov_embedder_embed_rgb(embedder, pixels, WIDTH, HEIGHT, by_pixels), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "2 channels of 16 bits"));
+    assert_int_not_equal(fov_embedder_embed_file(embedder, file[0], by_pixels), FOV_OK); /* three planes */
+    assert_non_null(strstr(fov_last_error(), file[0]));
     fov_embedder_close(embedder);
 }
 
@@ -200,6 +239,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopping_and_going_on_gives_the_same_weights),
         cmocka_unit_test(files_and_pixels_have_the_same_features),
+        cmocka_unit_test(other_formats_have_features),
         cmocka_unit_test(wrong_weights_are_told),
         cmocka_unit_test(wrong_settings_are_told),
         cmocka_unit_test(versions_agree),

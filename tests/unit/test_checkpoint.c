@@ -188,9 +188,29 @@ static void other_settings_are_a_mismatch(void **state) {
     assert_int_equal(fov_checkpoint_load(folder, adamw, &state_, false), FOV_E_MISMATCH);
     assert_int_equal(fov_checkpoint_load(folder, averaged, &state_, false), FOV_E_MISMATCH);
     assert_non_null(strstr(fov_last_error(), "average"));
+    sgd->options.std[2] = 0.26;
+    assert_int_equal(fov_checkpoint_load(folder, sgd, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "another std than the settings have, 0.25,0.25,0.26"));
+    sgd->options.std[2] = 0.25;
+    sgd->options.deep = true;
+    assert_int_equal(fov_checkpoint_load(folder, sgd, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "another depth"));
+    sgd->options.deep = false;
+    require(fov_checkpoint_load(folder, sgd, &state_, false));
     fov_session_free(sgd);
     fov_session_free(adamw);
     fov_session_free(averaged);
+}
+
+/* The toy declares bytes of three channels. */
+static void words_need_an_objective_that_takes_them(void **state) {
+    (void)state;
+    fov_session *made = make_session(1, "sgd", 0.0), *other = NULL;
+    fov_session_options options = made->options;
+    options.deep = true;
+    assert_int_equal(fov_session_new(&other, &options), FOV_E_UNSUPPORTED);
+    assert_non_null(strstr(fov_last_error(), "method toy cannot take pictures of 3 channels of 16 bits"));
+    fov_session_free(made);
 }
 
 /* ---- the folder ---- */
@@ -394,6 +414,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(round_trip_is_exact, make_folder),
         cmocka_unit_test_setup(other_settings_are_a_mismatch, make_folder),
+        cmocka_unit_test(words_need_an_objective_that_takes_them),
         cmocka_unit_test_setup(older_ones_are_pruned, make_folder),
         cmocka_unit_test_setup(no_checkpoint, make_folder),
         cmocka_unit_test_setup(every_flipped_bit_is_found, make_folder),

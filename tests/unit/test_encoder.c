@@ -94,6 +94,23 @@ static void save(const fov_encoder *encoder, const char *path) {
     assert_int_equal(fov_backbone_save(fov_encoder_store(encoder), fov_encoder_spec(encoder), fov_encoder_preprocess(encoder), &extra, 1, path), FOV_OK);
 }
 
+/* Random weights for another format. */
+static fov_encoder *format_encoder(const char *name, fov_pixel_format format) {
+    fov_backbone_spec spec;
+    fov_preprocess preprocess;
+    fov_encoder *encoder = NULL;
+    assert_int_equal(fov_backbone_parse(name, SIDE, &spec), FOV_OK);
+    spec.channels = format.channels;
+    fov_preprocess_default(SIDE, &preprocess);
+    preprocess.format = format;
+    for (size_t c = 0; c < format.channels; c++) {
+        preprocess.mean[c] = 0.3 + 0.01 * (double)c;
+        preprocess.std[c] = 0.2;
+    }
+    assert_int_equal(fov_encoder_random(&encoder, &spec, &preprocess, 3, NULL), FOV_OK);
+    return encoder;
+}
+
 static void assert_message(fov_status status, fov_status wanted, const char *part) {
     assert_int_equal(status, wanted);
     if (strstr(fov_last_error(), part) == NULL) {
@@ -131,6 +148,50 @@ static void saved_weights_give_the_same_bits(void **state) {
     comes_back("resnet18", false);
     comes_back("resnet18", true);
     comes_back("vit_tiny/8", false);
+}
+
+static void other_formats_come_back(void **state) {
+    (void)state;
+    static const fov_pixel_format formats[] = {{1, false}, {2, true}, {4, false}, {13, true}};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        fov_encoder *first = format_encoder(i % 2 == 0 ? "resnet18" : "vit_tiny/8", formats[i]), *second = NULL;
+        const char *path = in_folder("format.safetensors");
+        double largest = 1.0;
+        save(first, path);
+        assert_int_equal(fov_encoder_open(&second, path, NULL, 0, NULL), FOV_OK);
+        const fov_preprocess *p = fov_encoder_preprocess(second);
+        assert_true(p->format.channels == formats[i].channels && p->format.deep == formats[i].deep);
+        assert_int_equal(fov_encoder_spec(second)->channels, formats[i].channels);
+        assert_int_equal(fov_encoder_compare(first, second, 3, &largest), FOV_OK);
+        assert_true(largest == 0.0);
+        fov_encoder_free(first);
+        fov_encoder_free(second);
+    }
+}
+
+/* 16 bits that say what 8 bits say give the same features. */
+static void words_are_as_bytes(void **state) {
+    (void)state;
+    enum { COUNT = 2, VALUES = COUNT * SIDE * SIDE * 2 };
+    static uint8_t bytes[VALUES];
+    static uint16_t words[VALUES];
+    static float a[COUNT * 512], b[COUNT * 512];
+    fov_encoder *shallow = format_encoder("resnet18", (fov_pixel_format){.channels = 2});
+    fov_encoder *deep = format_encoder("resnet18", (fov_pixel_format){.channels = 2, .deep = true});
+    fill(bytes, VALUES, 9);
+    for (size_t i = 0; i < VALUES; i++) {
+        words[i] = (uint16_t)(257 * bytes[i]);
+    }
+    assert_int_equal(fov_encoder_embed(shallow, bytes, COUNT, a), FOV_OK);
+    assert_int_equal(fov_encoder_embed(deep, (const uint8_t *)words, COUNT, b), FOV_OK);
+    float largest = 0.0F;
+    for (size_t i = 0; i < COUNT * 512; i++) {
+        largest = fmaxf(largest, fabsf(a[i]));
+        assert_true(fabsf(a[i] - b[i]) < 1e-4F * fmaxf(1.0F, fabsf(a[i])));
+    }
+    assert_true(largest > 0.1F);
+    fov_encoder_free(shallow);
+    fov_encoder_free(deep);
 }
 
 /* Features are finite, differ between pictures, and do not depend on neighbours or on how many there are. */
@@ -212,6 +273,50 @@ static void foreign_files_are_recognised(void **state) {
     assert_message(fov_encoder_open(&other, path, "vit_tiny/4", 0, NULL), FOV_E_MISMATCH, "holds vit_tiny/8");
     assert_message(fov_encoder_open(&other, path, NULL, 36, NULL), FOV_E_INVALID, "multiple of its patch");
     fov_encoder_free(encoder);
+}
+
+/* The first layer tells the channels; mean and std are then nobody's. */
+static void foreign_channels_are_recognised(void **state) {
+    (void)state;
+    static const char *const names[] = {"resnet18", "vit_tiny/8"};
+    const char *path = in_folder("planes.safetensors");
+    for (size_t i = 0; i < 2; i++) {
+        fov_encoder *encoder = format_encoder(names[i], (fov_pixel_format){.channels = 4}), *other = NULL;
+        save_foreign(encoder, path, i == 0 ? "fc.bias" : "head.bias");
+        for (unsigned named = 0; named < 2; named++) {
+            assert_int_equal(fov_encoder_open(&other, path, named == 0 ? NULL : names[i], 0, NULL), FOV_OK);
+            const fov_preprocess *p = fov_encoder_preprocess(other);
+            assert_true(p->format.channels == 4 && fov_encoder_spec(other)->channels == 4 && !p->format.deep);
+            assert_true(p->mean[3] == 0.0 && p->std[3] == 1.0);
+            fov_encoder_free(other);
+        }
+        fov_encoder_free(encoder);
+    }
+}
+
+/* Weights for RGB start a backbone for other channels: what is the same in all channels gives the same. */
+static void starts_are_adapted(void **state) {
+    (void)state;
+    static const size_t channels[] = {1, 2, 4, 7};
+    const char *path = in_folder("rgb.safetensors");
+    for (size_t i = 0; i < 4; i++) {
+        const char *name = i % 2 == 0 ? "resnet18" : "vit_tiny/8", *stem = i % 2 == 0 ? "conv1.weight" : "patch_embed.proj.weight";
+        fov_encoder *rgb = random_encoder(name, SIDE, false), *other = format_encoder(name, (fov_pixel_format){.channels = channels[i]});
+        save(rgb, path);
+        assert_int_equal(fov_backbone_load(fov_encoder_store(other), fov_encoder_spec(other), path), FOV_OK);
+        const fov_param *from = fov_store_find(fov_encoder_store(rgb), stem), *to = fov_store_find(fov_encoder_store(other), stem);
+        const fov_real *w = fov_param_values(fov_encoder_store(rgb), from), *v = fov_param_values(fov_encoder_store(other), to);
+        for (size_t k = 0; k < from->count / 3; k++) {
+            for (size_t c = 0; c < channels[i]; c++) {
+                const fov_real want = channels[i] == 1 ? w[3 * k] + w[3 * k + 1] + w[3 * k + 2] : w[3 * k + c % 3] * (fov_real)(3.0 / (double)channels[i]);
+                assert_true(v[k * channels[i] + c] == want);
+            }
+        }
+        save(other, path);
+        assert_message(fov_backbone_load(fov_encoder_store(rgb), fov_encoder_spec(rgb), path), FOV_E_MISMATCH, "only weights for 3 can be adapted");
+        fov_encoder_free(rgb);
+        fov_encoder_free(other);
+    }
 }
 
 /* Another image size: the grid part of the position embedding is resampled, all else stays. */
@@ -349,6 +454,10 @@ static void npy_header_is_numpys(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(saved_weights_give_the_same_bits),
+        cmocka_unit_test(other_formats_come_back),
+        cmocka_unit_test(words_are_as_bytes),
+        cmocka_unit_test(foreign_channels_are_recognised),
+        cmocka_unit_test(starts_are_adapted),
         cmocka_unit_test(neighbours_do_not_matter),
         cmocka_unit_test(foreign_files_are_recognised),
         cmocka_unit_test(positions_are_resampled),

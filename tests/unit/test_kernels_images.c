@@ -209,6 +209,31 @@ static void check_bytes(const fov_kernels *k, size_t rows, size_t c) {
     fov_mem_free(table);
 }
 
+static void check_words(const fov_kernels *k, size_t rows, size_t c) {
+    const size_t n = rows * c, period = 16 * c;
+    fov_real *y = numbers(n, 0, 2);
+    uint16_t *x = fov_mem_array(FOV_MEM_BASE, n, sizeof *x);
+    double *scale = fov_mem_array(FOV_MEM_BASE, 2 * period, sizeof *scale), *shift = scale + period;
+    assert_true(x != NULL && scale != NULL);
+    for (size_t i = 0; i < period; i++) {
+        scale[i] = 1e-5 * (double)(1 + i % c);
+        shift[i] = -0.1 * (double)(i % c);
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (uint16_t)(i * 40503 % 65536);
+    }
+    k->word_affine(y, x, scale, shift, period, n);
+    for (size_t i = 0; i < n; i++) {
+        const double want = (double)x[i] * 1e-5 * (double)(1 + i % c) - 0.1 * (double)(i % c);
+        if (!(fabs((double)y[i] - want) <= 1e-7 * fmax(1.0, fabs(want)))) {
+            fail_msg("%s: word %zu is %.9g, not %.9g", k->name, i, (double)y[i], want);
+        }
+    }
+    fov_mem_free(x);
+    fov_mem_free(y);
+    fov_mem_free(scale);
+}
+
 /* rows: numbers along k; c: lanes */
 static void check_packing(const fov_kernels *k, size_t rows, size_t c) {
     const size_t width = c + rows % 3 * 5, row_stride = width + 2;
@@ -255,6 +280,7 @@ static void test_maxpool(void **state) {
 static void test_bytes(void **state) {
     (void)state;
     each_set(check_bytes);
+    each_set(check_words);
 }
 
 static void test_packing(void **state) {

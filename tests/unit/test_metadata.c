@@ -63,6 +63,61 @@ static void test_round_trip(void **state) {
     }
 }
 
+/* Other formats come back, and a file from before there were any is RGB on white. */
+static void test_formats(void **state) {
+    (void)state;
+    static const size_t channels[] = {1, 2, 4, FOV_MAX_CHANNELS};
+    for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
+        fov_metadata_list list;
+        fov_backbone_spec spec, read;
+        fov_preprocess preprocess, back;
+        assert_int_equal(fov_backbone_parse("resnet18", 64, &spec), FOV_OK);
+        fov_preprocess_default(64, &preprocess);
+        preprocess.format = (fov_pixel_format){.channels = channels[i], .deep = i % 2 == 1};
+        preprocess.alpha = i == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_BLACK;
+        strcpy(preprocess.group, i == 2 ? "_B02,_B03,_B04,_B08" : "");
+        for (size_t c = 0; c < channels[i]; c++) {
+            preprocess.mean[c] = 1.0 / (double)(3 + c);
+            preprocess.std[c] = 1.0 / (double)(7 + c);
+        }
+        spec.channels = channels[i];
+        fov_metadata_init(&list);
+        assert_int_equal(fov_metadata_describe(&list, &spec, &preprocess), FOV_OK);
+        fov_safetensors *file = file_with(&list);
+        assert_int_equal(fov_metadata_read(file, &read, &back), FOV_OK);
+        assert_true(read.channels == channels[i] && back.format.channels == channels[i] && back.format.deep == preprocess.format.deep);
+        assert_int_equal(back.alpha, preprocess.alpha);
+        assert_string_equal(back.group, preprocess.group);
+        assert_memory_equal(back.mean, preprocess.mean, channels[i] * sizeof back.mean[0]);
+        assert_memory_equal(back.std, preprocess.std, channels[i] * sizeof back.std[0]);
+        fov_safetensors_close(file);
+        fov_metadata_clear(&list);
+    }
+}
+
+static void test_earlier_files(void **state) {
+    (void)state;
+    fov_metadata_list list;
+    describe(&list, "resnet18", 32, true);
+    size_t kept = 0;
+    for (size_t k = 0; k < list.count; k++) {
+        const char *key = list.item[k].key;
+        if (strcmp(key, "fovea.channels") != 0 && strcmp(key, "fovea.depth") != 0 && strcmp(key, "fovea.alpha") != 0) {
+            list.item[kept++] = list.item[k];
+        }
+    }
+    assert_int_equal(list.count - kept, 3);
+    list.count = kept;
+    fov_safetensors *file = file_with(&list);
+    fov_backbone_spec spec;
+    fov_preprocess preprocess;
+    assert_int_equal(fov_metadata_read(file, &spec, &preprocess), FOV_OK);
+    assert_true(spec.channels == 3 && preprocess.format.channels == 3 && !preprocess.format.deep && preprocess.group[0] == '\0');
+    assert_int_equal(preprocess.alpha, FOV_ALPHA_WHITE);
+    fov_safetensors_close(file);
+    fov_metadata_clear(&list);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     static const char *const changes[][2] = {
@@ -81,6 +136,13 @@ static void test_refusals(void **state) {
         {"fovea.mean", ""},
         {"fovea.std", "0.1,0,0.1"},
         {"fovea.std", "-1,-1,-1"},
+        {"fovea.channels", "0"},
+        {"fovea.channels", "33"},
+        {"fovea.channels", "4"}, /* with three means */
+        {"fovea.channels", "three"},
+        {"fovea.depth", "12"},
+        {"fovea.depth", ""},
+        {"fovea.alpha", "grey\x1b[2J"},
         {"fovea.interpolation", "cubic"},
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
@@ -126,6 +188,7 @@ static void test_foreign_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_foreign_file)};
+                                       cmocka_unit_test(test_foreign_file), cmocka_unit_test(test_formats),
+                                       cmocka_unit_test(test_earlier_files)};
     return cmocka_run_group_tests_name("metadata", tests, NULL, NULL);
 }

@@ -401,6 +401,40 @@ static void test_normalize(void **state) {
     }
 }
 
+static void test_normalize_words(void **state) {
+    (void)state;
+    double mean[FOV_INPUT_CHANNELS], std[FOV_INPUT_CHANNELS];
+    for (size_t c = 0; c < FOV_INPUT_CHANNELS; c++) {
+        mean[c] = 0.01 * (double)c;
+        std[c] = 0.3 / (double)(1 + c);
+    }
+    const size_t channels[] = {1, 2, 3, 5, FOV_INPUT_CHANNELS};
+    for (size_t s = 0; s < 5; s++) {
+        const size_t c = channels[s];
+        fov_graph *g = graph_new(false);
+        const fov_node *node = fov_normalize(g, fov_input(g, "x", FOV_DTYPE_U16, FOV_SHAPE(9, 17, 31, c)), mean, std);
+        assert_non_null(node);
+        uint16_t *x = token_block(count_of(node) * sizeof *x);
+        fov_real *y = token_block(count_of(node) * sizeof *y);
+        for (size_t i = 0; i < count_of(node); i++) {
+            x[i] = (uint16_t)(i * 40503 % 65536);
+        }
+        const token_step t = {.in = {x}, .out = y};
+        token_run(node, &t, 3);
+        for (size_t i = 0; i < count_of(node); i++) {
+            const double want = ((double)x[i] / 65535.0 - mean[i % c]) / std[i % c];
+            assert_true(fabs((double)y[i] - want) <= 1e-6 * fmax(1.0, fabs(want)));
+        }
+        fov_mem_free(x);
+        fov_mem_free(y);
+        fov_graph_free(g);
+    }
+    fov_graph *g = graph_new(false);
+    assert_null(fov_normalize(g, fov_input(g, "x", FOV_DTYPE_U8, FOV_SHAPE(1, 2, 2, FOV_INPUT_CHANNELS + 1)), mean, std));
+    assert_non_null(strstr(fov_last_error(), "c <= 32"));
+    fov_graph_free(g);
+}
+
 /* ---- messages ---- */
 
 static void expect_message(fov_graph *g, const fov_node *node, const char *part) {
@@ -443,7 +477,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv),           cmocka_unit_test(test_conv_same_bits), cmocka_unit_test(test_norm),
         cmocka_unit_test(test_norm_same_bits), cmocka_unit_test(test_pools),          cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_messages),       cmocka_unit_test(test_norm_own_residual),
+        cmocka_unit_test(test_messages),       cmocka_unit_test(test_norm_own_residual), cmocka_unit_test(test_normalize_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

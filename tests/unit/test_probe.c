@@ -143,10 +143,34 @@ static void test_raw_pixels(void **state) {
     assert_int_equal(fov_raw_pixels_side(224), 32);
 }
 
+/* Words, and two channels. */
+static void test_raw_pixels_of_other_formats(void **state) {
+    (void)state;
+    enum { SIDE = 40 };
+    static uint16_t pixels[SIDE * SIDE * 2];
+    static float features[FOV_RAW_PIXELS_MAX * FOV_RAW_PIXELS_MAX * 2];
+    uint64_t hash[1];
+    fov_preprocess preprocess;
+    fov_augmenter *augmenter = NULL;
+    fov_preprocess_default(SIDE, &preprocess);
+    preprocess.format = (fov_pixel_format){.channels = 2, .deep = true};
+    for (size_t i = 0; i < SIDE * SIDE * 2; i++) {
+        pixels[i] = i % 2 == 0 ? 1000 : 60000;
+    }
+    assert_int_equal(fov_augmenter_new(&augmenter), FOV_OK);
+    assert_int_equal(fov_raw_pixels_embed(augmenter, &preprocess, (const uint8_t *)pixels, 1, features, hash), FOV_OK);
+    fov_augmenter_free(augmenter);
+    for (size_t i = 0; i < 32 * 32 * 2; i++) {
+        const double want = ((i % 2 == 0 ? 1000.0 : 60000.0) / 65535.0 - preprocess.mean[i % 2]) / preprocess.std[i % 2];
+        assert_true(fabs((double)features[i] - want) < 1e-5);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_helped), cmocka_unit_test(test_no_evidence), cmocka_unit_test(test_hurt),
         cmocka_unit_test(test_notes),  cmocka_unit_test(test_json),        cmocka_unit_test(test_raw_pixels),
+        cmocka_unit_test(test_raw_pixels_of_other_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

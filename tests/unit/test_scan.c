@@ -1,90 +1,6 @@
 /* ctest: label=short timeout=120 */
 /* Scanning folders: what is taken, what is bad and why, what is passed over, and what is said. */
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/io.h"
-#include "data/index.h"
-
-#define PATH_BYTES 512
-
-static char top[PATH_BYTES / 2]; /* scratch folder of this process */
-
-/* ---- making trees ---- */
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk) {
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_tree(const char *path) {
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *at(const char *name) {
-    static char paths[4][PATH_BYTES];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    (void)snprintf(path, PATH_BYTES, "%s/%s", top, name);
-    return path;
-}
-
-static const char *path_of(const fov_index *index, size_t i) {
-    static char paths[4][PATH_BYTES];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    fov_text text;
-    fov_text_init(&text);
-    fov_index_path(index, i, &text);
-    assert_int_equal(text.status, FOV_OK);
-    (void)snprintf(path, PATH_BYTES, "%s", text.data);
-    fov_text_clear(&text);
-    return path;
-}
-
-static void make_dir(const char *name) {
-    assert_int_equal(fov_io_mkdir(at(name), true), FOV_OK);
-}
-
-static void make_file(const char *name, const void *bytes, size_t size) {
-    const int file = open(at(name), O_CREAT | O_TRUNC | O_WRONLY, 0644);
-    assert_true(file >= 0);
-    assert_int_equal(write(file, bytes, size), size);
-    assert_int_equal(close(file), 0);
-}
-
-static void make_text(const char *name, const char *text) {
-    make_file(name, text, strlen(text));
-}
-
-/* A noisy picture, so that its file is large. */
-static void make_picture(const char *name, size_t width, size_t height) {
-    uint8_t *pixels = malloc(width * height * 3);
-    assert_non_null(pixels);
-    uint32_t x = (uint32_t)(width * 31 + height + strlen(name));
-    for (size_t i = 0; i < width * height * 3; i++) {
-        x = x * 1664525u + 1013904223u;
-        pixels[i] = (uint8_t)(x >> 24);
-    }
-    assert_int_equal(fov_image_write_png(at(name), pixels, width, height, (fov_pixel_format){0}), FOV_OK);
-    free(pixels);
-}
+#include "scan_case.h"
 
 static void cut_file(const char *name) {
     struct stat info;
@@ -133,31 +49,6 @@ static void make_socket(const char *name) {
     (void)close(s);
 }
 
-static int setup(void **state) {
-    (void)state;
-    static unsigned run;
-    (void)snprintf(top, sizeof top, "%s/scan-%ld-%u", FOV_TEST_TEMP, (long)getpid(), run++);
-    remove_tree(top);
-    return fov_io_mkdir(top, true) == FOV_OK ? 0 : 1;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    fov_io_fail_at("any", 0, false, 0);
-    remove_tree(top);
-    return fov_mem_stats_tag(FOV_MEM_DATA).live_blocks == 0 ? 0 : 1;
-}
-
-static fov_status scan(fov_index **index, const char *root, const fov_scan_options *options) {
-    return fov_index_scan(index, &root, 1, options, NULL);
-}
-
-static void assert_message(const char *part) {
-    if (strstr(fov_last_error(), part) == NULL) {
-        fail_msg("expected '%s' in '%s'", part, fov_last_error());
-    }
-}
-
 /* ---- the dirty tree ---- */
 
 static void make_special(void) {
@@ -194,7 +85,10 @@ static void make_dirty(bool backwards) {
     make_text("dirty/README.md", "words");
     make_text("dirty/labels.csv", "a,b\n");
     make_text("dirty/text.png", "this is no picture");
-    make_file("dirty/webp.jpg", "\0\0\0\x20" "ftypavif", 12);
+    make_file("dirty/avif.jpg",
+              "\0\0\0\x20"
+              "ftypavif",
+              12);
     make_special();
 }
 
@@ -204,16 +98,6 @@ static size_t count_reason(const fov_index *index, fov_bad_reason reason) {
         count += fov_index_bad(index, i)->reason == reason;
     }
     return count;
-}
-
-static const fov_bad_file *bad_named(const fov_index *index, const char *name) {
-    for (size_t i = 0; i < fov_index_bad_count(index); i++) {
-        if (strcmp(fov_path_base(fov_index_bad(index, i)->path), name) == 0) {
-            return fov_index_bad(index, i);
-        }
-    }
-    fail_msg("'%s' is not among the bad files", name);
-    return NULL;
 }
 
 static void test_dirty_tree(void **state) {
@@ -245,7 +129,7 @@ static void test_dirty_tree(void **state) {
     /* .hidden.png, .git, nothing, README.md, labels.csv, folderlink */
     assert_int_equal(fov_index_ignored(index), 6);
     assert_int_equal(fov_index_duplicates(index), 0);
-    assert_non_null(strstr(bad_named(index, "webp.jpg")->message, "AVIF"));
+    assert_non_null(strstr(bad_named(index, "avif.jpg")->message, "AVIF"));
     assert_non_null(strstr(bad_named(index, "pipe.png")->message, "FIFO"));
     assert_non_null(strstr(bad_named(index, "sock")->message, "socket"));
     assert_non_null(strstr(bad_named(index, "loop")->message, "itself"));
@@ -316,6 +200,95 @@ static void test_order_and_threads(void **state) {
     fov_index_free(third);
 }
 
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Bytes below the slash, at it and above it, in names of files and of folders: the order is that of whole paths. */
+static void test_order_of_bytes(void **state) {
+    (void)state;
+    static const char *const parts[] = {"a", "a.png", "a-b", "a b", "a\n", "a0", "ab", "\x01", "\xff", "-", "a!"};
+    enum { PARTS = sizeof parts / sizeof *parts };
+    char *expected[2 * PARTS * PARTS];
+    size_t count = 0;
+    for (size_t f = 0; f < PARTS; f++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "o/%s", parts[f]);
+        make_dir(name);
+        for (size_t i = 0; i < PARTS; i++) {
+            /* One path in two has a folder more. */
+            (void)snprintf(name, sizeof name, "o/%s/%s%s", parts[f], parts[i], i % 2 == 0 ? "" : "/a");
+            if (i % 2 != 0) {
+                char folder[64];
+                (void)snprintf(folder, sizeof folder, "o/%s/%s", parts[f], parts[i]);
+                make_dir(folder);
+            }
+            make_picture(name, 2, 2);
+            expected[count++] = strdup(at(name));
+        }
+        (void)snprintf(name, sizeof name, "o/%s.", parts[f]);
+        make_picture(name, 2, 2);
+        expected[count++] = strdup(at(name));
+    }
+    qsort(expected, count, sizeof *expected, by_bytes);
+    const fov_scan_options options = {.verify = false};
+    fov_index *index;
+    /* Through three roots of which two lie in the third. */
+    char inner[PATH_BYTES], whole[PATH_BYTES], last[PATH_BYTES];
+    (void)snprintf(inner, sizeof inner, "%s", at("o/a-b"));
+    (void)snprintf(whole, sizeof whole, "%s", at("o"));
+    (void)snprintf(last, sizeof last, "%s", at("o/a/"));
+    const char *const roots[] = {inner, whole, last};
+    for (size_t root_count = 1; root_count <= 3; root_count += 2) {
+        assert_int_equal(fov_index_scan(&index, root_count == 1 ? &roots[1] : roots, root_count, &options, NULL), FOV_OK);
+        assert_int_equal(fov_index_count(index), count);
+        for (size_t i = 0; i < count; i++) {
+            assert_string_equal(path_of(index, i), expected[i]);
+        }
+        assert_int_equal(fov_index_duplicates(index), root_count == 1 ? 0 : 2 * PARTS);
+        fov_index_free(index);
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(expected[i]);
+    }
+}
+
+/* A PNG file of which only the header is true, so that its bytes are the same with every compressor. */
+static void make_header(const char *name, size_t bytes) {
+    uint8_t png[256] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
+    put32(png + 16, 7);
+    put32(png + 20, 5);
+    png[24] = 8;
+    png[25] = 2;
+    put32(png + 29, crc_of(png + 12, 17));
+    make_file(name, png, bytes);
+}
+
+/* Checkpoints hold the hash, so it may never change: these are values of version 0.1. */
+static void test_hash_forever(void **state) {
+    (void)state;
+    const fov_scan_options options = {.verify = false};
+    fov_index *index;
+    make_dir("r/a");
+    make_dir("r/b/c");
+    make_header("r/a.png", 40);
+    make_header("r/a/1", 41);
+    make_header("r/a/\xff.png", 42);
+    make_header("r/b/c/2.png", 43);
+    assert_int_equal(scan(&index, at("r"), &options), FOV_OK);
+    assert_int_equal(fov_index_count(index), 4);
+    assert_true(fov_index_hash(index) == UINT64_C(0x118904fc8857860f));
+    fov_index_free(index);
+    assert_int_equal(fov_index_scan_labelled(&index, at("r"), 1, &options, NULL), FOV_OK);
+    assert_int_equal(fov_index_count(index), 3);
+    assert_true(fov_index_hash(index) == UINT64_C(0x82a1e1f9a1f914b8));
+    fov_index_free(index);
+    const char *file = at("r/b/c/2.png");
+    assert_int_equal(fov_index_scan(&index, &file, 1, &options, NULL), FOV_OK);
+    assert_true(fov_index_hash(index) == UINT64_C(0xabf868774a041057));
+    fov_index_free(index);
+}
+
 /* The hash follows names and sizes of files, not where the folder lies. */
 static void test_hash(void **state) {
     (void)state;
@@ -354,8 +327,8 @@ static void test_bad_tsv(void **state) {
     (void)snprintf(expected, sizeof expected,
                    "path\treason\tbytes\tmessage\n"
                    "%s/t/tab\\there\\n.png\tempty\t0\tthe file is empty (0 bytes)\n"
-                   "%s/t/\\xFF.jpg\tnot_image\t13\tholds something else, not JPEG or PNG; convert it to PNG\n",
-                   top, top);
+                   "%s/t/\\xFF.jpg\tnot_image\t13\tholds something else, not %s; convert it to PNG\n",
+                   top, top, fov_image_kinds());
     assert_string_equal((const char *)blob.data, expected);
     fov_blob_clear(&blob);
     fov_index_free(index);
@@ -590,14 +563,12 @@ static void test_labels(void **state) {
     assert_null(index);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_dirty_tree),  TEST(test_headers_only),  TEST(test_order_and_threads), TEST(test_hash),
-        TEST(test_bad_tsv),     TEST(test_messages),      TEST(test_too_many_bad),      TEST(test_unreadable),
-        TEST(test_permissions), TEST(test_out_of_memory), TEST(test_duplicates),        TEST(test_follow_links),
-        TEST(test_labels),
+        TEST(test_dirty_tree),  TEST(test_headers_only),   TEST(test_order_and_threads), TEST(test_hash),
+        TEST(test_bad_tsv),     TEST(test_messages),       TEST(test_too_many_bad),      TEST(test_unreadable),
+        TEST(test_permissions), TEST(test_out_of_memory),  TEST(test_duplicates),        TEST(test_follow_links),
+        TEST(test_labels),      TEST(test_order_of_bytes), TEST(test_hash_forever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

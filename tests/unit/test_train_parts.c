@@ -396,6 +396,46 @@ static void micro_batches_keep_views_together(void **state) {
     case_close(&c);
 }
 
+/* Other formats: the step works, micro-batches are cut in the right places, and 16 bits that say what 8 bits say learn the same. */
+static void check_format(const method *m, size_t channels) {
+    double loss[3], norm[3];
+    for (size_t i = 0; i < 3; i++) { /* bytes, words, words in two halves */
+        train_case c;
+        open_case(&c, m, 4);
+        case_format(&c, channels, i > 0);
+        fov_session_options options = case_session_options(&c, m->optimizer);
+        options.deep = i > 0;
+        options.micro_batch = i == 2 ? 2 : 4;
+        fov_session *s = NULL;
+        fov_step_result result = {0};
+        require(fov_session_new(&s, &options));
+        require(fov_session_step(s, &c.batch, 0.0, &result));
+        assert_true(result.finite);
+        loss[i] = result.loss;
+        norm[i] = result.grad_norm;
+        if (i == 2) { /* samples 2 and 3 of the first view */
+            const size_t half = (size_t)2 * 32 * 32 * channels * 2;
+            assert_memory_equal(s->staging, c.batch.view[0] + half, half);
+        }
+        fov_session_free(s);
+        case_close(&c);
+    }
+    expect_near(loss[1], loss[0], 1e-5 * loss[0]);
+    expect_near(norm[1], norm[0], 1e-3 * norm[0]);
+    if (strcmp(m->objective, "mae") == 0) { /* whose loss is a mean over samples */
+        expect_near(loss[2], loss[1], 1e-5 * loss[1]);
+    }
+}
+
+static void other_formats_learn(void **state) {
+    (void)state;
+    static const size_t channels[] = {1, 2, 4};
+    for (size_t i = 0; i < 3; i++) {
+        check_format(&mae, channels[i]);
+        check_format(&simclr, channels[i]);
+    }
+}
+
 /* What two steps leave: weights, running statistics, optimizer state, average and losses. */
 static uint64_t trace(const train_case *c, const method *m, unsigned threads, bool no_reuse) {
     fov_session_options options = case_session_options(c, m->optimizer);
@@ -482,6 +522,7 @@ int main(void) {
         cmocka_unit_test(average_in_a_session),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(micro_batches_keep_views_together),
+        cmocka_unit_test(other_formats_learn),
         cmocka_unit_test(equal_bits),
         cmocka_unit_test(session_without_memory),
     };

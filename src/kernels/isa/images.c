@@ -344,3 +344,12 @@ void FOV_ISA_FN(byte_table)(fov_real *y, const uint8_t *x, const fov_real *table
         }
     }
 }
+
+void FOV_ISA_FN(word_affine)(fov_real *y, const uint16_t *x, const double *scale, const double *shift, size_t period, size_t n) {
+    for (size_t first = 0; first < n; first += period) {
+        const size_t count = n - first < period ? n - first : period;
+        for (size_t i = 0; i < count; i++) {
+            y[first + i] = (fov_real)((double)x[first + i] * scale[i] + shift[i]);
+        }
+    }
+}

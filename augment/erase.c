@@ -1,0 +1,109 @@
+/* Random erasing with probability p (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; torchvision RandomErasing): a box is
+ * overwritten with one value or with noise.
+ *
+ * Up to ten tries: area = H W U(low, high), ratio = exp U(ln r0, ln r1), h = round sqrt(area ratio), w = round sqrt(area / ratio), taken if
+ * it is smaller than the picture both ways, at a uniform place; else nothing is erased.
+ *
+ * The references draw noise N(0, 1) on pictures that have mean and deviation taken out; here those come after, so noise is m + d N(0, 1),
+ * rounded and clamped, with ImageNet's mean m and deviation d of the channel, or their averages where the channels are not R, G and B.
+ *
+ * Plan: resize.left, top, width and height of the box (width 0: none), value[0] the value or FOV_PARAM_WORD for noise, value[1] names the
+ * noise: a multiple of 2^-53 in [0, 1). */
+#include <math.h>
+#include <string.h>
+
+#include "augment/augment.h"
+
+enum { P, SCALE_LOW, SCALE_HIGH, RATIO_LOW, RATIO_HIGH, VALUE, PARAM_COUNT };
+
+#define TRIES 10
+
+static const fov_augment_param params[PARAM_COUNT] = {
+    {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5},
+    {.name = "scale low", .min = 0.0, .max = 1.0, .fallback = 0.02},
+    {.name = "scale high", .min = 0.0, .max = 1.0, .fallback = 0.33},
+    {.name = "ratio low", .min = 0.01, .max = 100.0, .fallback = 0.3},
+    {.name = "ratio high", .min = 0.01, .max = 100.0, .fallback = 3.3},
+    {.name = "value", .min = 0.0, .max = 255.0, .fallback = 0.0, .word = "noise", .whole = true},
+};
+
+static const char *check(const double *param) {
+    if (param[SCALE_LOW] > param[SCALE_HIGH]) {
+        return "scale low must not be above scale high";
+    }
+    return param[RATIO_LOW] > param[RATIO_HIGH] ? "ratio low must not be above ratio high" : NULL;
+}
+
+static bool try_box(const double *param, fov_rng *rng, size_t width, size_t height, fov_resize *box) {
+    const double area = (double)width * (double)height * fov_rng_range(rng, param[SCALE_LOW], param[SCALE_HIGH]);
+    const double ratio = exp(fov_rng_range(rng, log(param[RATIO_LOW]), log(param[RATIO_HIGH])));
+    const double h = rint(sqrt(area * ratio)), w = rint(sqrt(area / ratio));
+    if (h >= (double)height || w >= (double)width) {
+        return false;
+    }
+    box->width = (size_t)w;
+    box->height = (size_t)h;
+    box->top = (size_t)fov_rng_below(rng, height - box->height + 1);
+    box->left = (size_t)fov_rng_below(rng, width - box->width + 1);
+    return true;
+}
+
+static void draw(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan) {
+    fov_draw_chance(param, rng, width, height, image_size, plan);
+    plan->value[0] = param[VALUE];
+    plan->value[1] = fov_rng_uniform(rng);
+    plan->resize = (fov_resize){.width = 0};
+    for (int i = 0; i < TRIES && plan->applies; i++) {
+        if (try_box(param, rng, width, height, &plan->resize)) {
+            return;
+        }
+    }
+}
+
+/* Noise of channel c, as a share of the largest sample. */
+static double noise(fov_rng *rng, size_t c, size_t channels) {
+    static const double mean[] = {0.485, 0.456, 0.406, 0.449}, deviation[] = {0.229, 0.224, 0.225, 0.226};
+    const size_t k = channels == 3 ? c : 3;
+    const double value = mean[k] + deviation[k] * fov_rng_normal(rng);
+    return value < 0.0 ? 0.0 : value > 1.0 ? 1.0 : value;
+}
+
+static void fill_row(const fov_augment_plan *plan, fov_rng *rng, const fov_image *image, uint8_t *row) {
+    const size_t channels = image->channels;
+    const bool noisy = plan->value[0] == FOV_PARAM_WORD;
+    for (size_t i = 0; i < plan->resize.width * channels; i++) {
+        const double share = noisy ? noise(rng, i % channels, channels) : plan->value[0] / 255.0;
+        if (image->deep) {
+            const uint16_t sample = (uint16_t)rint(share * 65535.0);
+            memcpy(row + 2 * i, &sample, sizeof sample);
+        } else {
+            row[i] = (uint8_t)rint(share * 255.0);
+        }
+    }
+}
+
+static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
+    (void)augmenter;
+    const fov_resize *box = &plan->resize;
+    const size_t bytes = fov_pixel_bytes(fov_image_format(image));
+    fov_rng rng;
+    fov_rng_init(&rng, (uint64_t)(plan->value[1] * 0x1p53), 0, 0, 0, FOV_RNG_AUGMENT);
+    memcpy(output, image->pixels, image->width * image->height * bytes);
+    for (size_t y = 0; y < box->height && box->width > 0; y++) {
+        fill_row(plan, &rng, image, output + ((box->top + y) * image->width + box->left) * bytes);
+    }
+    return FOV_OK;
+}
+
+extern const fov_augment fov_augment_erase;
+const fov_augment fov_augment_erase = {
+    .name = "erase",
+    .summary = "a box overwritten with a value or with noise",
+    .pixels = FOV_PIXELS_ANY,
+    .params = params,
+    .param_count = PARAM_COUNT,
+    .shown_count = PARAM_COUNT,
+    .check = check,
+    .draw = draw,
+    .apply = apply,
+};

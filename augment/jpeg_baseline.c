@@ -1,0 +1,452 @@
+/* Baseline JPEG, fast: entropy decoding by table, and only the blocks that the box needs are transformed, upsampled and coloured.
+ *
+ * Data of one row of MCUs at a time: coefficients, then planes of the box, then the rows of pixels that are complete, so that the work set stays in
+ * cache. Blocks left, right and above of the box are read past, since a code's place is known only from the codes before it; what lies below the
+ * box is not read at all. libjpeg-turbo's rules that pixels depend on: ITU T.81, islow transform and triangle upsampling (pixel_jpeg.c), edges
+ * repeated at the component's true width and height. */
+#include "augment/jpeg_baseline.h"
+
+#include <string.h>
+
+#include "augment/jpeg_huffman.h"
+#include "augment/pixels.h"
+#include "base/checked.h"
+
+#define GROUP FOV_JPEG_GROUP
+#define GROUP_VALUES (64 * GROUP)
+#define MARGIN 64         /* bytes before and after each row of a plane; the upsampling reads one */
+#define MIN_SIDE 16       /* libjpeg has rules of its own for tiny frames */
+#define MAX_DC 2047       /* beyond it sums of differences are not an encoder's */
+
+struct fov_baseline {
+    const fov_pixel_loops *loops;
+    fov_huffman_table dc[FOV_JPEG_COMPONENTS], ac[FOV_JPEG_COMPONENTS];
+    void *scratch;
+    size_t scratch_bytes;
+};
+
+/* One component's part of the box: blocks [first_column, +columns) of each row of blocks. */
+typedef struct plane {
+    const fov_huffman_table *dc, *ac;
+    const uint16_t *quant;
+    unsigned h, v;
+    size_t columns, groups;      /* blocks across the box, and groups of them */
+    size_t width, height;        /* true size of the component */
+    size_t first_x, first_y;     /* of the component, where pixels[0] lies */
+    size_t stride;
+    uint8_t *pixels;
+    int16_t *coefficients;       /* [v][groups][GROUP_VALUES] */
+    bool *rough;                 /* [v][groups]: some block has more than its DC */
+    int32_t dc_value;
+} plane;
+
+typedef struct decoding {
+    fov_baseline *baseline;
+    const fov_jpeg_frame *frame;
+    const fov_jpeg_box *box;
+    unsigned h, v;                               /* blocks across and down an MCU */
+    size_t mcu_columns, mcu_rows;                /* of the frame */
+    size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
+    plane plane[FOV_JPEG_COMPONENTS];
+    uint8_t *chroma[2];                          /* one upsampled row each */
+    int16_t *sums;
+    int16_t *passed;                             /* a block nobody looks at */
+    fov_bits bits;
+    size_t until_restart;
+    unsigned next_restart;
+    uint8_t *rgb;
+    size_t next_y;                               /* next row of pixels to make, in the frame */
+} decoding;
+
+fov_status fov_baseline_new(fov_baseline **baseline) {
+    *baseline = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof **baseline);
+    FOV_TRY_ALLOC(*baseline);
+    (*baseline)->loops = fov_pixel_loops_get();
+    return FOV_OK;
+}
+
+void fov_baseline_free(fov_baseline *baseline) {
+    if (baseline != NULL) {
+        fov_mem_free(baseline->scratch);
+        fov_mem_free(baseline);
+    }
+}
+
+bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *frame) {
+    const fov_jpeg_component *c = frame->component;
+    if (!baseline->loops->jpeg || frame->width < MIN_SIDE || frame->height < MIN_SIDE) {
+        return false;
+    }
+    for (unsigned i = 0; i < frame->component_count; i++) {
+        for (unsigned k = 0; k < 64; k++) {
+            if (c[i].quant[k] > 255) {
+                return false; /* a product with it could wrap where libjpeg looks before it multiplies */
+            }
+        }
+    }
+    if (frame->component_count == 1) {
+        return c[0].h == 1 && c[0].v == 1;
+    }
+    const bool plain = c[1].h == 1 && c[1].v == 1 && c[2].h == 1 && c[2].v == 1;
+    return frame->component_count == 3 && plain && (c[0].h == 1 || c[0].h == 2) && (c[0].v == 1 || (c[0].v == 2 && c[0].h == 2));
+}
+
+/* ---- tables ---- */
+
+static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
+    const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
+    const unsigned run = !ac ? 0 : symbol == 0 ? END_OF_BLOCK : symbol >> 4U;
+    if (rest < 0) {
+        return MAKE_ENTRY(length, true, run, 1, size);
+    }
+    return MAKE_ENTRY(length + size, false, run, 1, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
+}
+
+/* Lets entries that leave bits over take the end of the block along, where its code comes next. */
+static void join_ends(fov_huffman_table *table, unsigned end_code) {
+    const int end_length = table->end_length;
+    for (unsigned i = 0; i < 1U << LOOK; i++) {
+        const fov_huffman_entry e = table->fast[i];
+        const int rest = LOOK - ENTRY_BITS(e) - end_length;
+        const bool plain = e != 0 && (e & ENTRY_PENDING) == 0 && ENTRY_RUN(e) != END_OF_BLOCK && ENTRY_VALUE(e) != 0;
+        if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == end_code) {
+            table->fast[i] = MAKE_ENTRY(ENTRY_BITS(e) + end_length, false, ENTRY_RUN(e), STEP_TO_END, ENTRY_VALUE(e));
+        }
+    }
+}
+
+/* T.81 annex C, with all that libjpeg demands of a table; false when it would refuse, or when a symbol is none of baseline's. */
+static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, fov_huffman_table *table) {
+    unsigned code = 0, index = 0, end_code = 0;
+    memset(table, 0, sizeof *table);
+    for (int length = 1; length <= MAX_CODE; length++) {
+        table->offset[length] = (int32_t)index - (int32_t)code;
+        for (unsigned i = 0; i < counts[length]; i++, index++, code++) {
+            if (index > 255 || code >= 1U << length) {
+                return false;
+            }
+            const uint8_t symbol = symbols[index];
+            if (ac ? (symbol & 15) > 10 || ((symbol & 15) == 0 && symbol != 0 && symbol != 0xF0) : symbol > 11) {
+                return false;
+            }
+            table->symbol[index] = symbol;
+            if (symbol == 0) {
+                end_code = code;
+                table->end_length = length;
+            }
+            if (length <= LOOK) {
+                const unsigned first = code << (LOOK - length);
+                for (unsigned k = 0; k < 1U << (LOOK - length); k++) {
+                    table->fast[first + k] = entry_of(first + k, length, symbol, ac);
+                }
+            }
+        }
+        table->last[length] = (int32_t)(code << (MAX_CODE - length));
+        code <<= 1;
+    }
+    table->last[MAX_CODE + 1] = INT32_MAX;
+    if (ac && table->end_length > 0) {
+        join_ends(table, end_code);
+    }
+    return true;
+}
+
+static bool make_tables(fov_baseline *baseline, const fov_jpeg_frame *frame) {
+    for (unsigned c = 0; c < frame->component_count; c++) {
+        const fov_jpeg_component *component = &frame->component[c];
+        if (!make_table(component->dc_counts, component->dc_symbols, false, &baseline->dc[c]) ||
+            !make_table(component->ac_counts, component->ac_symbols, true, &baseline->ac[c])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- geometry ---- */
+
+static size_t up(size_t a, size_t b) { return (a + b - 1) / b; }
+
+/* MCUs that hold the pixels [from, from + count) and, where chroma is subsampled, its neighbours. */
+static void mcu_range(size_t from, size_t count, unsigned factor, size_t mcus, size_t *first, size_t *last) {
+    const size_t side = (size_t)8 * factor, context = factor == 2 ? 2 : 0;
+    *first = (from < context ? 0 : from - context) / side;
+    *last = (from + count - 1 + context) / side;
+    *last = *last < mcus ? *last : mcus - 1;
+}
+
+static void lay_out(decoding *d) {
+    const fov_jpeg_frame *frame = d->frame;
+    d->h = frame->component[0].h;
+    d->v = frame->component[0].v;
+    d->mcu_columns = up(frame->width, (size_t)8 * d->h);
+    d->mcu_rows = up(frame->height, (size_t)8 * d->v);
+    mcu_range(d->box->left, d->box->width, d->h, d->mcu_columns, &d->first_column, &d->last_column);
+    mcu_range(d->box->top, d->box->height, d->v, d->mcu_rows, &d->first_row, &d->last_row);
+    for (unsigned c = 0; c < frame->component_count; c++) {
+        plane *p = &d->plane[c];
+        p->dc = &d->baseline->dc[c];
+        p->ac = &d->baseline->ac[c];
+        p->quant = frame->component[c].quant;
+        p->h = frame->component[c].h;
+        p->v = frame->component[c].v;
+        p->columns = (d->last_column - d->first_column + 1) * p->h;
+        p->groups = up(p->columns, GROUP);
+        p->width = up(frame->width * p->h, d->h);
+        p->height = up(frame->height * p->v, d->v);
+        p->first_x = d->first_column * p->h * 8;
+        p->first_y = d->first_row * p->v * 8;
+        p->stride = p->groups * GROUP * 8 + (size_t)2 * MARGIN;
+    }
+}
+
+/* Takes `count` x `size` bytes of the block that is being laid out, from *used on. */
+static bool reserve(size_t *used, size_t *at, size_t count, size_t size) {
+    size_t bytes;
+    *at = *used;
+    return fov_mul_size(count, size, &bytes) && fov_add_size(*used, bytes, used) && fov_round_up(*used, FOV_ALIGN, used);
+}
+
+static fov_status make_room(decoding *d) {
+    fov_baseline *b = d->baseline;
+    const size_t rows = d->last_row - d->first_row + 1, chroma_bytes = d->plane[0].stride + MARGIN;
+    size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS], rough[FOV_JPEG_COMPONENTS];
+    size_t chroma = 0, sums = 0, passed = 0;
+    bool fits = true;
+    for (unsigned c = 0; c < d->frame->component_count; c++) {
+        const plane *p = &d->plane[c];
+        fits = fits && reserve(&used, &pixels[c], rows * p->v * 8, p->stride) &&
+               reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t)) &&
+               reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
+    }
+    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &sums, chroma_bytes, sizeof(int16_t)) &&
+           reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t));
+    if (!fits || used > b->scratch_bytes) {
+        fov_mem_free(b->scratch);
+        b->scratch_bytes = 0;
+        b->scratch = fov_mem_alloc(FOV_MEM_IMAGE, fits ? used : SIZE_MAX);
+        FOV_TRY_ALLOC(b->scratch);
+        b->scratch_bytes = used;
+    }
+    uint8_t *base = b->scratch;
+    for (unsigned c = 0; c < d->frame->component_count; c++) {
+        plane *p = &d->plane[c];
+        p->pixels = base + pixels[c] + MARGIN;
+        p->coefficients = (int16_t *)(void *)(base + coefficients[c]);
+        p->rough = (bool *)(void *)(base + rough[c]);
+    }
+    d->chroma[0] = base + chroma;
+    d->chroma[1] = base + chroma + chroma_bytes;
+    d->sums = (int16_t *)(void *)(base + sums);
+    d->passed = (int16_t *)(void *)(base + passed);
+    return FOV_OK;
+}
+
+/* ---- entropy-coded data ---- */
+
+/* Where coefficient k of the zigzag lies in a group: [row][block][column]. */
+#define AT(row, column) ((row) * 8 * GROUP + (column))
+static const uint8_t places[64] = {
+    AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2), AT(1, 3), AT(0, 4), AT(0, 5),
+    AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4), AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4),
+    AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3), AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3),
+    AT(7, 2), AT(7, 3), AT(6, 4), AT(5, 5), AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6), AT(7, 7),
+};
+
+/* A restart: the bits left over are padding, and the marker that is due stands right behind them. */
+static bool restart(decoding *d) {
+    fov_bits *b = &d->bits;
+    if (b->count < b->invented) {
+        return false;
+    }
+    /* Bytes that were read ahead are given back: none, since reading stops at a marker; what is left are bits of the last byte. */
+    if (b->count - b->invented >= 8 || b->end - b->at < 2 || b->at[0] != 0xFF || b->at[1] != 0xD0 + d->next_restart) {
+        return false;
+    }
+    *b = (fov_bits){.at = b->at + 2, .end = b->end};
+    d->next_restart = (d->next_restart + 1) % 8;
+    d->until_restart = d->frame->restart_interval;
+    for (unsigned c = 0; c < d->frame->component_count; c++) {
+        d->plane[c].dc_value = 0;
+    }
+    return true;
+}
+
+static bool read_block(fov_bits *bits, plane *p, int16_t *to, bool *rough) {
+    int32_t difference;
+    unsigned last;
+    if (!read_dc(bits, p->dc, &difference)) {
+        return false;
+    }
+    p->dc_value += difference;
+    if (p->dc_value < -MAX_DC || p->dc_value > MAX_DC) {
+        return false;
+    }
+    if (!read_ac(bits, p->ac, places, to, &last)) {
+        return false;
+    }
+    to[0] = (int16_t)p->dc_value;
+    *rough |= last > 0;
+    return true;
+}
+
+/* One MCU; `column` counts those of the box, `keep` is false outside it. */
+static bool read_mcu(decoding *d, bool keep, size_t column) {
+    bool rough;
+    for (unsigned c = 0; c < d->frame->component_count; c++) {
+        plane *p = &d->plane[c];
+        for (size_t y = 0; y < p->v; y++) {
+            for (size_t x = 0; x < p->h; x++) {
+                const size_t block = column * p->h + x, group = y * p->groups + block / GROUP;
+                int16_t *to = keep ? p->coefficients + group * GROUP_VALUES + block % GROUP * 8 : d->passed;
+                if (!read_block(&d->bits, p, to, keep ? &p->rough[group] : &rough)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+static bool read_mcu_row(decoding *d, size_t row) {
+    const bool wanted = row >= d->first_row;
+    for (unsigned c = 0; c < d->frame->component_count && wanted; c++) {
+        plane *p = &d->plane[c];
+        memset(p->coefficients, 0, p->v * p->groups * GROUP_VALUES * sizeof(int16_t));
+        memset(p->rough, 0, p->v * p->groups * sizeof(bool));
+    }
+    const bool ends = row == d->last_row && row + 1 < d->mcu_rows; /* nothing after the box is needed */
+    const size_t columns = ends ? d->last_column + 1 : d->mcu_columns;
+    for (size_t column = 0; column < columns; column++) {
+        if (d->frame->restart_interval > 0) {
+            if (d->until_restart == 0 && !restart(d)) {
+                return false;
+            }
+            d->until_restart--;
+        }
+        const bool keep = wanted && column >= d->first_column && column <= d->last_column;
+        if (!read_mcu(d, keep, column - d->first_column)) {
+            return false;
+        }
+    }
+    return d->bits.count >= d->bits.invented;
+}
+
+/* After the last MCU: bits of padding, then the end of the image. */
+static bool ends_well(const decoding *d) {
+    const fov_bits *b = &d->bits;
+    return b->count - b->invented < 8 && b->end - b->at >= 2 && b->at[0] == 0xFF && b->at[1] == 0xD9;
+}
+
+/* ---- pixels ---- */
+
+/* Blocks that are their DC alone: what the transform gives, 16 bits included. */
+static void fill_flat(const plane *p, const int16_t *coefficients, uint8_t *out) {
+    for (size_t b = 0; b < GROUP; b++) {
+        const int16_t product = (int16_t)(coefficients[8 * b] * p->quant[0]), raised = (int16_t)(product * 4);
+        const int32_t level = (raised + 16) >> 5;
+        const int value = (level < -128 ? -128 : level > 127 ? 127 : level) + 128;
+        for (size_t r = 0; r < 8; r++) {
+            memset(out + r * p->stride + 8 * b, value, 8);
+        }
+    }
+}
+
+/* Repeats the first and last samples of a row where the component itself ends. */
+static void extend_row(const plane *p, uint8_t *row) {
+    row[-1] = row[0]; /* right only at the left edge of the frame; elsewhere nobody reads it */
+    if (p->first_x + p->columns * 8 >= p->width) {
+        row[p->width - p->first_x] = row[p->width - p->first_x - 1];
+    }
+}
+
+static void transform_row(decoding *d, size_t row) {
+    for (unsigned c = 0; c < d->frame->component_count; c++) {
+        plane *p = &d->plane[c];
+        for (size_t y = 0; y < p->v; y++) {
+            uint8_t *out = p->pixels + ((row - d->first_row) * p->v + y) * 8 * p->stride;
+            for (size_t g = 0; g < p->groups; g++) {
+                const int16_t *coefficients = p->coefficients + (y * p->groups + g) * GROUP_VALUES;
+                if (p->rough[y * p->groups + g]) {
+                    d->baseline->loops->pixel_idct(coefficients, p->quant, out + g * GROUP * 8, p->stride);
+                } else {
+                    fill_flat(p, coefficients, out + g * GROUP * 8);
+                }
+            }
+            for (size_t r = 0; r < 8; r++) {
+                extend_row(p, out + r * p->stride);
+            }
+        }
+    }
+}
+
+static const uint8_t *row_of(const plane *p, size_t y) {
+    const size_t inside = y < p->height ? y : p->height - 1;
+    return p->pixels + (inside - p->first_y) * p->stride;
+}
+
+/* One chroma component at the resolution of row y; the sample of the box's first pixel. */
+static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
+    const plane *p = &d->plane[c];
+    const size_t left = d->box->left;
+    if (d->h == 1) {
+        return row_of(p, y) + (left - p->first_x);
+    }
+    const size_t first = left / 2, count = (left + d->box->width - 1) / 2 - first + 1;
+    uint8_t *out = d->chroma[c - 1];
+    if (d->v == 1) {
+        d->baseline->loops->pixel_chroma_h2v1(row_of(p, y) + (first - p->first_x) - 1, count, out);
+    } else {
+        const size_t near = y / 2, far = y % 2 == 1 ? near + 1 : near > 0 ? near - 1 : 0;
+        d->baseline->loops->pixel_chroma_h2v2(row_of(p, near) + (first - p->first_x) - 1, row_of(p, far) + (first - p->first_x) - 1, count, d->sums,
+                                              out);
+    }
+    return out + left % 2;
+}
+
+static void make_pixels(decoding *d, size_t end) {
+    const size_t bottom = d->box->top + d->box->height, stop = end < bottom ? end : bottom;
+    for (; d->next_y < stop; d->next_y++) {
+        const size_t y = d->next_y;
+        uint8_t *rgb = d->rgb + (y - d->box->top) * d->box->width * 3;
+        const uint8_t *luma = row_of(&d->plane[0], y) + (d->box->left - d->plane[0].first_x);
+        if (d->frame->component_count == 1) {
+            for (size_t x = 0; x < d->box->width; x++) {
+                rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = luma[x];
+            }
+        } else {
+            d->baseline->loops->pixel_ycc_rgb(luma, chroma_row(d, 1, y), chroma_row(d, 2, y), d->box->width, rgb);
+        }
+    }
+}
+
+static bool decode(decoding *d) {
+    for (size_t row = 0; row <= d->last_row; row++) {
+        if (!read_mcu_row(d, row)) {
+            return false;
+        }
+        if (row >= d->first_row) {
+            transform_row(d, row);
+            /* the last row of an MCU looks at chroma of the next one */
+            make_pixels(d, row == d->last_row ? SIZE_MAX : (row + 1) * 8 * d->v - (d->v == 2 ? 1 : 0));
+        }
+    }
+    return d->last_row + 1 < d->mcu_rows || ends_well(d);
+}
+
+fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box, uint8_t *rgb, bool *done) {
+    decoding d = {.baseline = baseline,
+                  .frame = frame,
+                  .box = box,
+                  .bits = {.at = frame->bytes, .end = frame->bytes + frame->size},
+                  .until_restart = frame->restart_interval,
+                  .rgb = rgb,
+                  .next_y = box->top};
+    *done = false;
+    if (!make_tables(baseline, frame)) {
+        return FOV_OK;
+    }
+    lay_out(&d);
+    FOV_TRY(make_room(&d));
+    *done = decode(&d);
+    return FOV_OK;
+}
