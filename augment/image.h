@@ -85,9 +85,10 @@ void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
  * `read` then gives pixels (part NULL: all of them) and may be called once. `bytes` are borrowed until then, or until the next `open` or the
  * end of the decoder. Refuses with FOV_E_FORMAT (malformed, truncated), FOV_E_UNSUPPORTED or FOV_E_LIMIT, FOV_E_INVALID for a part that is
  * not within the picture, and a short reason without the file's name, which the caller prefixes (fov_fail_prefix). `open` needs no more than
- * the header: cut off after it, a file opens, and one cut off before it is FOV_E_FORMAT. After a refusal the image's contents are undefined
- * but its storage is still owned and usable. The pixels depend on the bytes and options alone, never on what the decoder saw before. Where
- * `bytes` is followed by padding readable bytes (FOV_DECODE_PADDING), options->padding may say so, for speed; `size` does not count them.
+ * the header: cut off after it, a file opens, and one cut off before it is FOV_E_FORMAT (but WebP says at its end how it is turned, PNG
+ * may, and TIFF has its header anywhere). After a refusal the image's contents are undefined but its storage is still owned and usable. The
+ * pixels depend on the bytes and options alone, never on what the decoder saw before. Where `bytes` is followed by padding readable bytes
+ * (FOV_DECODE_PADDING), options->padding may say so, for speed; `size` does not count them.
  *
  * A file that is damaged where its pixels were decoded is refused. What no one asked for may be damaged unseen: rows below the part in JPEG
  * and PNG, other strips and tiles in TIFF. A whole picture is checked to its end.
