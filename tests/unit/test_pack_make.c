@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "data/index_internal.h"
 #include "data/loader.h"
@@ -211,6 +212,16 @@ static void test_orientation(void **state) {
         fov_index_free(packed);
     }
     fov_index_free(files);
+    /* A record that says it is upright is not turned again, whatever its EXIF data say. */
+    fov_blob file = read_file(at("t/6.jpg"));
+    fov_pack_writer *writer;
+    assert_int_equal(fov_pack_writer_open(&writer, at("t.fvp")), FOV_OK);
+    const fov_pack_record record = {.name = "x.jpg", .length = file.size, .checksum = fov_hash64(file.data, file.size, 0), .kind = FOV_PACK_JPEG,
+                                    .width = 19, .height = 13, .channels = 3, .upright = true};
+    assert_int_equal(fov_pack_writer_add(writer, &record, file.data), FOV_OK);
+    assert_int_equal(fov_pack_writer_commit(writer), FOV_OK);
+    fov_blob_clear(&file);
+    fov_index_free(scan(at("t.fvp"), (fov_pixel_format){0}));
 }
 
 /* ---- other formats than RGB ---- */
