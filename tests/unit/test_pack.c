@@ -574,17 +574,16 @@ static void test_faults_of_reading(void **state) {
     }
     assert_int_equal(status, FOV_OK);
     assert_true(failed >= 3 + 2 * RECORDS); /* header, footer, table; payloads and gaps */
-    fov_io_fail_at("read", 1, true, 0); /* every read gives half of what was asked for */
+    fov_io_fail_at("read", 1, true, 0);     /* every read gives half of what was asked for */
     fov_pack_check check = {0};
     assert_int_equal(fov_pack_verify(at("p.fvp"), NULL, &check), FOV_OK);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trip),       TEST(test_writer_refuses), TEST(test_silent_damage),     TEST(test_damage_is_named),
-        TEST(test_other_files),      TEST(test_hostile_tables), TEST(test_nothing_is_hidden), TEST(test_golden),
-        TEST(test_record_and_picture),
-        TEST(test_faults_of_writing), TEST(test_faults_of_reading),
+        TEST(test_round_trip),         TEST(test_writer_refuses),    TEST(test_silent_damage),     TEST(test_damage_is_named),
+        TEST(test_other_files),        TEST(test_hostile_tables),    TEST(test_nothing_is_hidden), TEST(test_golden),
+        TEST(test_record_and_picture), TEST(test_faults_of_writing), TEST(test_faults_of_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@
 #define PICTURES 8
 
 /* Two classes with a folder below one, and a picture outside, at names that sort in unlike ways. */
-static const char *const names[PICTURES] = {"a-b/x.png", "a/in/deep.jpg", "a/one.png", "a/two.jpg", "b/big.jpg", "b/small.jpg", "b/wide.png", "stray.png"};
+static const char *const names[PICTURES] = {"a-b/x.png", "a/in/deep.jpg", "a/one.png",  "a/two.jpg",
+                                            "b/big.jpg", "b/small.jpg",   "b/wide.png", "stray.png"};
 
 static void make_folder(void) {
     make_dir("d/a/in");
@@ -216,8 +217,14 @@ static void test_orientation(void **state) {
     fov_blob file = read_file(at("t/6.jpg"));
     fov_pack_writer *writer;
     assert_int_equal(fov_pack_writer_open(&writer, at("t.fvp")), FOV_OK);
-    const fov_pack_record record = {.name = "x.jpg", .length = file.size, .checksum = fov_hash64(file.data, file.size, 0), .kind = FOV_PACK_JPEG,
-                                    .width = 19, .height = 13, .channels = 3, .upright = true};
+    const fov_pack_record record = {.name = "x.jpg",
+                                    .length = file.size,
+                                    .checksum = fov_hash64(file.data, file.size, 0),
+                                    .kind = FOV_PACK_JPEG,
+                                    .width = 19,
+                                    .height = 13,
+                                    .channels = 3,
+                                    .upright = true};
     assert_int_equal(fov_pack_writer_add(writer, &record, file.data), FOV_OK);
     assert_int_equal(fov_pack_writer_commit(writer), FOV_OK);
     fov_blob_clear(&file);
@@ -663,10 +670,10 @@ static void test_changes_under_us(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_originals),     TEST(test_shrunk),  TEST(test_threads),           TEST(test_formats),      TEST(test_bad_pictures), TEST(test_refusals),
-        TEST(test_orientation),
-        TEST(test_out_of_memory), TEST(test_index),   TEST(test_several_roots),     TEST(test_labels),       TEST(test_scan_finds_damage),
-        TEST(test_batches),       TEST(test_changes_under_us),
+        TEST(test_originals),    TEST(test_shrunk),           TEST(test_threads),     TEST(test_formats),
+        TEST(test_bad_pictures), TEST(test_refusals),         TEST(test_orientation), TEST(test_out_of_memory),
+        TEST(test_index),        TEST(test_several_roots),    TEST(test_labels),      TEST(test_scan_finds_damage),
+        TEST(test_batches),      TEST(test_changes_under_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
