@@ -98,9 +98,8 @@ static fov_status run_waves(verifier *v, fov_pool *pool, fov_pack_check *check) 
     if (check->damaged > 0) {
         fov_text name;
         fov_text_init(&name);
-        const fov_status status =
-            FOV_FAIL(FOV_E_FORMAT, "%s: %zu of %zu pictures in this pack are damaged; pack them again", fov_picture_name(&name, v->path),
-                     check->damaged, check->pictures);
+        const fov_status status = FOV_FAIL(FOV_E_FORMAT, "%s: %zu of %zu pictures in this pack are damaged; pack them again",
+                                           fov_picture_name(&name, v->path), check->damaged, check->pictures);
         fov_text_clear(&name);
         return status;
     }

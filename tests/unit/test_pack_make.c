@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "data/index_internal.h"
 #include "data/loader.h"
@@ -14,7 +15,8 @@
 #define PICTURES 8
 
 /* Two classes with a folder below one, and a picture outside, at names that sort in unlike ways. */
-static const char *const names[PICTURES] = {"a-b/x.png", "a/in/deep.jpg", "a/one.png", "a/two.jpg", "b/big.jpg", "b/small.jpg", "b/wide.png", "stray.png"};
+static const char *const names[PICTURES] = {"a-b/x.png", "a/in/deep.jpg", "a/one.png",  "a/two.jpg",
+                                            "b/big.jpg", "b/small.jpg",   "b/wide.png", "stray.png"};
 
 static void make_folder(void) {
     make_dir("d/a/in");
@@ -176,6 +178,57 @@ static void test_threads(void **state) {
     assert_int_equal(make(at("d"), at("one.fvp"), &options, NULL), FOV_OK);
     assert_int_equal(make(at("one.fvp"), at("again.fvp"), &options, NULL), FOV_OK);
     same_file(at("one.fvp"), at("again.fvp"));
+}
+
+/* Pictures that say how they are to be turned: kept, they still say it; shrunk or as pixels, they are turned already. */
+static void test_orientation(void **state) {
+    (void)state;
+    make_dir("t");
+    for (unsigned k = 5; k <= 8; k++) {
+        char from[PATH_BYTES], to[64];
+        (void)snprintf(from, sizeof from, FOV_TEST_DATA "/golden/images/exif%u.jpg", k);
+        (void)snprintf(to, sizeof to, "t/%u.jpg", k);
+        fov_blob file = read_file(from);
+        make_file(at(to), file.data, file.size);
+        fov_blob_clear(&file);
+    }
+    fov_index *files = scan(at("t"), (fov_pixel_format){0});
+    for (unsigned kind = 0; kind < 3; kind++) {
+        const fov_pack_options options = {.side = kind == 0 ? 0 : 9, .quality = 75, .raw = kind == 2};
+        assert_int_equal(make(at("t"), at("t.fvp"), &options, NULL), FOV_OK);
+        fov_pack *pack;
+        assert_int_equal(fov_pack_open(&pack, at("t.fvp")), FOV_OK);
+        for (size_t i = 0; i < 4; i++) {
+            const fov_pack_record record = fov_pack_at(pack, i);
+            assert_int_equal(record.upright, kind > 0);
+            assert_int_equal(record.width, kind > 0 ? 9 : 13);
+            assert_int_equal(record.height, kind > 0 ? 13 : 19);
+            compare_shrunk(files, pack, i, kind > 0 ? 9 : 400, kind == 2);
+        }
+        fov_pack_close(pack);
+        fov_index *packed = scan(at("t.fvp"), (fov_pixel_format){0}); /* decodes all */
+        size_t width, height;
+        fov_index_size(packed, 0, &width, &height);
+        assert_int_equal(width, kind > 0 ? 9 : 13);
+        fov_index_free(packed);
+    }
+    fov_index_free(files);
+    /* A record that says it is upright is not turned again, whatever its EXIF data say. */
+    fov_blob file = read_file(at("t/6.jpg"));
+    fov_pack_writer *writer;
+    assert_int_equal(fov_pack_writer_open(&writer, at("t.fvp")), FOV_OK);
+    const fov_pack_record record = {.name = "x.jpg",
+                                    .length = file.size,
+                                    .checksum = fov_hash64(file.data, file.size, 0),
+                                    .kind = FOV_PACK_JPEG,
+                                    .width = 19,
+                                    .height = 13,
+                                    .channels = 3,
+                                    .upright = true};
+    assert_int_equal(fov_pack_writer_add(writer, &record, file.data), FOV_OK);
+    assert_int_equal(fov_pack_writer_commit(writer), FOV_OK);
+    fov_blob_clear(&file);
+    fov_index_free(scan(at("t.fvp"), (fov_pixel_format){0}));
 }
 
 /* ---- other formats than RGB ---- */
@@ -617,9 +670,10 @@ static void test_changes_under_us(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_originals),     TEST(test_shrunk),  TEST(test_threads),           TEST(test_formats),      TEST(test_bad_pictures), TEST(test_refusals),
-        TEST(test_out_of_memory), TEST(test_index),   TEST(test_several_roots),     TEST(test_labels),       TEST(test_scan_finds_damage),
-        TEST(test_batches),       TEST(test_changes_under_us),
+        TEST(test_originals),    TEST(test_shrunk),           TEST(test_threads),     TEST(test_formats),
+        TEST(test_bad_pictures), TEST(test_refusals),         TEST(test_orientation), TEST(test_out_of_memory),
+        TEST(test_index),        TEST(test_several_roots),    TEST(test_labels),      TEST(test_scan_finds_damage),
+        TEST(test_batches),      TEST(test_changes_under_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
