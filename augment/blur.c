@@ -95,7 +95,9 @@ static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fo
     size_t taps = (size_t)plan->value[1];
     FOV_ASSERT(taps > 0 && taps <= MAX_KERNEL);
     make_weights(plan->value[0], taps, weights);
-    for (; taps > 1 && weights[0] == 0.0F && weights[taps - 1] == 0.0F; weights++, taps -= 2) { /* too small for a float: they add nothing */
+    while (taps > 1 && weights[0] == 0.0F && weights[taps - 1] == 0.0F) { /* too small for a float: they add nothing */
+        weights++;
+        taps -= 2;
     }
     const size_t margin = taps / 2;
     float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, (image->width + 2 * margin) * channels, sizeof *padded);

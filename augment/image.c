@@ -83,7 +83,9 @@ fov_status fov_image_resize_storage(fov_image *image, size_t width, size_t heigh
     return FOV_OK;
 }
 
-fov_pixel_format fov_image_format(const fov_image *image) { return (fov_pixel_format){.channels = image->channels, .deep = image->deep}; }
+fov_pixel_format fov_image_format(const fov_image *image) {
+    return (fov_pixel_format){.channels = image->channels, .deep = image->deep};
+}
 
 const char *fov_image_kinds(void) {
 #if defined(FOV_HAVE_WEBP) && defined(FOV_HAVE_TIFF)
@@ -210,7 +212,9 @@ fov_status fov_decoder_new(fov_decoder **decoder) {
     return FOV_OK;
 }
 
-static void *state_of(const fov_decoder *decoder, const signature *s) { return decoder->state[s - signatures]; }
+static void *state_of(const fov_decoder *decoder, const signature *s) {
+    return decoder->state[s - signatures];
+}
 
 /* Ends what was opened, if anything is. */
 static void close_file(fov_decoder *decoder) {
@@ -235,7 +239,9 @@ void fov_decoder_free(fov_decoder *decoder) {
     fov_mem_free(decoder);
 }
 
-size_t fov_decoder_warnings(const fov_decoder *decoder) { return decoder->file.warnings; }
+size_t fov_decoder_warnings(const fov_decoder *decoder) {
+    return decoder->file.warnings;
+}
 
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes) {
     if (bytes > *capacity) {
@@ -314,7 +320,9 @@ fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t s
     return FOV_OK;
 }
 
-static size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+static size_t divide_up(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
 
 /* The window of a frame of width x height pixels, as shown, that holds the part (NULL: all) shrunk as far as the file can be. */
 static fov_status find_window(const fov_decode_part *part, size_t width, size_t height, unsigned most_shrink, fov_window *window) {

@@ -497,7 +497,9 @@ static boolean target_grow(j_compress_ptr info) {
     return TRUE;
 }
 
-static void target_init(j_compress_ptr info) { (void)target_grow(info); }
+static void target_init(j_compress_ptr info) {
+    (void)target_grow(info);
+}
 
 static void target_end(j_compress_ptr info) {
     jpeg_output *const out = info->client_data;

@@ -231,7 +231,9 @@ static void set_transforms(fov_png *p) {
                png_get_rowbytes(p->png, p->info) == (size_t)p->header.width * channels * (p->samples.deep ? 2 : 1));
 }
 
-static size_t row_bytes(const fov_png *p) { return (size_t)p->header.width * p->samples.planes * (p->samples.deep ? 2 : 1); }
+static size_t row_bytes(const fov_png *p) {
+    return (size_t)p->header.width * p->samples.planes * (p->samples.deep ? 2 : 1);
+}
 
 /* Rows that are pixels already, of a whole picture, are decoded into the image. */
 static bool is_straight(const fov_png *p) {
@@ -269,12 +271,19 @@ static void convert_row(const fov_png *p, const uint8_t *row, size_t y) {
     fov_samples_convert(&p->samples, &p->file->options, row + left, p->window->width, image_row(p, y));
 }
 
+/* Rows that are wanted and need converting. */
+static bool is_converted(const fov_png *p, size_t y) {
+    return !is_straight(p) && y >= p->window->top && y < p->window->top + p->window->height;
+}
+
 static void read_plain(fov_png *p) {
     const size_t top = p->window->top, end = top + p->window->height;
-    const bool straight = is_straight(p);
     for (size_t y = 0; y < end; y++, p->rows_read++) {
-        png_read_row(p->png, straight && y >= top ? image_row(p, y - top) : p->scratch, NULL);
-        if (!straight && y >= top) {
+        if (p->file->options.lenient) {
+            memset(p->scratch, GREY, row_bytes(p)); /* libpng may fail before or after it gives the row */
+        }
+        png_read_row(p->png, is_straight(p) && y >= top ? image_row(p, y - top) : p->scratch, NULL);
+        if (is_converted(p, y)) {
             convert_row(p, p->scratch, y - top);
         }
     }
@@ -356,6 +365,8 @@ static fov_status png_read(void *state, fov_codec_file *file, const fov_window *
     file->warnings += p->status != FOV_OK ? 1 : 0;
     if (p->header.interlace != 0) {
         convert_frame(p);
+    } else if (p->status != FOV_OK && is_converted(p, p->rows_read)) {
+        convert_row(p, p->scratch, p->rows_read - window->top); /* the row at which it failed */
     }
     return FOV_OK;
 }

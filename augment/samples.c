@@ -82,6 +82,19 @@ static inline void convert_colors(const colors *c, const void *from, size_t coun
     }
 }
 
+/* The usual ones are inlined once more with all that is known of them: transparency over a background, and luma. */
+static void convert_bytes(const colors *c, const uint8_t *from, size_t count, uint8_t *to) {
+    if (c->planes == 4 && c->own == 3 && c->channels == 3 && c->covered && c->straight) {
+        const colors rgba = {.planes = 4, .channels = 3, .own = 3, .covered = true, .straight = true, .back = c->back};
+        convert_colors(&rgba, from, count, to, false, false);
+    } else if (c->planes == 3 && c->own == 3 && c->channels == 1) {
+        const colors rgb = {.planes = 3, .channels = 1, .own = 3};
+        convert_colors(&rgb, from, count, to, false, false);
+    } else {
+        convert_colors(c, from, count, to, false, false);
+    }
+}
+
 static inline void convert_depth(const void *from, size_t count, void *to, bool from_deep, bool to_deep) {
     for (size_t i = 0; i < count; i++) {
         put(to, i, get(from, i, from_deep, to_deep), from_deep, to_deep);
@@ -91,6 +104,8 @@ static inline void convert_depth(const void *from, size_t count, void *to, bool 
 static inline void convert(const colors *c, const void *from, size_t count, void *to, bool from_deep, bool to_deep) {
     if (c->planes == c->channels) {
         convert_depth(from, count * c->planes, to, from_deep, to_deep);
+    } else if (!from_deep && !to_deep) {
+        convert_bytes(c, from, count, to);
     } else {
         convert_colors(c, from, count, to, from_deep, to_deep);
     }

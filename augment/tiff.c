@@ -297,20 +297,26 @@ static fov_status tiff_open(void *state, fov_codec_file *file) {
 
 /* ---- pixels ---- */
 
-/* Reads the block at (x, y) of a plane. A strip at the end is shorter. */
+/* Rows of the block that begins at row y: a strip at the end is shorter. */
+static size_t rows_of(const fov_tiff *t, size_t y) {
+    const size_t left = t->file->info.height - y;
+    return t->tiled || t->block_height < left ? t->block_height : left;
+}
+
+/* Reads the block at (x, y) of a plane. */
 static bool read_block(fov_tiff *t, size_t x, size_t y, size_t plane) {
-    const size_t height = t->file->info.height, left = height - y;
-    const size_t rows = t->tiled || t->block_height < left ? t->block_height : left;
-    const tmsize_t bytes = (tmsize_t)(rows * t->block_width * t->pixel_bytes);
+    const tmsize_t bytes = (tmsize_t)(rows_of(t, y) * t->block_width * t->pixel_bytes);
     const uint32_t index = t->tiled ? TIFFComputeTile(t->tiff, (uint32_t)x, (uint32_t)y, 0, (uint16_t)plane)
                                     : TIFFComputeStrip(t->tiff, (uint32_t)y, (uint16_t)plane);
+    /* libtiff takes a strip whose data are for more rows than it has, and then may leave the block as it was: so it never is another's. */
+    memset(t->block, GREY, (size_t)bytes);
     const tmsize_t got =
         t->tiled ? TIFFReadEncodedTile(t->tiff, index, t->block, bytes) : TIFFReadEncodedStrip(t->tiff, index, t->block, bytes);
     return got == bytes;
 }
 
-static void mix(fov_tiff *t, size_t plane) {
-    const size_t count = t->block_width * t->block_height, planes = t->planes;
+static void mix(fov_tiff *t, size_t count, size_t plane) {
+    const size_t planes = t->planes;
     for (size_t i = 0; i < count; i++) {
         if (t->bits == 16) {
             ((uint16_t *)t->mixed)[i * planes + plane] = ((const uint16_t *)t->block)[i];
@@ -321,8 +327,8 @@ static void mix(fov_tiff *t, size_t plane) {
 }
 
 /* The first plane of MinIsWhite is counted from the other end. */
-static void invert(const fov_tiff *t, uint8_t *block) {
-    const size_t count = t->block_width * t->block_height, planes = t->planes;
+static void invert(const fov_tiff *t, size_t count, uint8_t *block) {
+    const size_t planes = t->planes;
     for (size_t i = 0; i < count; i++) {
         if (t->bits == 16) {
             uint16_t *const v = &((uint16_t *)block)[i * planes];
@@ -336,31 +342,32 @@ static void invert(const fov_tiff *t, uint8_t *block) {
 /* All planes of the block at (x, y), interleaved, or NULL. */
 static uint8_t *load_block(fov_tiff *t, size_t x, size_t y) {
     uint8_t *const block = t->separate ? t->mixed : t->block;
+    const size_t count = t->block_width * rows_of(t, y);
     for (size_t plane = 0; plane < (t->separate ? t->planes : 1u); plane++) {
         if (!read_block(t, x, y, plane)) {
             return NULL;
         }
         if (t->separate) {
-            mix(t, plane);
+            mix(t, count, plane);
         }
     }
     if (t->inverted) {
-        invert(t, block);
+        invert(t, count, block);
     }
     return block;
 }
 
-static size_t least(size_t a, size_t b) {
+static size_t lesser(size_t a, size_t b) {
     return a < b ? a : b;
 }
-static size_t most(size_t a, size_t b) {
+static size_t greater(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
 /* Puts what the block at (x, y) has of the window into the image. */
 static void place_block(fov_tiff *t, const uint8_t *block, size_t x, size_t y, const fov_window *w, fov_image *image) {
-    const size_t left = most(x, w->left), right = least(x + t->block_width, w->left + w->width), count = right - left;
-    const size_t top = most(y, w->top), bottom = least(y + t->block_height, w->top + w->height);
+    const size_t left = greater(x, w->left), right = lesser(x + t->block_width, w->left + w->width), count = right - left;
+    const size_t top = greater(y, w->top), bottom = lesser(y + t->block_height, w->top + w->height);
     const size_t pixel = (size_t)t->planes * (t->bits / 8);
     for (size_t r = top; r < bottom; r++) {
         const uint8_t *const from = block + ((r - y) * t->block_width + left - x) * pixel;

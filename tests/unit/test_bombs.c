@@ -202,6 +202,30 @@ static void test_png_sides(void **state) {
     fov_blob_clear(&file);
 }
 
+/* A picture within the caps whose pixels, as they are asked for, would not be. */
+static void test_wide_pixels(void **state) {
+    (void)state;
+    fov_blob file = golden("c6b16.png");
+    bytes b = {0}, body = {0};
+    put_big(&body, 11000);
+    put_big(&body, 11000);
+    put(&body, file.data + 24, 5);
+    put(&b, file.data, 8);
+    put_chunk(&b, "IHDR", &body);
+    fov_decoder *decoder = NULL;
+    fov_image_info info;
+    fov_decode_options options = {.format = {.channels = 4}};
+    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
+    assert_int_equal(fov_image_probe(decoder, b.data, b.size, &options, &info), FOV_OK);
+    options.format.deep = true;
+    assert_int_equal(fov_image_probe(decoder, b.data, b.size, &options, &info), FOV_E_LIMIT);
+    assert_non_null(strstr(fov_last_error(), "pixels of 8 bytes: over the limit of 512 MiB"));
+    fov_decoder_free(decoder);
+    free(b.data);
+    free(body.data);
+    fov_blob_clear(&file);
+}
+
 /* ---- WebP ---- */
 
 static void test_webp(void **state) {
@@ -283,8 +307,9 @@ static void test_tiff(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_jpeg_scans), cmocka_unit_test(test_jpeg_sides),
-                                       cmocka_unit_test(test_png_texts),  cmocka_unit_test(test_png_sides),
-                                       cmocka_unit_test(test_webp),       cmocka_unit_test(test_tiff)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_jpeg_scans),  cmocka_unit_test(test_jpeg_sides),
+                                       cmocka_unit_test(test_png_texts),   cmocka_unit_test(test_png_sides),
+                                       cmocka_unit_test(test_wide_pixels), cmocka_unit_test(test_webp),
+                                       cmocka_unit_test(test_tiff)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

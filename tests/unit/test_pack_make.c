@@ -178,6 +178,87 @@ static void test_threads(void **state) {
     same_file(at("one.fvp"), at("again.fvp"));
 }
 
+/* ---- other formats than RGB ---- */
+
+/* Raw pixels that were not shrunk are those of the files, whatever their format. */
+static void same_pixels(const char *root, const char *pack, fov_scan_options options) {
+    fov_index *files, *packed;
+    fov_picture_reader a, b;
+    const char *roots[2] = {root, pack};
+    options.verify = true;
+    assert_int_equal(fov_index_scan(&files, &roots[0], 1, &options, NULL), FOV_OK);
+    const fov_pack_options making = {.side = 400, .raw = true, .decode = options.decode};
+    fov_pack_summary summary;
+    assert_int_equal(fov_pack_make(files, pack, &making, NULL, &summary), FOV_OK);
+    assert_int_equal(summary.bad_count, 0);
+    fov_pack_summary_clear(&summary);
+    if (fov_index_scan(&packed, &roots[1], 1, &options, NULL) != FOV_OK) {
+        fail_msg("%s", fov_last_error());
+    }
+    assert_int_equal(fov_index_count(packed), fov_index_count(files));
+    assert_int_equal(fov_picture_reader_init(&a), FOV_OK);
+    assert_int_equal(fov_picture_reader_init(&b), FOV_OK);
+    for (size_t i = 0; i < fov_index_count(files); i++) {
+        const fov_image *x, *y;
+        size_t width, height;
+        assert_int_equal(fov_picture_open(&a, files, i, &options.decode, &width, &height), FOV_OK);
+        assert_int_equal(fov_picture_decode(&a, NULL, &x), FOV_OK);
+        assert_int_equal(fov_picture_open(&b, packed, i, &options.decode, &width, &height), FOV_OK);
+        assert_int_equal(fov_picture_decode(&b, NULL, &y), FOV_OK);
+        assert_int_equal(y->channels, options.decode.format.channels);
+        assert_int_equal(y->deep, options.decode.format.deep);
+        assert_int_equal(y->width, x->width);
+        assert_int_equal(y->height, x->height);
+        assert_memory_equal(x->pixels, y->pixels, x->width * x->height * fov_pixel_bytes(options.decode.format));
+    }
+    fov_picture_reader_clear(&a);
+    fov_picture_reader_clear(&b);
+    fov_index_free(files);
+    fov_index_free(packed);
+    fov_pack_check check = {0};
+    assert_int_equal(fov_pack_verify(pack, NULL, &check), FOV_OK);
+}
+
+static void test_formats(void **state) {
+    (void)state;
+    make_folder();
+    same_pixels(at("d"), at("grey.fvp"), (fov_scan_options){.decode = {.format = {.channels = 1}}});
+    same_pixels(at("d"), at("deep.fvp"), (fov_scan_options){.decode = {.format = {.channels = 3, .deep = true}}});
+    make_dir("planes/a");
+    for (unsigned i = 0; i < 8; i++) { /* two pictures of four planes of 16 bits */
+        char name[64];
+        uint8_t *pixels = noise(30 * 20 * 2, i);
+        (void)snprintf(name, sizeof name, "planes/a/%u_%c.png", i / 4, (int)('a' + i % 4));
+        assert_int_equal(fov_image_write_png(at(name), pixels, 30, 20, (fov_pixel_format){.channels = 1, .deep = true}), FOV_OK);
+        free(pixels);
+    }
+    same_pixels(at("planes"), at("planes.fvp"),
+                (fov_scan_options){.group = "_a,_b,_c,_d", .decode = {.format = {.channels = 4, .deep = true}}});
+    /* A file of five planes keeps its bytes, and a pack of it is whole. */
+    const fov_pixel_format five = {.channels = 5};
+    if (strstr(fov_image_kinds(), "TIFF") != NULL) {
+        fov_blob planes = read_file(FOV_TEST_DATA "/golden/images/bands5.tif");
+        make_dir("five");
+        make_file(at("five/x.tif"), planes.data, planes.size);
+        fov_blob_clear(&planes);
+        assert_int_equal(make(at("five"), at("five.fvp"), &(fov_pack_options){.decode = {.format = five}}, NULL), FOV_OK);
+        fov_pack_check check = {0};
+        assert_int_equal(fov_pack_verify(at("five.fvp"), NULL, &check), FOV_OK);
+        fov_index_free(scan(at("five.fvp"), five));
+    }
+    /* Their files cannot be kept. */
+    const fov_scan_options scanning = {.group = "_a,_b,_c,_d", .decode = {.format = {.channels = 4}}};
+    const fov_pack_options keeping = {.decode = scanning.decode};
+    const char *root = at("planes");
+    fov_index *index;
+    fov_pack_summary summary;
+    assert_int_equal(fov_index_scan(&index, &root, 1, &scanning, NULL), FOV_OK);
+    assert_int_equal(fov_pack_make(index, at("p.fvp"), &keeping, NULL, &summary), FOV_E_DATA);
+    assert_message("planes lie in several files");
+    fov_pack_summary_clear(&summary);
+    fov_index_free(index);
+}
+
 /* ---- what is refused and left out ---- */
 
 static void test_bad_pictures(void **state) {
@@ -536,7 +617,7 @@ static void test_changes_under_us(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_originals),     TEST(test_shrunk),  TEST(test_threads),           TEST(test_bad_pictures), TEST(test_refusals),
+        TEST(test_originals),     TEST(test_shrunk),  TEST(test_threads),           TEST(test_formats),      TEST(test_bad_pictures), TEST(test_refusals),
         TEST(test_out_of_memory), TEST(test_index),   TEST(test_several_roots),     TEST(test_labels),       TEST(test_scan_finds_damage),
         TEST(test_batches),       TEST(test_changes_under_us),
     };
