@@ -77,7 +77,6 @@ typedef enum fov_scratch {
     FOV_SCRATCH_PACKED,
     FOV_SCRATCH_ROWS, /* rows between the passes of a resize or a blur, and pointers to them */
     FOV_SCRATCH_POINTERS,
-    FOV_SCRATCH_LUMA,
     FOV_SCRATCH_LINE, /* one padded row */
     FOV_SCRATCH_LAYER, /* picture between the operations of one step */
     FOV_SCRATCH_COUNT

@@ -5,7 +5,8 @@
  * it is smaller than the picture both ways, at a uniform place; else nothing is erased.
  *
  * The references draw noise N(0, 1) on pictures that have mean and deviation taken out; here those come after, so noise is m + d N(0, 1),
- * rounded and clamped, with ImageNet's mean m and deviation d of the channel, or their averages where the channels are not R, G and B.
+ * rounded to a byte and clamped, with ImageNet's mean m and deviation d of the channel, or their averages where the channels are not R, G
+ * and B. Of 16 bits, samples are the byte times 257.
  *
  * Plan: resize.left, top, width and height of the box (width 0: none), value[0] the value or FOV_PARAM_WORD for noise, value[1] names the
  * noise: a multiple of 2^-53 in [0, 1). */
@@ -60,24 +61,54 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
     }
 }
 
-/* Noise of channel c, as a share of the largest sample. */
-static double noise(fov_rng *rng, size_t c, size_t channels) {
-    static const double mean[] = {0.485, 0.456, 0.406, 0.449}, deviation[] = {0.229, 0.224, 0.225, 0.226};
-    const size_t k = channels == 3 ? c : 3;
-    const double value = mean[k] + deviation[k] * fov_rng_normal(rng);
-    return value < 0.0 ? 0.0 : value > 1.0 ? 1.0 : value;
+/* The law of a channel's noise: a number u of 32 bits stands for the first byte b with u <= limit[b], and start[u >> 24] is not above it. A
+ * few comparisons a sample instead of a logarithm and a cosine. */
+typedef struct law {
+    uint32_t limit[256];
+    uint8_t start[256];
+} law;
+
+static void make_law(double mean, double deviation, law *l) {
+    size_t b = 0;
+    for (size_t i = 0; i < 256; i++) {
+        const double border = (((double)i + 0.5) / 255.0 - mean) / deviation;
+        l->limit[i] = i == 255 ? UINT32_MAX : (uint32_t)(0.5 * erfc(-border / sqrt(2.0)) * 4294967295.0);
+    }
+    for (size_t k = 0; k < 256; k++) {
+        while (l->limit[b] < (uint32_t)k << 24) {
+            b++;
+        }
+        l->start[k] = (uint8_t)b;
+    }
 }
 
-static void fill_row(const fov_augment_plan *plan, fov_rng *rng, const fov_image *image, uint8_t *row) {
-    const size_t channels = image->channels;
-    const bool noisy = plan->value[0] == FOV_PARAM_WORD;
-    for (size_t i = 0; i < plan->resize.width * channels; i++) {
-        const double share = noisy ? noise(rng, i % channels, channels) : plan->value[0] / 255.0;
-        if (image->deep) {
-            const uint16_t sample = (uint16_t)rint(share * 65535.0);
-            memcpy(row + 2 * i, &sample, sizeof sample);
-        } else {
-            row[i] = (uint8_t)rint(share * 255.0);
+static uint8_t noise(const law *l, fov_rng *rng) {
+    const uint32_t u = fov_rng_u32(rng);
+    size_t b = l->start[u >> 24];
+    while (u > l->limit[b]) {
+        b++;
+    }
+    return (uint8_t)b;
+}
+
+static void fill_noise(const fov_augment_plan *plan, const fov_image *image, uint8_t *output) {
+    static const double mean[] = {0.485, 0.456, 0.406, 0.449}, deviation[] = {0.229, 0.224, 0.225, 0.226};
+    const fov_resize *box = &plan->resize;
+    const size_t depth = image->deep ? 2 : 1, bytes = image->channels * depth;
+    law laws[3];
+    fov_rng rng;
+    fov_rng_init(&rng, (uint64_t)(plan->value[1] * 0x1p53), 0, 0, 0, FOV_RNG_AUGMENT);
+    for (size_t c = 0; c < 3; c++) {
+        const size_t k = image->channels == 3 ? c : 3;
+        make_law(mean[k], deviation[k], &laws[c]);
+    }
+    for (size_t y = 0; y < box->height; y++) {
+        uint8_t *row = output + ((box->top + y) * image->width + box->left) * bytes;
+        for (size_t i = 0; i < box->width * image->channels; i++) {
+            const uint8_t value = noise(&laws[i % 3], &rng); /* of other channel counts than 3, all laws are one */
+            for (size_t d = 0; d < depth; d++) {
+                row[i * depth + d] = value;
+            }
         }
     }
 }
@@ -86,11 +117,13 @@ static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fo
     (void)augmenter;
     const fov_resize *box = &plan->resize;
     const size_t bytes = fov_pixel_bytes(fov_image_format(image));
-    fov_rng rng;
-    fov_rng_init(&rng, (uint64_t)(plan->value[1] * 0x1p53), 0, 0, 0, FOV_RNG_AUGMENT);
     memcpy(output, image->pixels, image->width * image->height * bytes);
-    for (size_t y = 0; y < box->height && box->width > 0; y++) {
-        fill_row(plan, &rng, image, output + ((box->top + y) * image->width + box->left) * bytes);
+    if (plan->value[0] == FOV_PARAM_WORD) {
+        fill_noise(plan, image, output);
+        return FOV_OK;
+    }
+    for (size_t y = 0; y < box->height; y++) {
+        memset(output + ((box->top + y) * image->width + box->left) * bytes, (int)plan->value[0], box->width * bytes);
     }
     return FOV_OK;
 }

@@ -17,10 +17,8 @@ enum { BRIGHTNESS, CONTRAST, SATURATION, HUE, OPERATIONS };
 enum { P, STRENGTH, PARAM_COUNT = STRENGTH + OPERATIONS };
 
 static const fov_augment_param params[PARAM_COUNT] = {
-    {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.8},
-    {.name = "brightness", .min = 0.0, .max = 16.0, .fallback = 0.4},
-    {.name = "contrast", .min = 0.0, .max = 16.0, .fallback = 0.4},
-    {.name = "saturation", .min = 0.0, .max = 16.0, .fallback = 0.4},
+    {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.8},         {.name = "brightness", .min = 0.0, .max = 16.0, .fallback = 0.4},
+    {.name = "contrast", .min = 0.0, .max = 16.0, .fallback = 0.4}, {.name = "saturation", .min = 0.0, .max = 16.0, .fallback = 0.4},
     {.name = "hue", .min = 0.0, .max = 0.5, .fallback = 0.1},
 };
 

@@ -378,14 +378,14 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
     frame->size = (size_t)(file->bytes + file->size - frame->bytes);
     for (int i = 0; i < info->num_components; i++) {
         const jpeg_component_info *const c = info->cur_comp_info[i];
-        /* libjpeg looks at the numbers only when it starts to decode */
-        if (c != &info->comp_info[i] || (unsigned)c->quant_tbl_no >= NUM_QUANT_TBLS || (unsigned)c->dc_tbl_no >= NUM_HUFF_TBLS ||
-            (unsigned)c->ac_tbl_no >= NUM_HUFF_TBLS) {
+        /* The numbers come from the file, and libjpeg looks at them only when it starts to decode. */
+        if (c->quant_tbl_no < 0 || c->quant_tbl_no >= NUM_QUANT_TBLS || c->dc_tbl_no < 0 || c->dc_tbl_no >= NUM_HUFF_TBLS ||
+            c->ac_tbl_no < 0 || c->ac_tbl_no >= NUM_HUFF_TBLS) {
             return false;
         }
         const JQUANT_TBL *const quant = info->quant_tbl_ptrs[c->quant_tbl_no];
         const JHUFF_TBL *const dc = info->dc_huff_tbl_ptrs[c->dc_tbl_no], *const ac = info->ac_huff_tbl_ptrs[c->ac_tbl_no];
-        if (quant == NULL || dc == NULL || ac == NULL) {
+        if (c != &info->comp_info[i] || quant == NULL || dc == NULL || ac == NULL) {
             return false;
         }
         frame->component[i] = (fov_jpeg_component){.h = (unsigned)c->h_samp_factor,

@@ -291,7 +291,7 @@ static bool read_block(fov_bits *bits, plane *p, int16_t *to, bool *rough) {
 
 /* One MCU; `column` counts those of the box, `keep` is false outside it. */
 static bool read_mcu(decoding *d, bool keep, size_t column) {
-    bool rough;
+    bool rough = false; /* of blocks that are passed over */
     for (unsigned c = 0; c < d->frame->component_count; c++) {
         plane *p = &d->plane[c];
         for (size_t y = 0; y < p->v; y++) {

@@ -20,7 +20,9 @@ typedef struct fov_filter {
 } fov_filter;
 
 /* Lanes of packed pixels: four rows of each channel, and unused ones up to a whole vector. */
-static inline size_t fov_pack_lanes(size_t channels) { return (4 * channels + 15) / 16 * 16; }
+static inline size_t fov_pack_lanes(size_t channels) {
+    return (4 * channels + 15) / 16 * 16;
+}
 
 /* Weights of the outputs [offset, offset + count) of a filter. Inputs are taken in groups of four: output i (from 0) is the sum over
  * k < 4 groups of weight k of output i times input 4 first[i] + k. Of its groups only the first span[i] have weights other than 0.
@@ -44,16 +46,16 @@ typedef struct fov_box {
 } fov_box;
 
 /* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real the same in double
- * pixel_pack      four rows of `width` > 0 pixels to [(width + 3) / 4][fov_pack_lanes(channels)][4 pixels], where lane is channel * 4 + row
- * pixel_columns   horizontal filter of `batches` (1 or 2) groups of packed rows, [batches][(in + 3) / 4][lanes][4], in of the axis' filter;
- *                 each to an out of its own, [axis->count][channels][4 rows] and slack; `mirror` right to left
- * pixel_rows      vertical filter of output `index`: groups[g] is [count][4 rows] and slack, for its span[index] groups
+ * pixel_pack      four rows of `width` > 0 pixels, arranged as the set's pixel_columns likes: fov_pack_lanes(channels) bytes for each of
+ *                 (width + 3) / 4 * 4 pixels
+ * pixel_columns   horizontal filter of `batches` (1 or 2) groups of packed rows, which follow each other; `mirror` right to left. Each
+ *                 goes to an out of its own, arranged as the set's pixel_rows likes: 4 x axis->count x channels bytes and slack
+ * pixel_rows      vertical filter of output `index` from its span[index] groups; count = samples of a row
  * pixel_deep_pack, _columns, _rows  the same for 16 bits: packed [width][16 lanes or a multiple], lane = row * channels + channel;
  *                 out and groups[g] are [4 rows][count] floats
  * pixel_table     out[i] = table[in[i]]; `out` may be `in`
  * pixel_mirror    a row of `width` pixels of `bytes` bytes, right to left
- * pixel_luma      ITU-R 601 grey of each RGB pixel as Pillow's "L"; returns the sum
- * pixel_luma_sum  the sum alone
+ * pixel_luma_sum  sum of the ITU-R 601 greys of RGB pixels, as Pillow's "L"
  * pixel_gray      the grey in all three channels; `out` may be `rgb`
  * pixel_saturate  grey + factor (value - grey) in float, truncated and clamped; `out` may be `rgb`
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`

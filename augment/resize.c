@@ -4,11 +4,11 @@
  * f((x - c + .5) / s) over c -+ support * s, normalised to 1; f is the triangle (support 1) or the cubic with a = -1/2 (support 2).
  * Weights are held in 22 fraction bits, so sums are exact in 32-bit integers and free of the order of addition.
  *
- * Samples of 16 bits are resized as Pillow resizes mode "F", not "I;16": float pixels, sums in double, rounded to float after each pass; then
- * to the nearest integer, halves to even, clamped. (Pillow's own "I;16" rounds and wraps between the passes.)
+ * Samples of 16 bits are resized as Pillow resizes mode "F", not "I;16": float pixels, sums in double, rounded to float after each pass;
+ * then to the nearest integer, halves to even, clamped. (Pillow's own "I;16" rounds and wraps between the passes.)
  *
- * The filter sees nothing outside the box. On a shrunk frame the box's ends may lie between pixels: the filter then sees the pixels that the
- * box touches, as Pillow does with a box of floats on the picture cropped to them.
+ * The filter sees nothing outside the box. On a shrunk frame the box's ends may lie between pixels: the filter then sees the pixels that
+ * the box touches, as Pillow does with a box of floats on the picture cropped to them.
  *
  * Rows are filtered horizontally in groups of four, when the vertical pass first needs one of them, into a ring of the groups that one
  * output looks at. The work set stays in cache, and a large picture needs no copy of itself. */
@@ -58,11 +58,12 @@ static void axis_places(const fov_filter *filter, double support, fov_filter_axi
 }
 
 /* The axis for outputs [offset, offset + count) of `out`, in one block of scratch. */
-static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const span *in, size_t out, size_t offset, size_t count, bool bicubic,
-                            bool deep, fov_filter_axis *axis) {
+static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const span *in, size_t out, size_t offset, size_t count,
+                            bool bicubic, bool deep, fov_filter_axis *axis) {
     const fov_filter filter = {.origin = in->origin, .scale = in->extent / (double)out, .in = in->size, .bicubic = bicubic};
     const double support = (bicubic ? 2.0 : 1.0) * (filter.scale < 1.0 ? 1.0 : filter.scale);
-    const size_t tap_limit = (size_t)ceil(support) * 2 + 1, groups = (tap_limit + 2 * (GROUP - 1)) / GROUP;
+    const size_t widest = (size_t)ceil(support) * 2 + 1, tap_limit = widest < in->size ? widest : in->size;
+    const size_t groups = (tap_limit + 2 * (GROUP - 1)) / GROUP;
     const size_t weight = deep ? sizeof(double) : sizeof(int32_t);
     const size_t per_output = groups * GROUP * weight + 4 * sizeof(uint32_t), tile = tap_limit * FOV_FILTER_TILE * sizeof(double);
     size_t bytes;
@@ -97,8 +98,8 @@ typedef struct resizer {
     size_t channels;
     bool deep, mirror;
     fov_filter_axis x, y;
-    size_t samples;     /* of an output row */
-    uint8_t *packed;    /* two groups of rows of the box */
+    size_t samples;  /* of an output row */
+    uint8_t *packed; /* two groups of rows of the box */
     size_t packed_bytes;
     uint8_t *ring;      /* y.groups + 1 groups of filtered rows, group g at g % (y.groups + 1) */
     size_t group_bytes; /* of one of them */
@@ -106,7 +107,9 @@ typedef struct resizer {
     const void **group; /* those of one output */
 } resizer;
 
-static void *group_at(const resizer *r, size_t group) { return r->ring + group % (r->y.groups + 1) * r->group_bytes; }
+static void *group_at(const resizer *r, size_t group) {
+    return r->ring + group % (r->y.groups + 1) * r->group_bytes;
+}
 
 static void pack_group(const resizer *r, size_t group, uint8_t *packed) {
     const void *rows[GROUP];
@@ -180,7 +183,8 @@ static fov_status make_buffers(fov_augmenter *augmenter, resizer *r) {
     r->packed_bytes = r->deep ? r->width * lanes * sizeof(double) : quads * lanes * GROUP;
     r->packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, r->packed_bytes, 2);
     FOV_TRY_ALLOC(r->packed);
-    r->group_bytes = r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
+    r->group_bytes =
+        r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
     r->ring = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, r->y.groups + 1, r->group_bytes);
     FOV_TRY_ALLOC(r->ring);
     r->group = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, r->y.groups, sizeof *r->group);

@@ -39,7 +39,7 @@ if("avx512" IN_LIST FOVEA_ISAS)
 endif()
 file(GLOB FOVEA_AUGMENT_ISA_SOURCES CONFIGURE_DEPENDS augment/isa/*.c)
 # Their few float operations must round as the reference's do, in every set.
-set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} augment/affine.c augment/sharpness.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 function(fovea_objects name definitions)
   set(objects "")

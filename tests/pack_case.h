@@ -30,7 +30,9 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
     return remove(path);
 }
 
-static void remove_tree(const char *path) { (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+static void remove_tree(const char *path) {
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
 
 static const char *at(const char *name) {
     static char paths[8][PATH_BYTES];
@@ -76,7 +78,9 @@ static uint8_t *noise(size_t bytes, uint64_t number) {
     return pixels;
 }
 
-static void make_dir(const char *name) { assert_int_equal(fov_io_mkdir(at(name), true), FOV_OK); }
+static void make_dir(const char *name) {
+    assert_int_equal(fov_io_mkdir(at(name), true), FOV_OK);
+}
 
 /* A picture file of noise; JPEG where the name ends so. */
 static void make_picture(const char *name, size_t width, size_t height) {

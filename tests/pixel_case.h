@@ -11,10 +11,14 @@
 static const char *const pixel_sets[] = {"c", "avx2", "avx512", "avx512vnni"};
 #define PIXEL_SETS (sizeof pixel_sets / sizeof pixel_sets[0])
 
-static size_t pixel_below(fov_rng *rng, size_t bound) { return (size_t)fov_rng_below(rng, bound); }
+static size_t pixel_below(fov_rng *rng, size_t bound) {
+    return (size_t)fov_rng_below(rng, bound);
+}
 
 /* Sides from 1 to 70, now and then to 300. */
-static size_t pixel_side(fov_rng *rng) { return 1 + pixel_below(rng, pixel_below(rng, 20) == 0 ? 300 : 70); }
+static size_t pixel_side(fov_rng *rng) {
+    return 1 + pixel_below(rng, pixel_below(rng, 20) == 0 ? 300 : 70);
+}
 
 /* Channels are three half the time. */
 static fov_pixel_format pixel_format(fov_rng *rng, fov_augment_pixels kind) {
@@ -31,7 +35,10 @@ static void pixel_fill(fov_rng *rng, fov_image *image) {
     const size_t kind = pixel_below(rng, 4), bytes = image->width * image->height * fov_pixel_bytes(fov_image_format(image));
     for (size_t i = 0; i < bytes; i++) {
         const uint8_t noise = (uint8_t)pixel_below(rng, 256);
-        image->pixels[i] = kind == 0 ? noise : kind == 1 ? (uint8_t)(noise % 2 * 255) : kind == 2 ? (uint8_t)(i / 50 + noise % 3) : noise / 90 * 127;
+        image->pixels[i] = kind == 0   ? noise
+                           : kind == 1 ? (uint8_t)(noise % 2 * 255)
+                           : kind == 2 ? (uint8_t)(i / 50 + noise % 3)
+                                       : noise / 90 * 127;
     }
 }
 
@@ -49,7 +56,8 @@ static fov_image pixel_picture(fov_rng *rng, fov_pixel_format format, size_t wid
 static void pixel_params(fov_rng *rng, const fov_augment *augment, double *param) {
     for (size_t k = 0; k < augment->param_count; k++) {
         const fov_augment_param *p = &augment->params[k];
-        const double value = strcmp(p->name, "kernel") == 0 ? (double)(2 * pixel_below(rng, 12) + 1) : p->fallback * fov_rng_range(rng, 0.0, 2.0);
+        const double value =
+            strcmp(p->name, "kernel") == 0 ? (double)(2 * pixel_below(rng, 12) + 1) : p->fallback * fov_rng_range(rng, 0.0, 2.0);
         param[k] = p->choices != NULL ? (double)pixel_below(rng, 2) : strcmp(p->name, "p") == 0 ? 1.0 : fmin(fmax(value, p->min), p->max);
     }
     if (augment->check != NULL && augment->check(param) != NULL) {

@@ -27,7 +27,9 @@ static inline void blur_tile(const float *const *from, size_t step, const float 
     }
 }
 
-static inline size_t tile_width(size_t at, size_t count) { return count - at < TILE ? count - at : TILE; }
+static inline size_t tile_width(size_t at, size_t count) {
+    return count - at < TILE ? count - at : TILE;
+}
 
 static inline void blur_rest(const float *padded, size_t step, const float *weights, size_t taps, size_t at, size_t count, float *out) {
     for (; at < count; at += TILE) {
@@ -62,7 +64,7 @@ void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weig
 
 /* As blur_tile, for `vectors` vectors of sums. */
 FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors,
-                             fov_floats *sum) {
+                          fov_floats *sum) {
     for (size_t v = 0; v < vectors; v++) {
         sum[v] = FOV_VEC(setzero_ps)();
     }
@@ -120,7 +122,9 @@ static inline uint8_t box_value(const fov_box *box, uint32_t inner_sum, uint32_t
 }
 
 /* A tap's samples begin at from[t], or at from[0] + step t where step > 0. */
-static inline const uint8_t *box_tap(const uint8_t *const *from, size_t step, size_t t) { return step > 0 ? from[0] + step * t : from[t]; }
+static inline const uint8_t *box_tap(const uint8_t *const *from, size_t step, size_t t) {
+    return step > 0 ? from[0] + step * t : from[t];
+}
 
 static inline void box_rest(const uint8_t *const *from, size_t step, const fov_box *box, size_t at, size_t count, uint8_t *out) {
     const size_t last = 2 * box->radius + 2;
@@ -142,9 +146,9 @@ static inline void box_rest(const uint8_t *const *from, size_t step, const fov_b
 
 #if FOV_ISA_LEVEL > 0
 
-#define MAX_RADIUS 127             /* of boxes whose sums fit 16 bits */
-#define WORDS (2 * FOV_LANES)      /* sums of 16 bits in a vector */
-#define BOX_TILE (2 * WORDS)       /* samples at once */
+#define MAX_RADIUS 127        /* of boxes whose sums fit 16 bits */
+#define WORDS (2 * FOV_LANES) /* sums of 16 bits in a vector */
+#define BOX_TILE (2 * WORDS)  /* samples at once */
 
 static inline fov_vec load_words(const uint8_t *from) {
 #if FOV_ISA_LEVEL == 1

@@ -91,7 +91,7 @@ void FOV_PIXEL_FN(pixel_mirror)(const uint8_t *row, size_t width, size_t bytes, 
     }
 #endif
     for (; x < width; x++) {
-        memcpy(out + bytes * x, row + bytes * (width - 1 - x), bytes);
+        fov_copy_pixel(out + bytes * x, row + bytes * (width - 1 - x), bytes);
     }
 }
 

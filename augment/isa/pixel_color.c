@@ -28,22 +28,28 @@ static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
 
 /* A sum of bytes, a tile at a time. */
 typedef uint64_t byte_sum;
-static inline byte_sum byte_sum_start(void) { return 0; }
+static inline byte_sum byte_sum_start(void) {
+    return 0;
+}
 static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
     for (size_t i = 0; i < TILE; i++) {
         sum += tile[i];
     }
     return sum;
 }
-static inline uint64_t byte_sum_total(byte_sum sum) { return sum; }
+static inline uint64_t byte_sum_total(byte_sum sum) {
+    return sum;
+}
 
 static inline void saturate_tile(fov_planes *p, float factor) {
     for (size_t i = 0; i < TILE; i++) {
         const int32_t grey = grey_of(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
-        for (size_t k = 0; k < 3; k++) {
-            const float difference = factor * (float)(p->plane[k][i] - grey);
-            p->plane[k][i] = (uint8_t)fov_clip8((int32_t)((float)grey + difference));
-        }
+        const float base = (float)grey;
+        const float r = factor * (float)(p->plane[0][i] - grey), g = factor * (float)(p->plane[1][i] - grey);
+        const float b = factor * (float)(p->plane[2][i] - grey);
+        p->plane[0][i] = (uint8_t)fov_clip8((int32_t)(base + r));
+        p->plane[1][i] = (uint8_t)fov_clip8((int32_t)(base + g));
+        p->plane[2][i] = (uint8_t)fov_clip8((int32_t)(base + b));
     }
 }
 
@@ -60,7 +66,9 @@ static inline void saturate_tile(fov_planes *p, float factor) {
 #define VECTORS 4 /* stored together */
 
 /* Channel k of the tile's pixels from `at`. */
-FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) { return fov_vec_load_bytes(p->plane[k] + at); }
+FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) {
+    return fov_vec_load_bytes(p->plane[k] + at);
+}
 
 FOV_INLINE fov_vec grey_of(const fov_planes *p, size_t at) {
     const fov_vec red_blue = ADD(MUL(channel(p, 0, at), I32(19595)), MUL(channel(p, 2, at), I32(7471)));
@@ -80,7 +88,9 @@ static inline void tile_luma(const fov_planes *p, uint8_t *luma) {
 
 /* A sum of bytes, a tile at a time, in lanes of 64 bits. */
 typedef fov_vec byte_sum;
-static inline byte_sum byte_sum_start(void) { return I32(0); }
+static inline byte_sum byte_sum_start(void) {
+    return I32(0);
+}
 static inline byte_sum byte_sum_add(byte_sum sum, const uint8_t *tile) {
     for (size_t i = 0; i < TILE; i += 4 * FOV_LANES) {
         sum = FOV_VEC(add_epi64)(sum, FOV_VEC(sad_epu8)(fov_vec_load(tile + i), I32(0)));
@@ -138,20 +148,8 @@ static inline void join_some(const fov_planes *p, size_t count, uint8_t *rgb) {
     memcpy(rgb, whole, 3 * count);
 }
 
-static inline size_t tile_at(size_t at, size_t pixels) { return pixels - at < TILE ? pixels - at : TILE; }
-
-uint64_t FOV_PIXEL_FN(pixel_luma)(const uint8_t *rgb, size_t pixels, uint8_t *luma) {
-    byte_sum total = byte_sum_start();
-    for (size_t at = 0; at < pixels; at += TILE) {
-        const size_t count = tile_at(at, pixels);
-        fov_planes p;
-        _Alignas(64) uint8_t grey[TILE];
-        split_some(rgb + 3 * at, count, &p);
-        tile_luma(&p, grey);
-        total = byte_sum_add(total, grey); /* black pixels past the end add nothing */
-        memcpy(luma + at, grey, count);
-    }
-    return byte_sum_total(total);
+static inline size_t tile_at(size_t at, size_t pixels) {
+    return pixels - at < TILE ? pixels - at : TILE;
 }
 
 uint64_t FOV_PIXEL_FN(pixel_luma_sum)(const uint8_t *rgb, size_t pixels) {
@@ -160,7 +158,7 @@ uint64_t FOV_PIXEL_FN(pixel_luma_sum)(const uint8_t *rgb, size_t pixels) {
         fov_planes p;
         split_some(rgb + 3 * at, tile_at(at, pixels), &p);
         tile_luma(&p, p.plane[0]);
-        total = byte_sum_add(total, p.plane[0]);
+        total = byte_sum_add(total, p.plane[0]); /* black pixels past the end add nothing */
     }
     return byte_sum_total(total);
 }
@@ -189,56 +187,76 @@ void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float facto
 
 #if FOV_ISA_LEVEL == 0
 
-static inline int32_t largest(int32_t a, int32_t b) { return a > b ? a : b; }
-static inline int32_t smallest(int32_t a, int32_t b) { return a < b ? a : b; }
+static inline int32_t largest(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+static inline int32_t smallest(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
 
 typedef struct hsv {
-    int32_t hue, saturation, value;
+    int32_t hue[TILE], saturation[TILE], value[TILE];
 } hsv;
 
 /* Hue and saturation of 8 bits. The branch of the largest channel chooses base + (first - second) / range. */
-static inline hsv to_hsv(int32_t r, int32_t g, int32_t b) {
-    const int32_t high = largest(r, largest(g, b)), low = smallest(r, smallest(g, b));
-    if (high == low) {
-        return (hsv){0, 0, high};
+static inline void to_hsv(const fov_planes *p, hsv *restrict c) {
+    for (size_t i = 0; i < TILE; i++) {
+        const int32_t r = p->plane[0][i], g = p->plane[1][i], b = p->plane[2][i];
+        const int32_t high = largest(r, largest(g, b)), low = smallest(r, smallest(g, b));
+        const float range = (float)largest(high - low, 1);
+        const bool red = r == high, green = g == high;
+        const float base = red ? 0.0F : green ? 2.0F : 4.0F;
+        const int32_t first = red ? b : green ? r : g;
+        const int32_t second = red ? g : green ? b : r;
+        const float turn = (float)((double)base + (double)((float)(high - first) / range) - (double)((float)(high - second) / range));
+        const double sixth = (double)turn / 6.0 + 1.0;
+        const float fraction = (float)(sixth >= 1.0 ? sixth - 1.0 : sixth);
+        const float share = (float)(high - low) / (float)largest(high, 1);
+        c->hue[i] = high == low ? 0 : (int32_t)((double)fraction * 255.0);
+        c->saturation[i] = (int32_t)((double)share * 255.0);
+        c->value[i] = high;
     }
-    const float range = (float)(high - low);
-    const bool red = r == high, green = g == high;
-    const double base = red ? 0.0 : green ? 2.0 : 4.0;
-    const int32_t first = red ? b : green ? r : g;
-    const int32_t second = red ? g : green ? b : r;
-    const float turn = (float)(base + (double)((float)(high - first) / range) - (double)((float)(high - second) / range));
-    const double sixth = (double)turn / 6.0 + 1.0;
-    const float fraction = (float)(sixth >= 1.0 ? sixth - 1.0 : sixth);
-    const float share = range / (float)high;
-    return (hsv){(int32_t)((double)fraction * 255.0), (int32_t)((double)share * 255.0), high};
 }
 
-static inline uint8_t round_positive(double x) { return (uint8_t)(int32_t)(x + 0.5); }
+static inline int32_t round_positive(double x) {
+    return (int32_t)(x + 0.5);
+}
 
-static inline void from_hsv(hsv c, uint8_t *r, uint8_t *g, uint8_t *b) {
-    const double sixth = (double)c.hue * 6.0 / 255.0;
-    const int32_t sector = (int32_t)sixth;
-    const float part = (float)(sixth - (double)sector);
-    const float share = (float)((double)c.saturation / 255.0);
-    const float falling = share * part;
-    const double value = (double)c.value;
-    const uint8_t v = (uint8_t)c.value;
-    const uint8_t p = round_positive(value * (1.0 - (double)share));
-    const uint8_t q = round_positive(value * (1.0 - (double)falling));
-    const uint8_t t = round_positive(value * (1.0 - (double)share * (1.0 - (double)part)));
-    const uint8_t red[6] = {v, q, p, p, t, v}, green[6] = {t, v, v, q, p, p}, blue[6] = {p, p, t, v, v, q};
-    *r = red[sector % 6];
-    *g = green[sector % 6];
-    *b = blue[sector % 6];
+/* Masks instead of ?: keep the compiler from making branches, which end vectorisation. */
+static inline int32_t is(int32_t a, int32_t b) {
+    return -(int32_t)(a == b);
+}
+static inline int32_t choose(int32_t mask, int32_t yes, int32_t no) {
+    return no ^ ((yes ^ no) & mask);
+}
+
+static inline void from_hsv(const hsv *restrict c, fov_planes *restrict out) {
+    for (size_t i = 0; i < TILE; i++) {
+        const double sixth = (double)c->hue[i] * 6.0 / 255.0;
+        const int32_t sector = (int32_t)sixth;
+        const float part = (float)(sixth - (double)sector);
+        const float share = (float)((double)c->saturation[i] / 255.0);
+        const double v = (double)c->value[i];
+        const int32_t full = c->value[i];
+        const int32_t p = round_positive(v * (1.0 - (double)share));
+        const float falling = share * part;
+        const int32_t q = round_positive(v * (1.0 - (double)falling));
+        const int32_t t = round_positive(v * (1.0 - (double)share * (1.0 - (double)part)));
+        /* sectors 0 to 5 (6 is 0): r = v q p p t v, g = t v v q p p, b = p p t v v q */
+        const int32_t s = sector % 6;
+        out->plane[0][i] = (uint8_t)choose(is(s, 0) | is(s, 5), full, choose(is(s, 1), q, choose(is(s, 4), t, p)));
+        out->plane[1][i] = (uint8_t)choose(is(s, 1) | is(s, 2), full, choose(is(s, 0), t, choose(is(s, 3), q, p)));
+        out->plane[2][i] = (uint8_t)choose(is(s, 3) | is(s, 4), full, choose(is(s, 2), t, choose(is(s, 5), q, p)));
+    }
 }
 
 static inline void hue_tile(fov_planes *p, unsigned shift) {
+    hsv c;
+    to_hsv(p, &c);
     for (size_t i = 0; i < TILE; i++) {
-        hsv c = to_hsv(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
-        c.hue = (int32_t)(((unsigned)c.hue + shift) & 255U);
-        from_hsv(c, &p->plane[0][i], &p->plane[1][i], &p->plane[2][i]);
+        c.hue[i] = (int32_t)(((unsigned)c.hue[i] + shift) & 255U);
     }
+    from_hsv(&c, p);
 }
 
 #else
@@ -250,7 +268,8 @@ typedef struct hue_work {
 
 /* The place on the colour circle, in sixths. Grey pixels get some, which does not matter, since their saturation is 0. */
 FOV_INLINE void hue_turn(const fov_planes *p, size_t at, hue_work *w) {
-    const fov_vec r = fov_vec_load_bytes(p->plane[0] + at), g = fov_vec_load_bytes(p->plane[1] + at), b = fov_vec_load_bytes(p->plane[2] + at);
+    const fov_vec r = fov_vec_load_bytes(p->plane[0] + at), g = fov_vec_load_bytes(p->plane[1] + at),
+                  b = fov_vec_load_bytes(p->plane[2] + at);
     const fov_vec high = FOV_VEC(max_epi32)(r, FOV_VEC(max_epi32)(g, b)), low = FOV_VEC(min_epi32)(r, FOV_VEC(min_epi32)(g, b));
     const fov_vec middle = SUB(SUB(ADD(ADD(r, g), b), high), low), range = SUB(high, low);
     const fov_floats part = FOV_VEC(div_ps)(FLOAT(SUB(high, middle)), FLOAT(FOV_VEC(max_epi32)(range, I32(1))));

@@ -7,6 +7,8 @@
 #ifndef FOV_AUGMENT_ISA_PIXEL_LOOPS_H
 #define FOV_AUGMENT_ISA_PIXEL_LOOPS_H
 
+#include <string.h>
+
 #include "augment/pixels.h"
 
 #if !defined(FOV_ISA_SUFFIX) || !defined(FOV_ISA_LEVEL)
@@ -27,7 +29,20 @@
 #include "augment/pixels.def"
 #undef FOV_PIXEL_LOOP
 
-static inline int32_t fov_clip8(int32_t value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
+static inline int32_t fov_clip8(int32_t value) {
+    return value < 0 ? 0 : value > 255 ? 255 : value;
+}
+
+/* A pixel of a few bytes; those of three without a call. */
+static inline void fov_copy_pixel(uint8_t *restrict to, const uint8_t *restrict from, size_t bytes) {
+    if (bytes == 3) {
+        to[0] = from[0];
+        to[1] = from[1];
+        to[2] = from[2];
+    } else {
+        memcpy(to, from, bytes);
+    }
+}
 
 #define FOV_RESIZE_BITS 22 /* fraction bits of a resize's weights */
 

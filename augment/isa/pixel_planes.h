@@ -13,14 +13,18 @@ typedef struct fov_planes {
 #if FOV_ISA_LEVEL == 0
 
 static inline void fov_planes_split(const uint8_t *rgb, fov_planes *p) {
-    for (size_t i = 0; i < 3 * FOV_PLANE; i++) {
-        p->plane[i % 3][i / 3] = rgb[i];
+    for (size_t i = 0; i < FOV_PLANE; i++) {
+        p->plane[0][i] = rgb[3 * i];
+        p->plane[1][i] = rgb[3 * i + 1];
+        p->plane[2][i] = rgb[3 * i + 2];
     }
 }
 
 static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
-    for (size_t i = 0; i < 3 * FOV_PLANE; i++) {
-        rgb[i] = p->plane[i % 3][i / 3];
+    for (size_t i = 0; i < FOV_PLANE; i++) {
+        rgb[3 * i] = p->plane[0][i];
+        rgb[3 * i + 1] = p->plane[1][i];
+        rgb[3 * i + 2] = p->plane[2][i];
     }
 }
 
@@ -37,7 +41,7 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 #define FOV_FIRST_R(i) ((3 * (i)) & 127)
 #define FOV_FIRST_G(i) ((3 * (i) + 1) & 127)
 #define FOV_FIRST_B(i) ((3 * (i) + 2) & 127)
-#define FOV_LAST(i, at) (uint8_t)((at) < 128 ? (i) : (at) - 64)
+#define FOV_LAST(i, at) (uint8_t)((at) < 128 ? (i) : (at)-64)
 #define FOV_LAST_R(i) FOV_LAST(i, 3 * (i))
 #define FOV_LAST_G(i) FOV_LAST(i, 3 * (i) + 1)
 #define FOV_LAST_B(i) FOV_LAST(i, 3 * (i) + 2)
@@ -69,7 +73,7 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 /* Sixteen pixels at a time: each third of their bytes shuffled to its places, with 0 elsewhere, then put together. */
 
 #define FOV_INSIDE(at) ((at) >= 0 && (at) < 16 ? (at) : -1)
-#define FOV_SPLIT(i, plane, third) FOV_INSIDE(3 * (i) + (plane) - 16 * (third))
+#define FOV_SPLIT(i, plane, third) FOV_INSIDE(3 * (i) + (plane)-16 * (third))
 #define FOV_SPLIT00(i) FOV_SPLIT(i, 0, 0)
 #define FOV_SPLIT01(i) FOV_SPLIT(i, 0, 1)
 #define FOV_SPLIT02(i) FOV_SPLIT(i, 0, 2)
@@ -90,7 +94,9 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 #define FOV_JOIN21(i) FOV_JOIN(i, 2, 1)
 #define FOV_JOIN22(i) FOV_JOIN(i, 2, 2)
 
-static inline __m128i fov_load16(const void *from) { return _mm_loadu_si128((const __m128i *)from); }
+static inline __m128i fov_load16(const void *from) {
+    return _mm_loadu_si128((const __m128i *)from);
+}
 
 static inline __m128i fov_pick3(const __m128i from[3], const int8_t order[3][16]) {
     const __m128i two = _mm_or_si128(_mm_shuffle_epi8(from[0], fov_load16(order[0])), _mm_shuffle_epi8(from[1], fov_load16(order[1])));

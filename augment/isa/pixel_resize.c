@@ -1,11 +1,90 @@
 /* Inner loops of the antialiased resize of bytes: pixels times weights of 22 fraction bits, summed in 32-bit integers as Pillow does.
  *
- * Both passes see the four inputs of a sum as four neighbouring bytes. pixel_pack arranges four rows so for the horizontal pass, whose
- * results, four rows of one sample, come out side by side, which is the arrangement that the vertical pass takes. So no pass shuffles.
- * Weights of 0 stand where a group of four reaches past an output's inputs. */
+ * In vectors both passes see the four inputs of a sum as four neighbouring bytes. pixel_pack arranges four rows so for the horizontal pass,
+ * whose results, four rows of one sample, come out side by side, which is the arrangement that the vertical pass takes. So no pass
+ * shuffles. Weights of 0 stand where a group of four reaches past an output's inputs. */
 #include <string.h>
 
 #include "augment/isa/pixel_simd.h"
+
+#if FOV_ISA_LEVEL == 0
+
+/* Portable C has no sum of four products, so it keeps the inputs of a sum apart, each beside its neighbours of other sums. */
+
+#define LANES 16
+#define TILE 64
+
+void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t channels, uint8_t *packed) {
+    const size_t lanes = fov_pack_lanes(channels);
+    memset(packed, 0, (width + 3) / 4 * 4 * lanes);
+    for (size_t r = 0; r < 4; r++) {
+        for (size_t x = 0; x < width; x++) {
+            fov_copy_pixel(packed + x * lanes + r * channels, rows[r] + x * channels, channels);
+        }
+    }
+}
+
+static inline void column_sums(const uint8_t *restrict from, size_t step, const int32_t *weights, size_t taps, uint8_t *restrict pixel) {
+    int32_t sum[LANES];
+    /* the simd marks keep these loops from being unrolled to scalars before they are vectorised */
+#pragma omp simd
+    for (size_t k = 0; k < LANES; k++) {
+        sum[k] = 1 << (FOV_RESIZE_BITS - 1);
+    }
+    for (size_t t = 0; t < taps; t++) {
+        const int32_t weight = weights[t];
+#pragma omp simd
+        for (size_t k = 0; k < LANES; k++) {
+            sum[k] += weight * from[t * step + k];
+        }
+    }
+#pragma omp simd
+    for (size_t k = 0; k < LANES; k++) {
+        pixel[k] = (uint8_t)fov_clip8(sum[k] >> FOV_RESIZE_BITS);
+    }
+}
+
+void FOV_PIXEL_FN(pixel_columns)(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
+                                 uint8_t *const *out) {
+    const size_t lanes = fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * 4 * lanes;
+    for (size_t b = 0; b < batches; b++) {
+        for (size_t i = 0; i < axis->count; i++) {
+            const size_t at = (mirror ? axis->count - 1 - i : i) * channels;
+            const int32_t *weights = axis->weights + i * 4 * axis->groups + (axis->start[i] - 4 * (size_t)axis->first[i]);
+            uint8_t pixel[4 * 32];
+            for (size_t lane = 0; lane < lanes; lane += LANES) {
+                column_sums(packed + b * bytes + axis->start[i] * lanes + lane, lanes, weights, axis->taps[i], pixel + lane);
+            }
+            for (size_t r = 0; r < 4; r++) {
+                fov_copy_pixel(out[b] + r * axis->count * channels + at, pixel + r * channels, channels);
+            }
+        }
+    }
+}
+
+void FOV_PIXEL_FN(pixel_rows)(const uint8_t *const *groups, const fov_filter_axis *axis, size_t index, size_t count, uint8_t *out) {
+    const int32_t *weights = axis->weights + index * 4 * axis->groups;
+    const size_t begin = axis->start[index] - 4 * (size_t)axis->first[index], end = begin + axis->taps[index];
+    for (size_t at = 0; at < count; at += TILE) {
+        const size_t width = count - at < TILE ? count - at : TILE;
+        int32_t sum[TILE];
+        for (size_t x = 0; x < width; x++) {
+            sum[x] = 1 << (FOV_RESIZE_BITS - 1);
+        }
+        for (size_t t = begin; t < end; t++) {
+            const uint8_t *restrict row = groups[t / 4] + t % 4 * count + at;
+            const int32_t weight = weights[t];
+            for (size_t x = 0; x < width; x++) {
+                sum[x] += weight * row[x];
+            }
+        }
+        for (size_t x = 0; x < width; x++) {
+            out[at + x] = (uint8_t)fov_clip8(sum[x] >> FOV_RESIZE_BITS);
+        }
+    }
+}
+
+#else
 
 /* One quad of pixels of four rows; pixels past the end are 0, as are the lanes of no channel. */
 static inline void pack_quad(const uint8_t *const *rows, size_t width, size_t channels, size_t quad, uint8_t *to) {
@@ -22,53 +101,6 @@ static inline void pack_quad(const uint8_t *const *rows, size_t width, size_t ch
     }
 }
 
-#if FOV_ISA_LEVEL == 0
-
-void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t channels, uint8_t *packed) {
-    for (size_t quad = 0; 4 * quad < width; quad++) {
-        pack_quad(rows, width, channels, quad, packed + quad * 4 * fov_pack_lanes(channels));
-    }
-}
-
-static inline uint8_t weighted(const uint8_t *from, size_t step, const int32_t *weights, size_t groups) {
-    int32_t sum = 1 << (FOV_RESIZE_BITS - 1);
-    for (size_t g = 0; g < groups; g++) {
-        for (size_t t = 0; t < 4; t++) {
-            sum += weights[4 * g + t] * from[g * step + t];
-        }
-    }
-    return (uint8_t)fov_clip8(sum >> FOV_RESIZE_BITS);
-}
-
-void FOV_PIXEL_FN(pixel_columns)(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
-                                 uint8_t *const *out) {
-    const size_t quad = 4 * fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * quad;
-    for (size_t b = 0; b < batches; b++) {
-        for (size_t at = 0; at < axis->count; at++) {
-            const size_t i = mirror ? axis->count - 1 - at : at;
-            const uint8_t *from = packed + b * bytes + axis->first[i] * quad;
-            for (size_t lane = 0; lane < 4 * channels; lane++) {
-                out[b][at * 4 * channels + lane] = weighted(from + 4 * lane, quad, axis->weights + i * 4 * axis->groups, axis->groups);
-            }
-        }
-    }
-}
-
-void FOV_PIXEL_FN(pixel_rows)(const uint8_t *const *groups, const fov_filter_axis *axis, size_t index, size_t count, uint8_t *out) {
-    const int32_t *weights = axis->weights + index * 4 * axis->groups;
-    for (size_t x = 0; x < count; x++) {
-        int32_t sum = 1 << (FOV_RESIZE_BITS - 1);
-        for (size_t g = 0; g < axis->span[index]; g++) {
-            for (size_t t = 0; t < 4; t++) {
-                sum += weights[4 * g + t] * groups[g][4 * x + t];
-            }
-        }
-        out[x] = (uint8_t)fov_clip8(sum >> FOV_RESIZE_BITS);
-    }
-}
-
-#else
-
 /* The first `whole` quads of 3 channels, whose loads of 16 bytes stay inside the rows. */
 static inline void pack_rgb(const uint8_t *const *rows, size_t whole, uint8_t *packed) {
     for (size_t quad = 0; quad < whole; quad++) {
@@ -79,7 +111,8 @@ static inline void pack_rgb(const uint8_t *const *rows, size_t whole, uint8_t *p
 #if FOV_ISA_LEVEL >= 2
         const __m512i low = _mm512_inserti32x4(_mm512_castsi128_si512(row[0]), row[1], 1);
         const __m512i all = _mm512_inserti32x4(_mm512_inserti32x4(low, row[2], 2), row[3], 3);
-        const __m512i planes = _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1)));
+        const __m512i planes =
+            _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1)));
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         _mm512_storeu_si512(packed + 64 * quad, _mm512_permutexvar_epi32(order, planes));
 #else
@@ -132,7 +165,7 @@ FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size
 
 /* Outputs from `at`. The last lanes may be none of ours: what they write is overwritten by the next output, or falls into the slack. */
 FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, size_t channels, bool mirror,
-                           size_t at, uint8_t *const *out) {
+                        size_t at, uint8_t *const *out) {
     const size_t lanes = 4 * channels, quad = 4 * fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * quad;
     for (; at < axis->count; at++) {
         const size_t i = mirror ? axis->count - 1 - at : at;
@@ -171,14 +204,14 @@ FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_fil
 }
 #else
 FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool mirror,
-                               uint8_t *const *out) {
+                            uint8_t *const *out) {
     columns(packed, batches, axis, groups, 3, mirror, 0, out);
 }
 #endif
 
 /* Two batches are the rule and unrolled; so are the usual numbers of groups. */
 FOV_INLINE void columns_any(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
-                               uint8_t *const *out) {
+                            uint8_t *const *out) {
     if (channels != 3) {
         columns(packed, batches, axis, axis->groups, channels, mirror, 0, out);
     } else if (axis->groups == 1) {

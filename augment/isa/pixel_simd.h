@@ -25,8 +25,12 @@
 typedef __m256i fov_vec;
 typedef __m256 fov_floats;
 #define FOV_VEC(name) _mm256_##name
-static inline fov_vec fov_vec_load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
-static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m256i *)to, v); }
+static inline fov_vec fov_vec_load(const void *from) {
+    return _mm256_loadu_si256((const __m256i *)from);
+}
+static inline void fov_vec_store(void *to, fov_vec v) {
+    _mm256_storeu_si256((__m256i *)to, v);
+}
 #define FOV_VEC_AND _mm256_and_si256
 #define FOV_VEC_OR _mm256_or_si256
 #define FOV_VEC_XOR _mm256_xor_si256
@@ -35,8 +39,12 @@ static inline void fov_vec_store(void *to, fov_vec v) { _mm256_storeu_si256((__m
 typedef __m512i fov_vec;
 typedef __m512 fov_floats;
 #define FOV_VEC(name) _mm512_##name
-static inline fov_vec fov_vec_load(const void *from) { return _mm512_loadu_si512(from); }
-static inline void fov_vec_store(void *to, fov_vec v) { _mm512_storeu_si512(to, v); }
+static inline fov_vec fov_vec_load(const void *from) {
+    return _mm512_loadu_si512(from);
+}
+static inline void fov_vec_store(void *to, fov_vec v) {
+    _mm512_storeu_si512(to, v);
+}
 #define FOV_VEC_AND _mm512_and_si512
 #define FOV_VEC_OR _mm512_or_si512
 #define FOV_VEC_XOR _mm512_xor_si512
@@ -45,22 +53,44 @@ static inline void fov_vec_store(void *to, fov_vec v) { _mm512_storeu_si512(to, 
 /* Choices, a lane at a time. */
 #if FOV_ISA_LEVEL == 1
 typedef __m256i fov_mask;
-static inline fov_mask fov_equal(fov_vec a, fov_vec b) { return _mm256_cmpeq_epi32(a, b); }
-static inline fov_mask fov_negative(fov_floats a) { return _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_LT_OQ)); }
-static inline fov_mask fov_any(fov_vec a, fov_vec bits) { return _mm256_cmpgt_epi32(_mm256_and_si256(a, bits), _mm256_setzero_si256()); }
-static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) { return _mm256_blendv_epi8(no, yes, m); }
+static inline fov_mask fov_equal(fov_vec a, fov_vec b) {
+    return _mm256_cmpeq_epi32(a, b);
+}
+static inline fov_mask fov_negative(fov_floats a) {
+    return _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_LT_OQ));
+}
+static inline fov_mask fov_any(fov_vec a, fov_vec bits) {
+    return _mm256_cmpgt_epi32(_mm256_and_si256(a, bits), _mm256_setzero_si256());
+}
+static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) {
+    return _mm256_blendv_epi8(no, yes, m);
+}
 static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) {
     return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m));
 }
-static inline fov_vec fov_vec_load_bytes(const uint8_t *from) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from)); }
+static inline fov_vec fov_vec_load_bytes(const uint8_t *from) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+}
 #else
 typedef __mmask16 fov_mask;
-static inline fov_mask fov_equal(fov_vec a, fov_vec b) { return _mm512_cmpeq_epi32_mask(a, b); }
-static inline fov_mask fov_negative(fov_floats a) { return _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_LT_OQ); }
-static inline fov_mask fov_any(fov_vec a, fov_vec bits) { return _mm512_test_epi32_mask(a, bits); }
-static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) { return _mm512_mask_blend_epi32(m, no, yes); }
-static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) { return _mm512_mask_blend_ps(m, no, yes); }
-static inline fov_vec fov_vec_load_bytes(const uint8_t *from) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from)); }
+static inline fov_mask fov_equal(fov_vec a, fov_vec b) {
+    return _mm512_cmpeq_epi32_mask(a, b);
+}
+static inline fov_mask fov_negative(fov_floats a) {
+    return _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_LT_OQ);
+}
+static inline fov_mask fov_any(fov_vec a, fov_vec bits) {
+    return _mm512_test_epi32_mask(a, bits);
+}
+static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) {
+    return _mm512_mask_blend_epi32(m, no, yes);
+}
+static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) {
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+static inline fov_vec fov_vec_load_bytes(const uint8_t *from) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
 #endif
 
 #if FOV_ISA_LEVEL == 3
@@ -103,10 +133,14 @@ static inline fov_vec fov_sum_start(void) {
 }
 
 /* From the sum of one digit to that of the next lower. */
-static inline fov_vec fov_sum_lower(fov_vec sum) { return FOV_VEC(slli_epi32)(sum, FOV_DIGIT_BITS); }
+static inline fov_vec fov_sum_lower(fov_vec sum) {
+    return FOV_VEC(slli_epi32)(sum, FOV_DIGIT_BITS);
+}
 
 /* The sum without its fraction. */
-static inline fov_vec fov_sum_whole(fov_vec sum) { return FOV_VEC(srai_epi32)(sum, FOV_RESIZE_BITS); }
+static inline fov_vec fov_sum_whole(fov_vec sum) {
+    return FOV_VEC(srai_epi32)(sum, FOV_RESIZE_BITS);
+}
 
 /* Writes FOV_LANES numbers as bytes, clamped. */
 static inline void fov_vec_store_bytes(uint8_t *to, fov_vec v) {

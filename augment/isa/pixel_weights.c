@@ -10,7 +10,9 @@
 #define TILE FOV_FILTER_TILE
 #define FRACTION_ONE 4194304.0 /* 2^22 */
 
-static inline double triangle(double x) { return x < 1.0 ? 1.0 - x : 0.0; }
+static inline double triangle(double x) {
+    return x < 1.0 ? 1.0 - x : 0.0;
+}
 
 static inline double cubic(double x) {
     const double a = -0.5;

@@ -37,13 +37,13 @@ FOV_API FOV_MUST_USE fov_status fov_embedder_embed_files(fov_embedder *embedder,
 /* One file -> features [width]. */
 FOV_API FOV_MUST_USE fov_status fov_embedder_embed_file(fov_embedder *embedder, const char *path, float *features);
 
-/* Pixels in memory in the embedder's own channels and depth -> features [width]. pixels [height, width, channels] are uint8_t, or uint16_t in the
- * machine's order for a depth of 16, without gaps, of any size: they are resized and cropped as files are. Failures as below. */
+/* Pixels in memory, in the embedder's own channels and depth -> features [width]. pixels [height, width, channels] are uint8_t, or uint16_t
+ * in the machine's order for a depth of 16, rows one after the other without gaps, of any size: they are resized and cropped as files are.
+ * FOV_E_INVALID for an empty picture, FOV_E_LIMIT for a huge one (a side over 65,500 or over 128 Mi pixels). */
 FOV_API FOV_MUST_USE fov_status fov_embedder_embed_pixels(fov_embedder *embedder, const void *pixels, size_t width, size_t height,
                                                           float *features);
 
-/* The same for an embedder of RGB; FOV_E_MISMATCH for others. pixels [height, width, 3] are 8-bit RGB, rows one after the other without gaps, of any size: they are
- * resized and cropped as files are. FOV_E_INVALID for an empty picture, FOV_E_LIMIT for a huge one (a side over 65,500 or over 128 Mi pixels). */
+/* The same from 8-bit RGB, pixels [height, width, 3]; FOV_E_MISMATCH when the weights take another format. */
 FOV_API FOV_MUST_USE fov_status fov_embedder_embed_rgb(fov_embedder *embedder, const uint8_t *pixels, size_t width, size_t height,
                                                        float *features);
 

@@ -28,7 +28,7 @@ typedef int (*fov_progress_fn)(void *context, const fov_progress *progress);
 /* Trains a backbone on pictures without labels, and returns when it is done. Everything below `out` is as `fovea pretrain` leaves it:
  * backbone.safetensors (the weights, for fovea/encoder.h, timm or torchvision), config.ini, metrics.jsonl, log.txt, bad.tsv, checkpoints.
  *
- *   data, data_count   folders (searched recursively) and JPEG or PNG files
+ *   data, data_count   folders (searched recursively), picture files, and packs that `fovea pack` made
  *   out                the run directory: made, and never overwritten
  *   settings           "name=value" as on the command line of `fovea pretrain`, without the dashes: "epochs=20", "image-size=32",
  *                      "temperature=0.1", "resume=true"; ended by NULL. NULL for the whole: everything is chosen from the pictures

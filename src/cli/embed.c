@@ -40,10 +40,10 @@ const fov_command fov_command_embed = {
     .name = "embed",
     .usage = "--weights RUN|FILE DATA... --out FILE.npy [options]",
     .summary = "turn pictures into feature vectors",
-    .details = "DATA is one or more folders (searched recursively) or picture files. FILE.npy\n"
-               "gets one row for each picture, float32; FILE.tsv one line with its path, in the\n"
-               "same order. Pictures that cannot be read are left out and listed in\n"
-               "FILE.bad.tsv.\n\n",
+    .details = "DATA is one or more folders (searched recursively), picture files or packs.\n"
+               "FILE.npy gets one row for each picture, float32; FILE.tsv one line with its\n"
+               "path, in the same order. Pictures that cannot be read are left out and listed\n"
+               "in FILE.bad.tsv.\n\n",
     .heading = "Embedding",
     .table = table,
     .fields_size = sizeof(settings),

@@ -103,8 +103,8 @@ const fov_command fov_command_pretrain = {
     .name = "pretrain",
     .usage = "DATA... --out RUN [options]",
     .summary = "learn a backbone from pictures without labels",
-    .details = "DATA is one or more folders (searched recursively) or picture files. Everything\n"
-               "that is not given is chosen from the pictures, printed, and kept in\n"
+    .details = "DATA is one or more folders (searched recursively), picture files or packs.\n"
+               "Everything that is not given is chosen from the pictures, printed, and kept in\n"
                "RUN/config.ini. Interrupt at any time; --resume continues with the same bits.\n\n",
     .run = run,
     .options = fov_pretrain_tables,

@@ -40,11 +40,11 @@ const fov_command fov_command_probe = {
     .name = "probe",
     .usage = "--weights RUN|FILE --train DIR --test DIR [options]",
     .summary = "say whether pre-training helped, and by how much",
-    .details = "DIR holds a folder for each class. Two classifiers - logistic regression, its\n"
-               "regularisation chosen by cross-validation on the training pictures, and nearest\n"
-               "neighbours - judge the frozen features of the weights, of random weights of the\n"
-               "same backbone, and raw pixels. All intervals are 95 % bootstrap intervals over\n"
-               "the test pictures.\n\n",
+    .details = "DIR holds a folder for each class, or is a pack of such a folder. Two\n"
+               "classifiers - logistic regression, its regularisation chosen by cross-validation\n"
+               "on the training pictures, and nearest neighbours - judge the frozen features of\n"
+               "the weights, of random weights of the same backbone, and raw pixels. All\n"
+               "intervals are 95 % bootstrap intervals over the test pictures.\n\n",
     .heading = "Probe",
     .table = table,
     .fields_size = sizeof(probe_options),

@@ -23,8 +23,8 @@ fov_bad_reason fov_bad_reason_of(fov_status status);    /* why reading or decodi
 
 typedef struct fov_scan_options {
     fov_decode_options decode;
-    const char *group;    /* of pictures whose planes lie in several files: what the names of these files end in, in order of the planes,
-                             such as "_B02,_B03,_B08" for x_B02.tif, x_B03.tif and x_B08.tif; NULL: each file is a picture */
+    const char *group; /* of pictures whose planes lie in several files: what the names of these files end in, in order of the planes,
+                          such as "_B02,_B03,_B08" for x_B02.tif, x_B03.tif and x_B08.tif; NULL: each file is a picture */
     bool verify;       /* decode every picture to find broken ones now; false: headers only */
     bool follow_links; /* symbolic links to folders, each folder once; links to files always count */
     double max_bad;    /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
@@ -34,24 +34,24 @@ typedef struct fov_scan_options {
 
 typedef struct fov_index fov_index;
 
-/* Scans folders (recursively) and files. Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
+/* Scans folders (recursively), files and packs (told by their content, and only as roots). Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
  * are both not of a picture (README, labels.csv) are passed over and only counted. Fails, each with its own message, when a root does not
  * exist, when a folder is empty, when it holds no picture, and when too many are bad.
  *
- * With a rule for groups, files that it does not name are passed over too. The files of a picture lie in one folder and differ in nothing but
- * the end before the extension; each gives as many planes as it holds, which together must be decode.format.channels, and all have one size.
- * Where one is missing or bad the picture is bad, and its message says which. A picture goes by the name of its first file. */
+ * With a rule for groups, files that it does not name are passed over too. The files of a picture lie in one folder and differ in nothing
+ * but the end before the extension; each gives as many planes as it holds, which together must be decode.format.channels, and all have one
+ * size. Where one is missing or bad the picture is bad, and its message says which. A picture goes by the name of its first file. */
 FOV_MUST_USE fov_status fov_index_scan(fov_index **index, const char *const *roots, size_t root_count, const fov_scan_options *options,
                                        fov_pool *pool);
-/* A labelled folder: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
+/* A labelled folder, or a pack of one: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
  * or a class has fewer than `min_per_class` pictures (the message names it). */
 FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t min_per_class, const fov_scan_options *options,
                                                 fov_pool *pool);
 void fov_index_free(fov_index *index); /* takes NULL */
 
 size_t fov_index_count(const fov_index *index);
-/* Adds the path of picture i, as the system takes it, of a group that of its first file; of a picture in a pack, the pack's path, a colon and
- * the picture's name in it. */
+/* Adds the path of picture i, as the system takes it, of a group that of its first file; of a picture in a pack, the pack's path, a colon
+ * and the picture's name in it. */
 void fov_index_path(const fov_index *index, size_t i, fov_text *text);
 /* Adds its name below the root it was found in; of a picture in a pack, its name in the pack. */
 void fov_index_relative(const fov_index *index, size_t i, fov_text *text);

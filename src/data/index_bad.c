@@ -1,7 +1,4 @@
 /* Bad files: their reasons, the limit on their share, and bad.tsv. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/io.h"
 #include "data/index_internal.h"
 #include "data/picture.h"
@@ -39,10 +36,6 @@ fov_bad_reason fov_bad_reason_of(fov_status status) {
     }
 }
 
-static int compare_paths(const void *a, const void *b) {
-    return strcmp(((const fov_bad_file *)a)->path, ((const fov_bad_file *)b)->path);
-}
-
 /* Path and message of a bad entry, kept in the names. */
 static fov_status take_bad(fov_scan *scan, const fov_entry *entry, fov_bad_file *bad) {
     const fov_scan_bad *from = &scan->bad[entry->bad];
@@ -70,10 +63,6 @@ fov_status fov_scan_list_bad(fov_scan *scan, fov_bad_file **bad, size_t *count) 
             FOV_TRY(take_bad(scan, &scan->entry[i], &(*bad)[*count]));
             (*count)++;
         }
-    }
-    /* A folder that could not be entered stands where what is in it would have been. */
-    if (*count > 1) {
-        qsort(*bad, *count, sizeof **bad, compare_paths);
     }
     return FOV_OK;
 }

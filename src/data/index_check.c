@@ -12,9 +12,12 @@
 #define FILES_PER_WAVE ((size_t)1024) /* between two reports of progress */
 #define HEADERS_PER_CHUNK ((size_t)32)
 #define PICTURES_PER_CHUNK ((size_t)4)
+#define READERS 16u                /* threads that look at headers */
+#define MANY_FILES ((size_t)10000) /* from which on they are worth starting */
 
 typedef struct check_job {
     const fov_scan *scan;
+    fov_pool *pool;
     fov_looker *looker;     /* one per worker */
     fov_finding *found;     /* one per entry of the wave */
     uint64_t *member_bytes; /* the sizes of its files, scan->group->count per entry of the wave; NULL without groups */
@@ -138,7 +141,7 @@ static fov_status check_waves(fov_scan *scan, check_job *job) {
         const size_t left = scan->entry_count - first;
         job->first = first;
         job->count = left < FILES_PER_WAVE ? left : FILES_PER_WAVE;
-        fov_pool_for(scan->pool, (job->count + job->per_chunk - 1) / job->per_chunk, check_chunk, job);
+        fov_pool_for(job->pool, (job->count + job->per_chunk - 1) / job->per_chunk, check_chunk, job);
         status = settle_wave(scan, &s, job);
         if (status == FOV_OK && scan->options->progress != NULL) {
             scan->options->progress(scan->options->context, first + job->count, scan->entry_count);
@@ -150,7 +153,7 @@ static fov_status check_waves(fov_scan *scan, check_job *job) {
 }
 
 static fov_status make_job(check_job *job) {
-    const unsigned threads = fov_pool_threads(job->scan->pool);
+    const unsigned threads = fov_pool_threads(job->pool);
     job->looker = fov_mem_array(FOV_MEM_DATA, threads, sizeof *job->looker);
     FOV_TRY_ALLOC(job->looker);
     for (unsigned t = 0; t < threads; t++) {
@@ -165,15 +168,30 @@ static fov_status make_job(check_job *job) {
     return FOV_OK;
 }
 
+/* To look at headers is to wait for the disk, if the system does not hold the files in memory: more threads than processors then have more
+ * requests under way. Those who ask for one thread get one; where the system gives no more threads, those of the pool will do. */
+static fov_pool *make_readers(const fov_scan *scan) {
+    const unsigned threads = fov_pool_threads(scan->pool);
+    fov_pool *readers = NULL;
+    if (scan->options->verify || threads == 1 || threads >= READERS || scan->entry_count < MANY_FILES) {
+        return NULL;
+    }
+    return fov_pool_new(&readers, READERS) == FOV_OK ? readers : NULL;
+}
+
 fov_status fov_scan_check(fov_scan *scan) {
-    check_job job = {.scan = scan, .per_chunk = scan->options->verify ? PICTURES_PER_CHUNK : HEADERS_PER_CHUNK};
+    fov_pool *readers = make_readers(scan);
+    check_job job = {.scan = scan,
+                     .pool = readers != NULL ? readers : scan->pool,
+                     .per_chunk = scan->options->verify ? PICTURES_PER_CHUNK : HEADERS_PER_CHUNK};
     fov_status status = make_job(&job);
     if (status == FOV_OK) {
         status = check_waves(scan, &job);
     }
-    for (unsigned t = 0; t < fov_pool_threads(scan->pool) && job.looker != NULL; t++) {
+    for (unsigned t = 0; t < fov_pool_threads(job.pool) && job.looker != NULL; t++) {
         fov_looker_clear(&job.looker[t]);
     }
+    fov_pool_free(readers);
     fov_mem_free(job.looker);
     fov_mem_free(job.found);
     fov_mem_free(job.member_bytes);

@@ -115,11 +115,14 @@ typedef struct fov_walked {
     bool listed;                                  /* false for the folder of a root that is a file */
 } fov_walked;
 
-/* A record that begins with a slash is '/', kind, a number of 32 bits, and the name. */
+/* A record that begins with a slash is '/', kind, a number of 32 bits, and the name. What may hold others has two: one stands where it
+ * would stand itself, for the case that it is bad, the other where that stands which is in it. */
 enum { FOV_RECORD_HEAD = 6 };
 #define FOV_RECORD_BAD 'b'
 #define FOV_RECORD_FOLDER 'd'
+#define FOV_RECORD_IN_FOLDER 'D'
 #define FOV_RECORD_LINK 'l'
+#define FOV_RECORD_IN_LINK 'L'
 
 /* A symbolic link to a folder. */
 typedef struct fov_scan_link {

@@ -19,29 +19,30 @@ const char *fov_special_name(mode_t mode) {
 
 /* ---- what is in it ---- */
 
-fov_status fov_listing_add(fov_listing *listing, const char *name, char kind) {
+static fov_status add_item(fov_listing *listing, const char *name, char kind, size_t count) {
+    const uint32_t number = (uint32_t)count;
     if (listing->names.length > UINT32_MAX / 2) {
         return FOV_FAIL(FOV_E_LIMIT, "more than %zu files in one folder: spread them over several", listing->count);
     }
     void *table = listing->item;
     FOV_TRY(fov_table_grow(&table, listing->count, 1, &listing->capacity, sizeof *listing->item));
     listing->item = table;
-    fov_listed item = {.text = (uint32_t)listing->names.length, .kind = kind};
-    item.number = (uint32_t)(kind == FOV_RECORD_FOLDER ? listing->folder_count
-                             : kind == FOV_RECORD_LINK ? listing->link_count
-                             : kind == FOV_RECORD_BAD  ? listing->bad_count
-                                                       : 0);
+    const fov_listed item = {.text = (uint32_t)listing->names.length, .number = number, .kind = kind};
     fov_text_add_bytes(&listing->names, name, strlen(name) + 1);
     FOV_TRY(listing->names.status);
     listing->item[listing->count++] = item;
     return FOV_OK;
 }
 
+fov_status fov_listing_add(fov_listing *listing, const char *name) {
+    return add_item(listing, name, 'f', 0);
+}
+
 static fov_status add_bad(fov_listing *listing, const char *name, fov_bad_reason reason, const char *message) {
     void *table = listing->bad;
     FOV_TRY(fov_table_grow(&table, listing->bad_count, 1, &listing->bad_capacity, sizeof *listing->bad));
     listing->bad = table;
-    FOV_TRY(fov_listing_add(listing, name, FOV_RECORD_BAD));
+    FOV_TRY(add_item(listing, name, FOV_RECORD_BAD, listing->bad_count));
     char *copy = fov_mem_strdup(FOV_MEM_DATA, message);
     FOV_TRY_ALLOC(copy);
     listing->bad[listing->bad_count++] = (fov_listed_bad){.message = copy, .reason = reason};
@@ -52,7 +53,8 @@ static fov_status add_folder(fov_listing *listing, const char *name) {
     void *table = listing->folder;
     FOV_TRY(fov_table_grow(&table, listing->folder_count, 1, &listing->folder_capacity, sizeof *listing->folder));
     listing->folder = table;
-    FOV_TRY(fov_listing_add(listing, name, FOV_RECORD_FOLDER));
+    FOV_TRY(add_item(listing, name, FOV_RECORD_FOLDER, listing->folder_count));
+    FOV_TRY(add_item(listing, name, FOV_RECORD_IN_FOLDER, listing->folder_count));
     listing->folder[listing->folder_count++] = (fov_listed_folder){0};
     return FOV_OK;
 }
@@ -61,7 +63,8 @@ static fov_status add_link(fov_listing *listing, const char *name, const struct 
     void *table = listing->link;
     FOV_TRY(fov_table_grow(&table, listing->link_count, 1, &listing->link_capacity, sizeof *listing->link));
     listing->link = table;
-    FOV_TRY(fov_listing_add(listing, name, FOV_RECORD_LINK));
+    FOV_TRY(add_item(listing, name, FOV_RECORD_LINK, listing->link_count));
+    FOV_TRY(add_item(listing, name, FOV_RECORD_IN_LINK, listing->link_count));
     listing->link[listing->link_count++] = (fov_listed_link){.device = info->st_dev, .inode = info->st_ino};
     return FOV_OK;
 }
@@ -80,7 +83,7 @@ static fov_status visit_link(fov_listing *listing, const char *path, const char 
         return add_bad(listing, name, FOV_BAD_UNREADABLE, strerror(error));
     }
     if (S_ISREG(info.st_mode)) {
-        return fov_listing_add(listing, name, 'f');
+        return fov_listing_add(listing, name);
     }
     if (!S_ISDIR(info.st_mode)) {
         return add_bad(listing, name, FOV_BAD_SPECIAL, fov_special_name(info.st_mode));
@@ -107,7 +110,7 @@ static fov_status visit_unknown(fov_listing *listing, const char *path, const ch
         return visit_link(listing, path, name);
     }
     if (S_ISREG(info.st_mode)) {
-        return fov_listing_add(listing, name, 'f');
+        return fov_listing_add(listing, name);
     }
     return add_bad(listing, name, FOV_BAD_SPECIAL, fov_special_name(info.st_mode));
 }
@@ -121,7 +124,7 @@ static fov_status visit_named(fov_listing *listing, const char *name, int kind) 
         return FOV_OK;
     }
     if (kind == 'f') {
-        return fov_listing_add(listing, name, 'f');
+        return fov_listing_add(listing, name);
     }
     if (kind == 'd') {
         return add_folder(listing, name);
@@ -142,7 +145,7 @@ static fov_status visit(void *context, const char *name, int kind) {
 /* ---- order ---- */
 
 static bool holds_others(const fov_listed *item) {
-    return item->kind == FOV_RECORD_FOLDER || item->kind == FOV_RECORD_LINK;
+    return item->kind == FOV_RECORD_IN_FOLDER || item->kind == FOV_RECORD_IN_LINK;
 }
 
 static int compare_items(const void *a, const void *b, void *context) {
@@ -218,9 +221,9 @@ size_t fov_listing_bytes(const fov_listing *listing) {
 }
 
 static void tell_name(const fov_listing *listing, const fov_listed *item, uint32_t name) {
-    if (item->kind == FOV_RECORD_FOLDER) {
+    if (item->kind == FOV_RECORD_FOLDER || item->kind == FOV_RECORD_IN_FOLDER) {
         listing->folder[item->number].name = name;
-    } else if (item->kind == FOV_RECORD_LINK) {
+    } else if (item->kind == FOV_RECORD_LINK || item->kind == FOV_RECORD_IN_LINK) {
         listing->link[item->number].name = name;
     } else {
         listing->bad[item->number].name = name;

@@ -53,7 +53,7 @@ typedef struct fov_listing {
 /* Lists a folder of the tree and sorts what it holds so that paths come in the order of their bytes; of a folder that is not to be listed,
  * asks only for its identity. Never fails: see `status`. */
 void fov_listing_read(fov_listing *listing, const fov_scan *scan, uint32_t folder);
-FOV_MUST_USE fov_status fov_listing_add(fov_listing *listing, const char *name, char kind);
+FOV_MUST_USE fov_status fov_listing_add(fov_listing *listing, const char *name); /* a file */
 /* Bytes of all records, and the records written to `to`, which is number `offset` of the names: folders, links and bad things of the
  * listing are told the number of their name. */
 size_t fov_listing_bytes(const fov_listing *listing);

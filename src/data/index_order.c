@@ -41,19 +41,23 @@ static void add_bad_entry(fov_scan *scan, uint32_t number) {
     scan->entry[scan->entry_count++] = (fov_entry){.folder = bad->folder, .name = bad->name, .bad = number, .outcome = FOV_SCAN_BAD};
 }
 
-/* A folder among the records, or a link: what is below it follows at once. */
+/* Something bad, a folder or a link: it makes an entry only if it is bad, and what is in it follows at once where its second record stands.
+ */
 static fov_status take_special(descent *d, uint32_t folder, char kind, uint32_t number) {
     fov_scan *scan = d->scan;
     const fov_walked *walked = &scan->walked[folder];
     uint32_t child = FOV_NO_FOLDER, bad = 0;
     if (kind == FOV_RECORD_BAD) {
         bad = walked->first_bad + number + 1;
-    } else if (kind == FOV_RECORD_LINK) {
+    } else if (kind == FOV_RECORD_LINK || kind == FOV_RECORD_IN_LINK) {
         const fov_scan_link *link = &scan->link[walked->first_link + number];
         child = link->child;
         bad = link->bad;
     } else {
         child = walked->first_folder + number;
+    }
+    if (kind == FOV_RECORD_IN_FOLDER || kind == FOV_RECORD_IN_LINK) {
+        return child == FOV_NO_FOLDER ? FOV_OK : enter(d, child);
     }
     if (child != FOV_NO_FOLDER && scan->walked[child].bad > 0) {
         bad = scan->walked[child].bad;
@@ -61,7 +65,7 @@ static fov_status take_special(descent *d, uint32_t folder, char kind, uint32_t 
     if (bad > 0) {
         add_bad_entry(scan, bad - 1);
     }
-    return child == FOV_NO_FOLDER ? FOV_OK : enter(d, child);
+    return FOV_OK;
 }
 
 static fov_status take_record(descent *d) {

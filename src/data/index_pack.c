@@ -19,8 +19,7 @@ static fov_status sniff(const char *path, bool *is_pack) {
     if (opened != FOV_OK) {
         return opened == FOV_E_NOMEM ? opened : FOV_OK; /* what is wrong with a picture file is found where others are checked */
     }
-    const fov_status status =
-        fov_file_size(file) < SNIFF_BYTES ? FOV_E_IO : fov_file_read(file, path, 0, SNIFF_BYTES, 0, &blob, &capacity);
+    const fov_status status = fov_file_size(file) < SNIFF_BYTES ? FOV_E_IO : fov_file_read(file, path, 0, SNIFF_BYTES, 0, &blob, &capacity);
     *is_pack = status == FOV_OK && fov_pack_sniff(blob.data, blob.size);
     fov_blob_clear(&blob);
     fov_file_close(file);
@@ -132,7 +131,7 @@ void fov_scan_order_pack(fov_scan *scan, const fov_tree_pack *pack) {
             const char *present = class == pack->root ? "" : fov_names_at(&scan->tree.names, scan->tree.folder[class].name);
             class += strncmp(present, name, length) != 0 || present[length] != '\0';
         }
-        scan->entry[scan->entry_count++] = (fov_entry){
-            .folder = length > 0 ? class : pack->root, .name = i, .outcome = FOV_SCAN_PENDING, .place = FOV_PLACE_PACK};
+        scan->entry[scan->entry_count++] =
+            (fov_entry){.folder = length > 0 ? class : pack->root, .name = i, .outcome = FOV_SCAN_PENDING, .place = FOV_PLACE_PACK};
     }
 }

@@ -217,7 +217,7 @@ static fov_status walk_file_root(fov_scan *scan, const char *path) {
     const char *base = fov_path_base(path);
     FOV_TRY(fov_scan_add_root(scan, path, (size_t)(base - path), false));
     fov_listing listing = {0};
-    fov_status status = fov_listing_add(&listing, base, 'f');
+    fov_status status = fov_listing_add(&listing, base);
     listing.seen = 1;
     if (status == FOV_OK) {
         fov_listing_read(&listing, scan, (uint32_t)(scan->tree.count - 1));

@@ -54,8 +54,8 @@ void fov_loader_give_back(fov_loader *loader, const fov_batch *batch);
 typedef struct fov_loader_stats {
     double wait_seconds;      /* time fov_loader_next waited */
     double cpu_seconds;       /* of the loader's threads */
-    /* By the clock, summed over the threads: opening and reading files with their headers, decoding, making views. What a thread waits for a
-     * processor counts where it happens, so that these are for shares of cpu_seconds. */
+    /* CPU time of some samples, the same everywhere: opening and reading files with their headers, decoding, making views. For shares of
+     * cpu_seconds. */
     double read_seconds, decode_seconds, view_seconds;
     uint64_t samples, substituted;
     uint64_t bytes_read;      /* of picture files */

@@ -11,6 +11,9 @@
 
 #define SUBSTITUTE_TRIES 32
 #define SUBSTITUTE_STREAM 1u /* the `view` part of FOV_RNG_ORDER streams; the permutation uses 0 */
+/* A look at the clock of CPU time is a call to the system, which small pictures would feel: only every so many samples are timed. The clock on
+ * the wall costs nothing, but counts what other programs do meanwhile. */
+#define TIMED_EVERY 8
 
 /* One sample to make: a place in a batch and what belongs there. */
 typedef struct ticket {
@@ -20,7 +23,8 @@ typedef struct ticket {
     uint64_t stream; /* names the sample's random numbers */
     uint64_t epoch;
     bool substituted;
-    double now, read, decode, views; /* seconds of its parts; now: when the last one ended */
+    bool timed;                      /* one of those whose parts are timed */
+    double now, read, decode, views; /* CPU seconds of its parts; now: when the last one ended */
     size_t bytes;                    /* of files */
 } ticket;
 
@@ -45,11 +49,19 @@ static double thread_seconds(void) {
     return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0.0;
 }
 
+static void start_part(ticket *t) {
+    if (t->timed) {
+        t->now = thread_seconds();
+    }
+}
+
 /* The part that just ended took the time since the one before. */
-static void lap(ticket *t, double *part) {
-    const double now = fov_clock_seconds();
-    *part += now - t->now;
-    t->now = now;
+static void end_part(ticket *t, double *part) {
+    if (t->timed) {
+        const double now = thread_seconds();
+        *part += now - t->now;
+        t->now = now;
+    }
 }
 
 /* Starts a batch in its slot. Under the lock. */
@@ -78,7 +90,11 @@ static bool claim(fov_loader_worker *worker, ticket *t) {
             const size_t place = loader->claim_sample++;
             /* A batch larger than the folder repeats pictures: each pass over them gets random numbers of its own. */
             const uint64_t pass = place / loader->sampler.count;
-            *t = (ticket){.slot = slot, .place = place, .picture = slot->sample[place], .epoch = slot->batch.epoch};
+            *t = (ticket){.slot = slot,
+                          .place = place,
+                          .picture = slot->sample[place],
+                          .epoch = slot->batch.epoch,
+                          .timed = place % TIMED_EVERY == 0};
             t->stream = t->picture + pass * loader->sampler.count;
             if (loader->claim_sample == loader->options.batch_size) {
                 loader->claim_sample = 0;
@@ -119,9 +135,9 @@ static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **i
             return FOV_OK;
         }
     }
-    t->now = fov_clock_seconds();
+    start_part(t);
     FOV_TRY(fov_picture_open(&worker->reader, loader->index, t->picture, &loader->options.decode, &width, &height));
-    lap(t, &t->read);
+    end_part(t, &t->read);
     t->bytes += worker->reader.blob.size;
     if (atomic_load(&loader->stop)) {
         return FOV_OK; /* perhaps left behind in read(2): index and recipe may be gone */
@@ -130,7 +146,7 @@ static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **i
     fov_views_part(worker->augmenter, loader->recipe, loader->options.shrink, &part);
     const bool keep = !cached && part.shrink == 1 && loader->cache.entry != NULL;
     FOV_TRY(fov_picture_decode(&worker->reader, keep ? NULL : &part, image));
-    lap(t, &t->decode);
+    end_part(t, &t->decode);
     if (keep && !atomic_load(&loader->stop)) {
         fov_pixel_cache_put(&loader->cache, t->picture, *image);
     }
@@ -188,9 +204,9 @@ static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
         const size_t side = loader->recipe->view[v].image_size;
         outputs[v] = t->slot->batch.view[v] + t->place * side * side * fov_pixel_bytes(loader->options.decode.format);
     }
-    t->now = fov_clock_seconds();
+    start_part(t);
     FOV_TRY(fov_views_apply(worker->augmenter, loader->recipe, image, outputs));
-    lap(t, &t->views);
+    end_part(t, &t->views);
     return FOV_OK;
 }
 

@@ -26,12 +26,12 @@ static fov_status read_table(fov_pack *pack, const char *path) {
         status = FOV_FAIL(FOV_E_FORMAT, "a pack that is cut short: only %llu bytes; copy it again", (unsigned long long)size);
         goto done;
     }
-    FOV_TRY_GOTO(status, done,
-                 fov_file_read(pack->file, path, size - FOV_PACK_FOOTER_BYTES, FOV_PACK_FOOTER_BYTES, 0, &blob, &capacity));
+    FOV_TRY_GOTO(status, done, fov_file_read(pack->file, path, size - FOV_PACK_FOOTER_BYTES, FOV_PACK_FOOTER_BYTES, 0, &blob, &capacity));
     FOV_TRY_GOTO(status, done, fov_pack_parse_footer(blob.data, size, &pack->layout));
     capacity = 0;
-    FOV_TRY_GOTO(status, done, fov_file_read(pack->file, path, pack->layout.records_offset, (size_t)fov_pack_table_bytes(&pack->layout), 0,
-                                             &pack->table, &capacity));
+    FOV_TRY_GOTO(status, done,
+                 fov_file_read(pack->file, path, pack->layout.records_offset, (size_t)fov_pack_table_bytes(&pack->layout), 0, &pack->table,
+                               &capacity));
     FOV_TRY_GOTO(status, done, fov_pack_check_table(pack->table.data, &pack->layout));
 done:
     fov_blob_clear(&blob);
@@ -68,9 +68,13 @@ void fov_pack_close(fov_pack *pack) {
     }
 }
 
-size_t fov_pack_count(const fov_pack *pack) { return (size_t)pack->layout.count; }
+size_t fov_pack_count(const fov_pack *pack) {
+    return (size_t)pack->layout.count;
+}
 
-const fov_file *fov_pack_file(const fov_pack *pack) { return pack->file; }
+const fov_file *fov_pack_file(const fov_pack *pack) {
+    return pack->file;
+}
 
 fov_pack_record fov_pack_at(const fov_pack *pack, size_t i) {
     FOV_ASSERT(i < pack->layout.count);

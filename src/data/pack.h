@@ -15,12 +15,10 @@
  *                              within the names            45 u8  channels, of the pixels when raw, else of the file
  *                                                          46 u8  bits of a sample: 8 or 16
  *                                                          47 u8  1: orientation is applied already, the decoder ignores EXIF; else 0
- *   names               of record 0, 1, ... in turn, each ended by a zero byte; "class/picture.jpg", relative to the folder that was packed,
- *                       in strictly rising order of bytes; no component is empty, "." or ".."
- *   footer   64 bytes    0 u64 bytes of the whole file     32 u64 length of the names
- *                        8 u64 number of records           40 u64 checksum of records and names
- *                       16 u64 offset of the records       48 u64 checksum of the first 48 bytes of this footer
- *                       24 u64 offset of the names         56 magic "fvpindex"
+ *   names               of record 0, 1, ... in turn, each ended by a zero byte; "class/picture.jpg", relative to the folder that was
+ * packed, in strictly rising order of bytes; no component is empty, "." or ".." footer   64 bytes    0 u64 bytes of the whole file     32
+ * u64 length of the names 8 u64 number of records           40 u64 checksum of records and names 16 u64 offset of the records       48 u64
+ * checksum of the first 48 bytes of this footer 24 u64 offset of the names         56 magic "fvpindex"
  *
  * Raw pixels are rows without gaps, samples interleaved, those of 16 bits little-endian. Checksums are XXH3 with 64 bits and seed 0.
  *
@@ -57,14 +55,14 @@ bool fov_pack_sniff(const void *bytes, size_t size);
 /* Opens a pack, reads its table and checks all of it. FOV_E_FORMAT when it is damaged, cut short or not a pack, FOV_E_UNSUPPORTED when a
  * later version made it; the message names the file, the record and its offset. */
 FOV_MUST_USE fov_status fov_pack_open(fov_pack **pack, const char *path);
-void fov_pack_close(fov_pack *pack); /* takes NULL */
+void fov_pack_close(fov_pack *pack);         /* takes NULL */
 size_t fov_pack_count(const fov_pack *pack); /* at least 1 */
 fov_pack_record fov_pack_at(const fov_pack *pack, size_t i);
 /* Reads the payload of a record that fov_pack_at gave into a buffer that is reused, with `padding` zeros behind it, and compares its
- * checksum. `shown` is what messages call it, escaped there. Any number of threads at once, each with its own buffer. Once the system was asked
- * to read, nothing of the pack is touched: a thread stuck there may come back when the pack is closed. */
-FOV_MUST_USE fov_status fov_pack_read(const fov_pack *pack, const fov_pack_record *record, const char *shown, size_t padding, fov_blob *blob,
-                                      size_t *capacity);
+ * checksum. `shown` is what messages call it, escaped there. Any number of threads at once, each with its own buffer. Once the system was
+ * asked to read, nothing of the pack is touched: a thread stuck there may come back when the pack is closed. */
+FOV_MUST_USE fov_status fov_pack_read(const fov_pack *pack, const fov_pack_record *record, const char *shown, size_t padding,
+                                      fov_blob *blob, size_t *capacity);
 
 /* ---- writing ---- */
 

@@ -1,7 +1,8 @@
 /* Making a pack: pictures are read, decoded, shrunk and encoded in parallel, wave by wave, and written in order between the waves.
  *
- * A wave is cut by what its pictures are expected to take, never by the number of threads, so memory stays bounded and the bytes of the pack
- * follow from the pictures alone. Every picture is decoded, also where its bytes are kept: a pack holds no picture that will fail later. */
+ * A wave is cut by what its pictures are expected to take, never by the number of threads, so memory stays bounded and the bytes of the
+ * pack follow from the pictures alone. Every picture is decoded, also where its bytes are kept: a pack holds no picture that will fail
+ * later. */
 #include "data/pack_make.h"
 
 #include <stdlib.h>
@@ -59,7 +60,9 @@ void fov_pack_summary_clear(fov_pack_summary *summary) {
     *summary = (fov_pack_summary){0};
 }
 
-static size_t picture_at(const maker *m, size_t place) { return m->order == NULL ? place : m->order[place]; }
+static size_t picture_at(const maker *m, size_t place) {
+    return m->order == NULL ? place : m->order[place];
+}
 
 /* ---- one picture, on any thread ---- */
 
@@ -132,7 +135,8 @@ static fov_status make_payload(worker *w, const maker *m, size_t picture, slot *
     s->kept = false;
     target_size(o, image->width, image->height, &to_width, &to_height);
     if (w->reader.grouped && o->side == 0) {
-        return FOV_FAIL(FOV_E_UNSUPPORTED, "its planes lie in several files, which cannot be kept as they are; give a side, for pixels or JPEG");
+        return FOV_FAIL(FOV_E_UNSUPPORTED,
+                        "its planes lie in several files, which cannot be kept as they are; give a side, for pixels or JPEG");
     }
     if (!o->raw && to_width == image->width && to_height == image->height && !w->reader.grouped) {
         keep_bytes(w, s);
@@ -255,8 +259,8 @@ static fov_status check_share(const maker *m) {
     fov_text name;
     fov_text_init(&name);
     const fov_status status = FOV_FAIL(
-        FOV_E_DATA, "%zu of %zu pictures are bad, over the limit of %.1f %%, the last %s (%s); mend or remove them, or raise --max-bad", bad,
-        total, 100.0 * limit, fov_picture_name(&name, u->bad[u->bad_count - 1].path), u->bad[u->bad_count - 1].message);
+        FOV_E_DATA, "%zu of %zu pictures are bad, over the limit of %.1f %%, the last %s (%s); mend or remove them, or raise --max-bad",
+        bad, total, 100.0 * limit, fov_picture_name(&name, u->bad[u->bad_count - 1].path), u->bad[u->bad_count - 1].message);
     fov_text_clear(&name);
     return status;
 }

@@ -38,7 +38,9 @@ const char *fov_pack_kind_name(fov_pack_kind kind) {
 
 /* ---- header ---- */
 
-bool fov_pack_sniff(const void *bytes, size_t size) { return size >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0; }
+bool fov_pack_sniff(const void *bytes, size_t size) {
+    return size >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
+}
 
 void fov_pack_put_header(uint8_t header[FOV_PACK_HEADER_BYTES]) {
     memset(header, 0, FOV_PACK_HEADER_BYTES);
@@ -57,8 +59,8 @@ fov_status fov_pack_check_header(const uint8_t *header, size_t size) {
     fov_pack_put_header(right);
     const unsigned version = (unsigned)get(header + 8, 4);
     if (version > FOV_PACK_VERSION) {
-        return FOV_FAIL(FOV_E_UNSUPPORTED, "a pack of version %u, but this program reads version %u; use a later one, or pack again", version,
-                        FOV_PACK_VERSION);
+        return FOV_FAIL(FOV_E_UNSUPPORTED, "a pack of version %u, but this program reads version %u; use a later one, or pack again",
+                        version, FOV_PACK_VERSION);
     }
     if (memcmp(header, right, sizeof right) != 0) {
         return FOV_FAIL(FOV_E_FORMAT, "the header of this pack is damaged; pack the pictures again");
@@ -82,9 +84,13 @@ uint64_t fov_pack_next_offset(uint64_t offset, uint64_t length) {
     return (offset + length + FOV_PACK_ALIGN - 1) / FOV_PACK_ALIGN * FOV_PACK_ALIGN;
 }
 
-uint64_t fov_pack_records_offset(uint64_t end) { return fov_pack_next_offset(end, FOV_DECODE_PADDING); }
+uint64_t fov_pack_records_offset(uint64_t end) {
+    return fov_pack_next_offset(end, FOV_DECODE_PADDING);
+}
 
-uint64_t fov_pack_table_bytes(const fov_pack_layout *layout) { return layout->count * FOV_PACK_RECORD_BYTES + layout->names_bytes; }
+uint64_t fov_pack_table_bytes(const fov_pack_layout *layout) {
+    return layout->count * FOV_PACK_RECORD_BYTES + layout->names_bytes;
+}
 
 fov_status fov_pack_parse_footer(const uint8_t footer[FOV_PACK_FOOTER_BYTES], uint64_t file_bytes, fov_pack_layout *layout) {
     if (memcmp(footer + 56, footer_magic, sizeof footer_magic) != 0) {
@@ -230,7 +236,8 @@ static fov_status check_record(const uint8_t *table, const fov_pack_layout *layo
 
 fov_status fov_pack_check_table(const uint8_t *table, const fov_pack_layout *layout) {
     if (fov_hash64(table, (size_t)fov_pack_table_bytes(layout), 0) != layout->checksum) {
-        return FOV_FAIL(FOV_E_FORMAT, "the table of this pack is damaged (its checksum differs); copy it again, or pack the pictures again");
+        return FOV_FAIL(FOV_E_FORMAT,
+                        "the table of this pack is damaged (its checksum differs); copy it again, or pack the pictures again");
     }
     uint64_t offset = FOV_PACK_HEADER_BYTES, name_offset = 0, end = offset;
     const char *before = NULL;

@@ -36,14 +36,19 @@ static fov_status check_gap(fov_picture_reader *reader, const verifier *v, size_
 
 static fov_status check_record(fov_picture_reader *reader, const verifier *v, size_t i) {
     const fov_pack_record record = fov_pack_at(v->pack, i);
-    const fov_decode_options options = {
+    fov_decode_options options = {
         .format = {.channels = record.kind == FOV_PACK_RAW ? record.channels : 0, .deep = record.kind == FOV_PACK_RAW && record.deep}};
     const fov_image *image;
     size_t width, height;
     reader->path.length = 0;
     fov_text_printf(&reader->path, "record %zu", i);
     FOV_TRY(reader->path.status);
-    FOV_TRY(fov_picture_open_record(reader, v->pack, &record, &options, &width, &height));
+    fov_status status = fov_picture_open_record(reader, v->pack, &record, &options, &width, &height);
+    if (status == FOV_E_UNSUPPORTED && record.kind != FOV_PACK_RAW) { /* planes without colours do not make three channels */
+        options.format.channels = record.channels;
+        status = fov_picture_open_record(reader, v->pack, &record, &options, &width, &height);
+    }
+    FOV_TRY(status);
     FOV_TRY(fov_picture_decode(reader, NULL, &image));
     FOV_TRY(check_gap(reader, v, i));
     return FOV_OK;
@@ -93,9 +98,8 @@ static fov_status run_waves(verifier *v, fov_pool *pool, fov_pack_check *check) 
     if (check->damaged > 0) {
         fov_text name;
         fov_text_init(&name);
-        const fov_status status =
-            FOV_FAIL(FOV_E_FORMAT, "%s: %zu of %zu pictures in this pack are damaged; pack them again", fov_picture_name(&name, v->path),
-                     check->damaged, check->pictures);
+        const fov_status status = FOV_FAIL(FOV_E_FORMAT, "%s: %zu of %zu pictures in this pack are damaged; pack them again",
+                                           fov_picture_name(&name, v->path), check->damaged, check->pictures);
         fov_text_clear(&name);
         return status;
     }

@@ -13,7 +13,7 @@ struct fov_pack_writer {
     uint8_t *records; /* as they will lie in the file */
     size_t count, capacity;
     fov_text names;
-    size_t last_offset; /* of the last name */
+    size_t last_offset;          /* of the last name */
     uint64_t end, payload_bytes; /* end of the last payload in the file */
 };
 
@@ -52,7 +52,9 @@ void fov_pack_writer_abort(fov_pack_writer *writer) {
     }
 }
 
-uint64_t fov_pack_writer_bytes(const fov_pack_writer *writer) { return writer->payload_bytes; }
+uint64_t fov_pack_writer_bytes(const fov_pack_writer *writer) {
+    return writer->payload_bytes;
+}
 
 static fov_status grow(fov_pack_writer *w) {
     if (w->count < w->capacity) {
@@ -89,7 +91,8 @@ fov_status fov_pack_writer_add(fov_pack_writer *writer, const fov_pack_record *r
     }
     const int order = w->count == 0 ? -1 : strcmp(w->names.data + w->last_offset, record->name);
     if (order >= 0) {
-        return refuse(record, order == 0 ? "two pictures have this name; pack the folders one by one, or the folder above them" : "it comes after a picture whose name is greater");
+        return refuse(record, order == 0 ? "two pictures have this name; pack the folders one by one, or the folder above them"
+                                         : "it comes after a picture whose name is greater");
     }
     FOV_TRY(grow(w));
     fov_pack_record placed = *record;

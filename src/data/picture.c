@@ -98,7 +98,7 @@ static bool same_format(const fov_pack_record *record, fov_pixel_format format) 
 
 bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options) {
     const bool plain = record->kind == FOV_PACK_JPEG || record->kind == FOV_PACK_PNG; /* every build decodes those */
-    const bool usual = same_format(&(fov_pack_record){.channels = 3}, options->format);
+    const bool usual = options->format.channels == 0 || options->format.channels == 1 || options->format.channels == 3;
     return !over_limits(record, options) && (record->kind == FOV_PACK_RAW ? same_format(record, options->format) : plain && usual) &&
            !(options->keep_orientation && !record->upright);
 }

@@ -1,6 +1,6 @@
-/* Statistics of pictures. Each thread keeps sums of its own, in integers that cannot overflow: 4,096 pictures of 8,192 x 8,192 pixels of 16 bits
- * have sums below 2^54 and sums of squares below 2^70. Integers add up to the same in any order, so that threads need no order, and the variance
- * is a difference of whole numbers: nothing cancels. */
+/* Statistics of pictures. Each thread keeps sums of its own, in integers that cannot overflow: 4,096 pictures of 8,192 x 8,192 pixels of 16
+ * bits have sums below 2^54 and sums of squares below 2^70. Integers add up to the same in any order, so that threads need no order, and
+ * the variance is a difference of whole numbers: nothing cancels. */
 #include "data/statistics.h"
 
 #include <math.h>
@@ -11,8 +11,8 @@
 #include "data/picture.h"
 #include "data/sampler.h"
 
-#define BLOCK 64        /* pictures between two looks at signals */
-#define LEAST_STD 1e-5  /* a channel below varies by less than a step of 8 bits in a thousand pixels */
+#define BLOCK 64       /* pictures between two looks at signals */
+#define LEAST_STD 1e-5 /* a channel below varies by less than a step of 8 bits in a thousand pixels */
 
 __extension__ typedef unsigned __int128 uint128;
 

@@ -19,7 +19,8 @@ _Static_assert(FOV_INPUT_CHANNELS == FOV_MAX_CHANNELS, "graphs take the pictures
 
 fov_node *fov_objective_view(fov_graph *g, const fov_objective_context *context, size_t views) {
     const size_t s = context->spec->image_size;
-    fov_node *x = fov_input(g, "view", context->deep ? FOV_DTYPE_U16 : FOV_DTYPE_U8, FOV_SHAPE(views * context->batch_size, s, s, context->spec->channels));
+    fov_node *x = fov_input(g, "view", context->deep ? FOV_DTYPE_U16 : FOV_DTYPE_U8,
+                            FOV_SHAPE(views * context->batch_size, s, s, context->spec->channels));
     return fov_normalize(g, x, context->mean, context->std);
 }
 

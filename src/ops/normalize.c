@@ -1,5 +1,6 @@
-/* Pixels to numbers: y = (x / most - mean[c]) / std[c], most being 255 or 65535. Bytes go by a table of the 256 values of each channel; words
- * by one multiplication and addition in double, over rows of scales and shifts that hold several pixels, so that they are whole vectors. */
+/* Pixels to numbers: y = (x / most - mean[c]) / std[c], most being 255 or 65535. Bytes go by a table of the 256 values of each channel;
+ * words by one multiplication and addition in double, over rows of scales and shifts that hold several pixels, so that they are whole
+ * vectors. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -11,7 +12,9 @@ typedef struct normalize_attr {
     double mean[FOV_INPUT_CHANNELS], std[FOV_INPUT_CHANNELS];
 } normalize_attr;
 
-static bool is_deep(const fov_node *node) { return node->input[0]->dtype == FOV_DTYPE_U16; }
+static bool is_deep(const fov_node *node) {
+    return node->input[0]->dtype == FOV_DTYPE_U16;
+}
 
 static fov_status infer(fov_node *node) {
     const normalize_attr *attr = node->attr;

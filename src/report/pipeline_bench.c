@@ -1,7 +1,7 @@
 /* Measuring the loader as training uses it: the same threads, ring and steps, and a consumer that gives every batch back at once.
  *
  * Rates by the clock say what a training run would see on this machine now; rates by CPU time say what the code costs, also while other
- * programs run. The split of CPU time comes from clocks around reading, decoding and making views, which are read four times a picture. */
+ * programs run. The loader times the parts of some samples; the CPU time of its threads is split as theirs. */
 #include "report/pipeline_bench.h"
 
 #include <string.h>
@@ -38,11 +38,9 @@ static void fill_in(fov_pipeline_bench *b, const mark *from, const mark *to) {
     b->bytes_read = to->stats.bytes_read - from->stats.bytes_read;
     b->substituted = to->stats.substituted;
     b->ring_bytes = to->stats.bytes;
-    /* The threads' own CPU time, split as the clocks split their time. */
     const double read = to->stats.read_seconds - from->stats.read_seconds, decode = to->stats.decode_seconds - from->stats.decode_seconds;
-    const double make = to->stats.view_seconds - from->stats.view_seconds, all = read + decode + make;
-    const double cpu = to->stats.cpu_seconds - from->stats.cpu_seconds;
-    const double share = all > 0.0 ? (cpu < all ? cpu : all) / all : 0.0;
+    const double make = to->stats.view_seconds - from->stats.view_seconds, timed = read + decode + make;
+    const double share = timed > 0.0 ? (to->stats.cpu_seconds - from->stats.cpu_seconds) / timed : 0.0;
     b->read = read * share;
     b->decode = decode * share;
     b->make = make * share;

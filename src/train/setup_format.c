@@ -1,7 +1,7 @@
 /* What the pictures look like and what they are normalised by.
  *
- * The numbers that normalise are settings like any other: measured once, before the first step, and written to config.ini, so that a run goes on
- * with what it began with. They are rounded to six digits first, so that what is written is what is used. */
+ * The numbers that normalise are settings like any other: measured once, before the first step, and written to config.ini, so that a run
+ * goes on with what it began with. They are rounded to six digits first, so that what is written is what is used. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,8 +16,8 @@
 static fov_status read_numbers(const fov_setup *setup, const char *name, const char *text, double least, double *values) {
     const size_t channels = setup->preprocess.format.channels, count = fov_channel_numbers_parse(text, values);
     if (count != channels) {
-        return FOV_FAIL(FOV_E_INVALID, "--%s '%s' is not a list of numbers with commas between, one for each of %zu %s", name, text, channels,
-                        channels == 1 ? "channel" : "channels");
+        return FOV_FAIL(FOV_E_INVALID, "--%s '%s' is not a list of numbers with commas between, one for each of %zu %s", name, text,
+                        channels, channels == 1 ? "channel" : "channels");
     }
     for (size_t c = 0; c < channels; c++) {
         if (values[c] < least || values[c] > 1e6) {
@@ -48,7 +48,8 @@ static fov_status keep_numbers(fov_setup *setup, const char *name, double *value
 static void warn_flat(const fov_statistics *measured, size_t channels) {
     for (size_t c = 0; c < channels; c++) {
         if (measured->flat[c]) {
-            fov_log(FOV_LOG_WARNING, "channel %zu of the pictures is %.3g everywhere: it tells nothing; its standard deviation is taken as 1/255", c + 1,
+            fov_log(FOV_LOG_WARNING,
+                    "channel %zu of the pictures is %.3g everywhere: it tells nothing; its standard deviation is taken as 1/255", c + 1,
                     measured->mean[c]);
         }
     }
@@ -114,7 +115,8 @@ fov_status fov_setup_take_format(fov_setup *setup) {
         return take_given(setup);
     }
     if (strcmp(s->stats, "imagenet") == 0 && p->format.channels != 3) {
-        return FOV_FAIL(FOV_E_INVALID, "--stats imagenet has numbers for 3 channels, not for --channels %zu; try --stats data", p->format.channels);
+        return FOV_FAIL(FOV_E_INVALID, "--stats imagenet has numbers for 3 channels, not for --channels %zu; try --stats data",
+                        p->format.channels);
     }
     return FOV_OK;
 }

@@ -1,5 +1,5 @@
-/* The recipe of the views, as it is used and stored: a recipe's name becomes its text for the image size, and steps that make no sense on the
- * pictures' format are taken out. */
+/* The recipe of the views, as it is used and stored: a recipe's name becomes its text for the image size, and steps that make no sense on
+ * the pictures' format are taken out. */
 #include <string.h>
 
 #include "augment/mix.h"
@@ -7,7 +7,8 @@
 #include "train/setup.h"
 
 /* text: as `given`, unless that is a name or something had to be taken out. */
-static fov_status fit(const char *given, size_t image_size, fov_pixel_format format, fov_recipe *recipe, fov_text *text, fov_text *dropped) {
+static fov_status fit(const char *given, size_t image_size, fov_pixel_format format, fov_recipe *recipe, fov_text *text,
+                      fov_text *dropped) {
     FOV_TRY(fov_recipe_read(given, image_size, recipe));
     fov_recipe_fit(recipe, format, dropped);
     FOV_TRY(dropped->status);
@@ -33,8 +34,10 @@ static fov_status check_mixing(const fov_setup *setup) {
         }
     }
     const fov_status status =
-        FOV_FAIL(FOV_E_INVALID, "--views: '%s' makes views that show two pictures at once, but method %s learns which views show the same picture; "
-                 "leave it out, or take a method that bears it: %s", step, setup->objective->name, methods.data == NULL ? "none" : methods.data);
+        FOV_FAIL(FOV_E_INVALID,
+                 "--views: '%s' makes views that show two pictures at once, but method %s learns which views show the same picture; "
+                 "leave it out, or take a method that bears it: %s",
+                 step, setup->objective->name, methods.data == NULL ? "none" : methods.data);
     fov_text_clear(&methods);
     return status;
 }
@@ -47,8 +50,8 @@ static fov_status check_views(const fov_setup *setup, size_t wanted) {
     }
     for (size_t v = 0; v < wanted; v++) {
         if (recipe->view[v].image_size != setup->spec.image_size) {
-            return FOV_FAIL(FOV_E_INVALID, "--views: view %zu has %zu px, but --image-size is %zu; make them equal", v + 1, recipe->view[v].image_size,
-                            setup->spec.image_size);
+            return FOV_FAIL(FOV_E_INVALID, "--views: view %zu has %zu px, but --image-size is %zu; make them equal", v + 1,
+                            recipe->view[v].image_size, setup->spec.image_size);
         }
     }
     return FOV_OK;
@@ -88,8 +91,8 @@ fov_status fov_setup_resolve_views(fov_setup *setup, bool training) {
         FOV_TRY_GOTO(status, done, check_views(setup, count));
     }
     if (dropped.length > 0) {
-        fov_log(FOV_LOG_INFO, "pictures of %zu %s of %d bits: these steps of the views make no sense on them and are left out: %s", format.channels,
-                format.channels == 1 ? "channel" : "channels", format.deep ? 16 : 8, dropped.data);
+        fov_log(FOV_LOG_INFO, "pictures of %zu %s of %d bits: these steps of the views make no sense on them and are left out: %s",
+                format.channels, format.channels == 1 ? "channel" : "channels", format.deep ? 16 : 8, dropped.data);
     }
     FOV_TRY_GOTO(status, done, fov_options_set(setup->options, "views", text.data, fov_options_source(setup->options, "views")));
 done:

@@ -109,8 +109,9 @@ static fov_status check_channels(const fov_backbone_spec *spec, size_t channels)
         return FOV_OK;
     }
     if (channels != 3) {
-        return FOV_FAIL(FOV_E_MISMATCH, "the weights are for pictures of %zu channels, but the run has --channels %zu; only weights for 3 can be adapted", channels,
-                        spec->channels);
+        return FOV_FAIL(FOV_E_MISMATCH,
+                        "the weights are for pictures of %zu channels, but the run has --channels %zu; only weights for 3 can be adapted",
+                        channels, spec->channels);
     }
     fov_log(FOV_LOG_INFO, "the weights to start from are for 3 channels: their first layer is adapted to %zu", spec->channels);
     return FOV_OK;

@@ -82,6 +82,14 @@ for delay in 0.00 0.01 0.02 0.03 0.05; do
     rm -f killed.fvp*
 done
 
+code=0
+"$fovea" pack many --out killed.fvp --side 30 -q >/dev/null 2>err.txt &
+sleep 0.05
+kill -TERM $! 2>/dev/null || true
+wait $! || code=$?
+[ $code -eq 0 ] || [ $code -eq 143 ] || fail "pack ended with $code on SIGTERM: $(cat err.txt)"
+[ $code -eq 0 ] || [ -z "$(find . -name 'killed*')" ] || fail "an interrupted call left files: $(find . -name 'killed*')"
+
 # ---- in the place of a folder ----
 train=("${vit[@]}" --steps 6 --save-every 3 --keep 9 --batch-size 8 --quiet)
 "$fovea" pretrain photos "${train[@]}" --out from-folder >/dev/null
@@ -107,5 +115,7 @@ cmp folder.npy pack.npy || fail "features of a pack are others than those of its
 diff <(sed 's/data.fvp/photos/g' pack.txt) folder.txt || fail "a labelled pack gives another verdict than its folder"
 refused 2 'at least two' probe --weights from-pack --train photos/amber --test data.fvp
 
+"$fovea" preview data.fvp --out sheet.png -q >/dev/null 2>&1 || fail "preview does not take a pack"
+"$fovea" bench pipeline data.fvp --seconds 0.1 -q >/dev/null 2>&1 || fail "bench pipeline does not take a pack"
 "$fovea" help pack | grep -- '--verify' >/dev/null || fail "help pack does not name --verify"
 echo "packs do what folders do"

@@ -54,9 +54,8 @@ static void decode_all(const fov_pack *pack, fov_picture_reader *reader, bool le
     for (size_t i = 0; i < fov_pack_count(pack); i++) {
         const fov_pack_record record = fov_pack_at(pack, i);
         const bool raw = record.kind == FOV_PACK_RAW;
-        const fov_decode_options options = {.max_pixels = MAX_PIXELS,
-                                            .lenient = lenient,
-                                            .format = {.channels = raw ? record.channels : 3, .deep = raw && record.deep}};
+        const fov_decode_options options = {
+            .max_pixels = MAX_PIXELS, .lenient = lenient, .format = {.channels = raw ? record.channels : 3, .deep = raw && record.deep}};
         const fov_image *image;
         size_t width, height;
         reader->path.length = 0;

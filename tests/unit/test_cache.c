@@ -1,5 +1,5 @@
-/* Decoded pictures in memory: batches are the same bits with and without, whatever the format and whether photos may be decoded smaller; and
- * decoding smaller does change bits, which shows that it happens. */
+/* Decoded pictures in memory: batches are the same bits with and without, whatever the format and whether photos may be decoded smaller;
+ * and decoding smaller does change bits, which shows that it happens. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,8 +69,14 @@ static uint64_t run(const fov_index *index, fov_pixel_format format, bool shrink
     fov_loader *loader = NULL;
     uint64_t hash = 0;
     require(fov_recipe_parse(text, &recipe));
-    const fov_loader_options options = {.batch_size = BATCH, .threads = threads, .seed = 3, .last_step = STEPS, .decode.format = format,
-                                        .shrink = shrink, .cache = cache_bytes > 0, .cache_bytes = cache_bytes};
+    const fov_loader_options options = {.batch_size = BATCH,
+                                        .threads = threads,
+                                        .seed = 3,
+                                        .last_step = STEPS,
+                                        .decode.format = format,
+                                        .shrink = shrink,
+                                        .cache = cache_bytes > 0,
+                                        .cache_bytes = cache_bytes};
     require(fov_loader_new(&loader, index, &recipe, &options));
     for (uint64_t step = 0; step < STEPS; step++) {
         const fov_batch *batch = NULL;

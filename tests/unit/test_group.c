@@ -245,6 +245,82 @@ static void test_reading(void **state) {
     free(b);
 }
 
+/* Grey files are one plane each, of 8 bits or 16; kinds and numbers of planes may differ within a picture. Parts are those of the whole. */
+static void test_planes(void **state) {
+    (void)state;
+    enum { W = 40, H = 24, CHANNELS = 5 };
+    uint8_t *grey = noise("grey", W, H), *other = noise("other", W, H), *color = noise("colour", W, H);
+    make_dir("g");
+    assert_int_equal(fov_image_write_png(at("g/p_1.png"), grey, W, H, (fov_pixel_format){.channels = 1}), FOV_OK);
+    assert_int_equal(fov_image_write_png(at("g/p_2.png"), other, W, H, (fov_pixel_format){.channels = 1}), FOV_OK);
+    assert_int_equal(fov_image_write_png(at("g/p_3.png"), color, W, H, (fov_pixel_format){0}), FOV_OK);
+    for (int deep = 0; deep < 2; deep++) {
+        fov_scan_options options = grouped("_1,_2,_3", CHANNELS, deep == 1);
+        options.decode.format.deep = deep == 1;
+        fov_index *index;
+        fov_picture_reader reader;
+        size_t width, height;
+        const fov_image *image;
+        assert_int_equal(scan(&index, at("g"), &options), FOV_OK);
+        assert_int_equal(fov_index_count(index), 1);
+        assert_int_equal(fov_picture_reader_init(&reader), FOV_OK);
+        static const fov_decode_part parts[] = {
+            {0}, {.left = 9, .top = 5, .width = 11, .height = 7}, {.width = W, .height = H, .shrink = 4}};
+        for (size_t p = 0; p < 3; p++) {
+            assert_int_equal(fov_picture_open(&reader, index, 0, &options.decode, &width, &height), FOV_OK);
+            assert_int_equal(width, W);
+            assert_int_equal(fov_picture_decode(&reader, p == 0 ? NULL : &parts[p], &image), FOV_OK);
+            assert_int_equal(image->channels, CHANNELS);
+            assert_int_equal(image->deep, deep);
+            assert_true(p != 1 || image->width == 11);
+            for (size_t i = 0; i < image->width * image->height; i++) {
+                const size_t at = (image->top + i / image->width) * W + image->left + i % image->width;
+                const unsigned expected[CHANNELS] = {grey[at], other[at], color[at * 3], color[at * 3 + 1], color[at * 3 + 2]};
+                for (size_t c = 0; c < CHANNELS; c++) {
+                    const size_t k = i * CHANNELS + c;
+                    assert_int_equal(deep == 1 ? ((const uint16_t *)(const void *)image->pixels)[k] : image->pixels[k],
+                                     expected[c] * (deep == 1 ? 257 : 1));
+                }
+            }
+        }
+        fov_picture_reader_clear(&reader);
+        fov_index_free(index);
+    }
+    free(grey);
+    free(other);
+    free(color);
+}
+
+/* A JPEG file can shrink and gives parts as it can, a PNG file does not: then the whole picture is woven. */
+static void test_unlike_files(void **state) {
+    (void)state;
+    enum { W = 64, H = 48 };
+    uint8_t *color = noise("colour", W, H);
+    make_dir("g");
+    assert_int_equal(fov_image_write_jpeg(at("g/p_1"), color, W, H, 3, 95), FOV_OK);
+    assert_int_equal(fov_image_write_png(at("g/p_2"), color, W, H, (fov_pixel_format){.channels = 1}), FOV_OK);
+    const fov_scan_options options = grouped("_1,_2", 4, true);
+    fov_index *index;
+    fov_picture_reader reader;
+    size_t width, height;
+    const fov_image *image;
+    assert_int_equal(scan(&index, at("g"), &options), FOV_OK);
+    assert_int_equal(fov_picture_reader_init(&reader), FOV_OK);
+    const fov_decode_part part = {.left = 8, .top = 8, .width = 16, .height = 16, .shrink = 4};
+    assert_int_equal(fov_picture_open(&reader, index, 0, &options.decode, &width, &height), FOV_OK);
+    assert_int_equal(fov_picture_decode(&reader, &part, &image), FOV_OK);
+    assert_int_equal(image->channels, 4);
+    assert_int_equal(image->width, W);
+    assert_int_equal(image->height, H);
+    assert_true(image->shrink <= 1);
+    for (size_t i = 0; i < (size_t)W * H; i++) {
+        assert_int_equal(image->pixels[i * 4 + 3], color[i]);
+    }
+    fov_picture_reader_clear(&reader);
+    fov_index_free(index);
+    free(color);
+}
+
 /* ---- faults ---- */
 
 static fov_status scan_and_read(const char *root) {
@@ -339,8 +415,8 @@ static void test_io_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_rules),   TEST(test_files),         TEST(test_bad),       TEST(test_labels_and_hash),
-        TEST(test_reading), TEST(test_out_of_memory), TEST(test_io_faults),
+        TEST(test_rules),  TEST(test_files),        TEST(test_bad),           TEST(test_labels_and_hash), TEST(test_reading),
+        TEST(test_planes), TEST(test_unlike_files), TEST(test_out_of_memory), TEST(test_io_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -423,6 +423,39 @@ static void test_nothing_is_hidden(void **state) {
     fov_blob_clear(&file);
 }
 
+/* A record that says something else than its picture: found when it is read, whatever the checksums say. */
+static void test_record_and_picture(void **state) {
+    (void)state;
+    fov_blob blob[RECORDS];
+    make_blobs(blob);
+    for (unsigned k = 0; k < 3; k++) {
+        static const char *const said[3] = {"the pack says PNG of 13 x 10, but this is PNG of 12 x 10",
+                                            "the pack says JPEG of 12 x 10, but this is PNG", "starts with"};
+        fov_pack_record record = record_of(k < 2 ? 0 : 2, &blob[k < 2 ? 0 : 2]);
+        record.width += k == 0;
+        record.kind = k == 0 ? record.kind : FOV_PACK_JPEG;
+        fov_pack_writer *writer;
+        fov_pack *pack;
+        fov_picture_reader reader;
+        size_t width, height;
+        assert_int_equal(fov_pack_writer_open(&writer, at("p.fvp")), FOV_OK);
+        assert_int_equal(fov_pack_writer_add(writer, &record, blob[k < 2 ? 0 : 2].data), FOV_OK);
+        assert_int_equal(fov_pack_writer_commit(writer), FOV_OK);
+        assert_int_equal(fov_pack_open(&pack, at("p.fvp")), FOV_OK);
+        record = fov_pack_at(pack, 0);
+        assert_int_equal(fov_picture_reader_init(&reader), FOV_OK);
+        fov_text_add(&reader.path, "here");
+        assert_true(fov_picture_open_record(&reader, pack, &record, NULL, &width, &height) != FOV_OK);
+        assert_message(said[k]);
+        assert_message("here: ");
+        fov_picture_reader_clear(&reader);
+        fov_pack_close(pack);
+        fov_pack_check check = {0};
+        assert_int_equal(fov_pack_verify(at("p.fvp"), NULL, &check), FOV_E_FORMAT);
+    }
+    free_blobs(blob);
+}
+
 /* ---- the first pack that was ever made ---- */
 
 static void test_golden(void **state) {
@@ -541,16 +574,16 @@ static void test_faults_of_reading(void **state) {
     }
     assert_int_equal(status, FOV_OK);
     assert_true(failed >= 3 + 2 * RECORDS); /* header, footer, table; payloads and gaps */
-    fov_io_fail_at("read", 1, true, 0); /* every read gives half of what was asked for */
+    fov_io_fail_at("read", 1, true, 0);     /* every read gives half of what was asked for */
     fov_pack_check check = {0};
     assert_int_equal(fov_pack_verify(at("p.fvp"), NULL, &check), FOV_OK);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trip),       TEST(test_writer_refuses), TEST(test_silent_damage),     TEST(test_damage_is_named),
-        TEST(test_other_files),      TEST(test_hostile_tables), TEST(test_nothing_is_hidden), TEST(test_golden),
-        TEST(test_faults_of_writing), TEST(test_faults_of_reading),
+        TEST(test_round_trip),         TEST(test_writer_refuses),    TEST(test_silent_damage),     TEST(test_damage_is_named),
+        TEST(test_other_files),        TEST(test_hostile_tables),    TEST(test_nothing_is_hidden), TEST(test_golden),
+        TEST(test_record_and_picture), TEST(test_faults_of_writing), TEST(test_faults_of_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "data/index_internal.h"
 #include "data/loader.h"
@@ -14,7 +15,8 @@
 #define PICTURES 8
 
 /* Two classes with a folder below one, and a picture outside, at names that sort in unlike ways. */
-static const char *const names[PICTURES] = {"a-b/x.png", "a/in/deep.jpg", "a/one.png", "a/two.jpg", "b/big.jpg", "b/small.jpg", "b/wide.png", "stray.png"};
+static const char *const names[PICTURES] = {"a-b/x.png", "a/in/deep.jpg", "a/one.png",  "a/two.jpg",
+                                            "b/big.jpg", "b/small.jpg",   "b/wide.png", "stray.png"};
 
 static void make_folder(void) {
     make_dir("d/a/in");
@@ -176,6 +178,138 @@ static void test_threads(void **state) {
     assert_int_equal(make(at("d"), at("one.fvp"), &options, NULL), FOV_OK);
     assert_int_equal(make(at("one.fvp"), at("again.fvp"), &options, NULL), FOV_OK);
     same_file(at("one.fvp"), at("again.fvp"));
+}
+
+/* Pictures that say how they are to be turned: kept, they still say it; shrunk or as pixels, they are turned already. */
+static void test_orientation(void **state) {
+    (void)state;
+    make_dir("t");
+    for (unsigned k = 5; k <= 8; k++) {
+        char from[PATH_BYTES], to[64];
+        (void)snprintf(from, sizeof from, FOV_TEST_DATA "/golden/images/exif%u.jpg", k);
+        (void)snprintf(to, sizeof to, "t/%u.jpg", k);
+        fov_blob file = read_file(from);
+        make_file(at(to), file.data, file.size);
+        fov_blob_clear(&file);
+    }
+    fov_index *files = scan(at("t"), (fov_pixel_format){0});
+    for (unsigned kind = 0; kind < 3; kind++) {
+        const fov_pack_options options = {.side = kind == 0 ? 0 : 9, .quality = 75, .raw = kind == 2};
+        assert_int_equal(make(at("t"), at("t.fvp"), &options, NULL), FOV_OK);
+        fov_pack *pack;
+        assert_int_equal(fov_pack_open(&pack, at("t.fvp")), FOV_OK);
+        for (size_t i = 0; i < 4; i++) {
+            const fov_pack_record record = fov_pack_at(pack, i);
+            assert_int_equal(record.upright, kind > 0);
+            assert_int_equal(record.width, kind > 0 ? 9 : 13);
+            assert_int_equal(record.height, kind > 0 ? 13 : 19);
+            compare_shrunk(files, pack, i, kind > 0 ? 9 : 400, kind == 2);
+        }
+        fov_pack_close(pack);
+        fov_index *packed = scan(at("t.fvp"), (fov_pixel_format){0}); /* decodes all */
+        size_t width, height;
+        fov_index_size(packed, 0, &width, &height);
+        assert_int_equal(width, kind > 0 ? 9 : 13);
+        fov_index_free(packed);
+    }
+    fov_index_free(files);
+    /* A record that says it is upright is not turned again, whatever its EXIF data say. */
+    fov_blob file = read_file(at("t/6.jpg"));
+    fov_pack_writer *writer;
+    assert_int_equal(fov_pack_writer_open(&writer, at("t.fvp")), FOV_OK);
+    const fov_pack_record record = {.name = "x.jpg",
+                                    .length = file.size,
+                                    .checksum = fov_hash64(file.data, file.size, 0),
+                                    .kind = FOV_PACK_JPEG,
+                                    .width = 19,
+                                    .height = 13,
+                                    .channels = 3,
+                                    .upright = true};
+    assert_int_equal(fov_pack_writer_add(writer, &record, file.data), FOV_OK);
+    assert_int_equal(fov_pack_writer_commit(writer), FOV_OK);
+    fov_blob_clear(&file);
+    fov_index_free(scan(at("t.fvp"), (fov_pixel_format){0}));
+}
+
+/* ---- other formats than RGB ---- */
+
+/* Raw pixels that were not shrunk are those of the files, whatever their format. */
+static void same_pixels(const char *root, const char *pack, fov_scan_options options) {
+    fov_index *files, *packed;
+    fov_picture_reader a, b;
+    const char *roots[2] = {root, pack};
+    options.verify = true;
+    assert_int_equal(fov_index_scan(&files, &roots[0], 1, &options, NULL), FOV_OK);
+    const fov_pack_options making = {.side = 400, .raw = true, .decode = options.decode};
+    fov_pack_summary summary;
+    assert_int_equal(fov_pack_make(files, pack, &making, NULL, &summary), FOV_OK);
+    assert_int_equal(summary.bad_count, 0);
+    fov_pack_summary_clear(&summary);
+    if (fov_index_scan(&packed, &roots[1], 1, &options, NULL) != FOV_OK) {
+        fail_msg("%s", fov_last_error());
+    }
+    assert_int_equal(fov_index_count(packed), fov_index_count(files));
+    assert_int_equal(fov_picture_reader_init(&a), FOV_OK);
+    assert_int_equal(fov_picture_reader_init(&b), FOV_OK);
+    for (size_t i = 0; i < fov_index_count(files); i++) {
+        const fov_image *x, *y;
+        size_t width, height;
+        assert_int_equal(fov_picture_open(&a, files, i, &options.decode, &width, &height), FOV_OK);
+        assert_int_equal(fov_picture_decode(&a, NULL, &x), FOV_OK);
+        assert_int_equal(fov_picture_open(&b, packed, i, &options.decode, &width, &height), FOV_OK);
+        assert_int_equal(fov_picture_decode(&b, NULL, &y), FOV_OK);
+        assert_int_equal(y->channels, options.decode.format.channels);
+        assert_int_equal(y->deep, options.decode.format.deep);
+        assert_int_equal(y->width, x->width);
+        assert_int_equal(y->height, x->height);
+        assert_memory_equal(x->pixels, y->pixels, x->width * x->height * fov_pixel_bytes(options.decode.format));
+    }
+    fov_picture_reader_clear(&a);
+    fov_picture_reader_clear(&b);
+    fov_index_free(files);
+    fov_index_free(packed);
+    fov_pack_check check = {0};
+    assert_int_equal(fov_pack_verify(pack, NULL, &check), FOV_OK);
+}
+
+static void test_formats(void **state) {
+    (void)state;
+    make_folder();
+    same_pixels(at("d"), at("grey.fvp"), (fov_scan_options){.decode = {.format = {.channels = 1}}});
+    same_pixels(at("d"), at("deep.fvp"), (fov_scan_options){.decode = {.format = {.channels = 3, .deep = true}}});
+    make_dir("planes/a");
+    for (unsigned i = 0; i < 8; i++) { /* two pictures of four planes of 16 bits */
+        char name[64];
+        uint8_t *pixels = noise(30 * 20 * 2, i);
+        (void)snprintf(name, sizeof name, "planes/a/%u_%c.png", i / 4, (int)('a' + i % 4));
+        assert_int_equal(fov_image_write_png(at(name), pixels, 30, 20, (fov_pixel_format){.channels = 1, .deep = true}), FOV_OK);
+        free(pixels);
+    }
+    same_pixels(at("planes"), at("planes.fvp"),
+                (fov_scan_options){.group = "_a,_b,_c,_d", .decode = {.format = {.channels = 4, .deep = true}}});
+    /* A file of five planes keeps its bytes, and a pack of it is whole. */
+    const fov_pixel_format five = {.channels = 5};
+    if (strstr(fov_image_kinds(), "TIFF") != NULL) {
+        fov_blob planes = read_file(FOV_TEST_DATA "/golden/images/bands5.tif");
+        make_dir("five");
+        make_file(at("five/x.tif"), planes.data, planes.size);
+        fov_blob_clear(&planes);
+        assert_int_equal(make(at("five"), at("five.fvp"), &(fov_pack_options){.decode = {.format = five}}, NULL), FOV_OK);
+        fov_pack_check check = {0};
+        assert_int_equal(fov_pack_verify(at("five.fvp"), NULL, &check), FOV_OK);
+        fov_index_free(scan(at("five.fvp"), five));
+    }
+    /* Their files cannot be kept. */
+    const fov_scan_options scanning = {.group = "_a,_b,_c,_d", .decode = {.format = {.channels = 4}}};
+    const fov_pack_options keeping = {.decode = scanning.decode};
+    const char *root = at("planes");
+    fov_index *index;
+    fov_pack_summary summary;
+    assert_int_equal(fov_index_scan(&index, &root, 1, &scanning, NULL), FOV_OK);
+    assert_int_equal(fov_pack_make(index, at("p.fvp"), &keeping, NULL, &summary), FOV_E_DATA);
+    assert_message("planes lie in several files");
+    fov_pack_summary_clear(&summary);
+    fov_index_free(index);
 }
 
 /* ---- what is refused and left out ---- */
@@ -536,9 +670,10 @@ static void test_changes_under_us(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_originals),     TEST(test_shrunk),  TEST(test_threads),           TEST(test_bad_pictures), TEST(test_refusals),
-        TEST(test_out_of_memory), TEST(test_index),   TEST(test_several_roots),     TEST(test_labels),       TEST(test_scan_finds_damage),
-        TEST(test_batches),       TEST(test_changes_under_us),
+        TEST(test_originals),    TEST(test_shrunk),           TEST(test_threads),     TEST(test_formats),
+        TEST(test_bad_pictures), TEST(test_refusals),         TEST(test_orientation), TEST(test_out_of_memory),
+        TEST(test_index),        TEST(test_several_roots),    TEST(test_labels),      TEST(test_scan_finds_damage),
+        TEST(test_batches),      TEST(test_changes_under_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

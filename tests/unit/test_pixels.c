@@ -112,32 +112,25 @@ static void test_preprocess_shrunk(void **state) {
     fov_augmenter_free(augmenter);
 }
 
-/* The loops with a result of their own: grey and its sum. */
+/* The loop with a result of its own: the sum of greys. */
 static void test_luma(void **state) {
     (void)state;
     fov_rng rng;
     fov_rng_init(&rng, 80, 0, 0, 0, FOV_RNG_TEST);
     for (size_t pixels = 1; pixels < 200; pixels++) {
         fov_image image = pixel_picture(&rng, (fov_pixel_format){.channels = 3}, pixels, 1);
-        uint8_t *grey = malloc(pixels);
-        assert_non_null(grey);
         for (size_t s = 0; s < PIXEL_SETS; s++) {
             const fov_pixel_loops *loops = fov_pixel_loops_named(pixel_sets[s]);
             if (loops == NULL) {
                 continue;
             }
             uint64_t sum = 0;
-            const uint64_t total = loops->pixel_luma(image.pixels, pixels, grey);
             for (size_t i = 0; i < pixels; i++) {
                 const uint8_t *p = image.pixels + 3 * i;
-                const unsigned expected = (19595U * p[0] + 38470U * p[1] + 7471U * p[2] + 0x8000U) >> 16;
-                assert_int_equal(grey[i], expected);
-                sum += expected;
+                sum += (19595U * p[0] + 38470U * p[1] + 7471U * p[2] + 0x8000U) >> 16;
             }
-            assert_true(sum == total);
             assert_true(sum == loops->pixel_luma_sum(image.pixels, pixels));
         }
-        free(grey);
         free(image.pixels);
     }
 }

@@ -475,6 +475,44 @@ static void test_out_of_memory(void **state) {
     assert_true(failed > 20);
 }
 
+/* Whatever open, read or close fails: a file is bad for it, or a folder, or the scan says why. A short read changes nothing. */
+static void test_io_faults(void **state) {
+    (void)state;
+    const fov_scan_options options = {.verify = true, .follow_links = true, .max_bad = 0.9};
+    make_dirty(false);
+    fov_index *index, *whole;
+    size_t failed = 0, worse = 0;
+    uint64_t calls = fov_io_calls();
+    assert_int_equal(scan(&whole, at("dirty"), &options), FOV_OK);
+    calls = fov_io_calls() - calls;
+    for (uint64_t n = 1; n <= calls; n++) {
+        fov_io_fail_at("any", n, false, EIO);
+        const fov_status status = scan(&index, at("dirty"), &options);
+        fov_io_fail_at("any", 0, false, 0);
+        if (status != FOV_OK) {
+            assert_int_equal(status, FOV_E_IO);
+            assert_message("Input/output error");
+            assert_null(index);
+            failed++;
+            continue;
+        }
+        assert_true(fov_index_count(index) <= fov_index_count(whole));
+        if (fov_index_count(index) < fov_index_count(whole)) {
+            assert_true(count_reason(index, FOV_BAD_UNREADABLE) == 1 && fov_index_hash(index) != fov_index_hash(whole));
+            worse++;
+        }
+        fov_index_free(index);
+        fov_io_fail_at("read", n, false, 0);
+        assert_int_equal(scan(&index, at("dirty"), &options), FOV_OK);
+        fov_io_fail_at("any", 0, false, 0);
+        same_index(whole, index);
+        fov_index_free(index);
+    }
+    assert_int_equal(failed, 1); /* the root cannot be listed */
+    assert_true(worse >= 16);    /* open and read of eight pictures, and folders of some */
+    fov_index_free(whole);
+}
+
 /* ---- links and duplicates ---- */
 
 static void test_duplicates(void **state) {
@@ -565,10 +603,10 @@ static void test_labels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_dirty_tree),  TEST(test_headers_only),   TEST(test_order_and_threads), TEST(test_hash),
-        TEST(test_bad_tsv),     TEST(test_messages),       TEST(test_too_many_bad),      TEST(test_unreadable),
-        TEST(test_permissions), TEST(test_out_of_memory),  TEST(test_duplicates),        TEST(test_follow_links),
-        TEST(test_labels),      TEST(test_order_of_bytes), TEST(test_hash_forever),
+        TEST(test_dirty_tree),   TEST(test_headers_only),  TEST(test_order_and_threads), TEST(test_hash),
+        TEST(test_bad_tsv),      TEST(test_messages),      TEST(test_too_many_bad),      TEST(test_unreadable),
+        TEST(test_permissions),  TEST(test_out_of_memory), TEST(test_io_faults),         TEST(test_duplicates),
+        TEST(test_follow_links), TEST(test_labels),        TEST(test_order_of_bytes),    TEST(test_hash_forever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

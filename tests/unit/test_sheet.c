@@ -243,6 +243,11 @@ static void test_too_large(void **state) {
     o.pictures = 1;
     make(&sheet, &o);
     fov_sheet_clear(&sheet);
+    /* few pixels, but no decoder takes such a width */
+    parse("2 * crop(8)");
+    o.draws = 150;
+    assert_int_equal(fov_sheet_make(&sheet, pictures, &o), FOV_E_LIMIT);
+    fov_sheet_clear(&sheet);
 }
 
 static void test_files(void **state) {

@@ -1,5 +1,5 @@
-/* Mean and standard deviation of pictures against plain sums in double, at any number of threads; flat channels; pictures that went bad; memory
- * that runs out. */
+/* Mean and standard deviation of pictures against plain sums in double, at any number of threads; flat channels; pictures that went bad;
+ * memory that runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +46,9 @@ typedef struct plain {
     double sum[FOV_MAX_CHANNELS], squares[FOV_MAX_CHANNELS], count;
 } plain;
 
-static double std_of(const plain *p, size_t c) { return sqrt(p->squares[c] / p->count - (p->sum[c] / p->count) * (p->sum[c] / p->count)); }
+static double std_of(const plain *p, size_t c) {
+    return sqrt(p->squares[c] / p->count - (p->sum[c] / p->count) * (p->sum[c] / p->count));
+}
 
 /* Pictures of the view's own size, so that preparing changes nothing. Channel 1 is `flat` where that is not negative. */
 static void make_pictures(fov_pixel_format format, int flat, plain *p) {

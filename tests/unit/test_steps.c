@@ -139,21 +139,24 @@ static void test_quarters_undo(void **state) {
     assert_memory_equal(turned, bytes + 3 * (SIDE - 1), 3);
 }
 
-/* Mean and deviation of a channel's noise, against those of a clamped normal variate. */
+/* Mean, deviation and every byte's share of a channel's noise, against those of a rounded and clamped normal variate. */
 static void expect_noise(const uint8_t *samples, size_t count, size_t step, double mean, double deviation) {
-    double sum = 0.0, squares = 0.0, want = 0.0, want_squares = 0.0;
+    double sum = 0.0, squares = 0.0, want = 0.0, want_squares = 0.0, chi = 0.0, seen[256] = {0.0};
     for (size_t i = 0; i < count; i++) {
         sum += samples[i * step];
         squares += (double)samples[i * step] * samples[i * step];
+        seen[samples[i * step]] += 1.0;
     }
     for (int byte = 0; byte < 256; byte++) { /* P(byte): the normal law between its borders, all beyond at the ends */
         const double low = byte == 0 ? -99.0 : ((byte - 0.5) / 255.0 - mean) / deviation,
                      high = byte == 255 ? 99.0 : ((byte + 0.5) / 255.0 - mean) / deviation;
         const double p = 0.5 * (erf(high / sqrt(2.0)) - erf(low / sqrt(2.0)));
+        chi += (seen[byte] - p * (double)count) * (seen[byte] - p * (double)count) / (p * (double)count);
         want += p * byte;
         want_squares += p * byte * byte;
     }
     const double n = (double)count, variance = squares / n - sum / n * (sum / n), want_variance = want_squares - want * want;
+    assert_true(chi < 255.0 + 5.0 * sqrt(2.0 * 255.0));
     assert_true(fabs(sum / n - want) < 5.0 * sqrt(want_variance / n));
     assert_true(fabs(variance / want_variance - 1.0) < 5.0 * sqrt(2.0 / n));
 }
@@ -174,6 +177,12 @@ static void test_noise(void **state) {
     expect_noise(again, WIDE * WIDE, 1, 0.449, 0.226);
     apply("erase", &plan, &image, again);
     assert_memory_equal(again, out, sizeof out);
+    static uint16_t words[WIDE * WIDE * 3], deep_out[WIDE * WIDE * 3];
+    const fov_image deep = {.pixels = (uint8_t *)words, .width = WIDE, .height = WIDE, .channels = 3, .deep = true};
+    apply("erase", &plan, &deep, (uint8_t *)deep_out);
+    for (size_t i = 0; i < sizeof out; i++) {
+        assert_int_equal(deep_out[i], out[i] * 257U);
+    }
     plan.value[1] = 0.25;
     apply("erase", &plan, &image, again);
     assert_memory_not_equal(again, out, sizeof out);
