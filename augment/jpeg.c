@@ -35,7 +35,6 @@
 enum {
     MAX_SCANS = 100,
     FIRST_BYTES = 16384,
-    MOST_FAST = 2 << 20, /* pixels that the baseline decoder gets: it keeps the planes of all of them, 1.5 bytes a pixel */
     LEAST_CROP = 16, /* columns: where only two of chroma are left, libjpeg does not smooth them */
     /* Of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back. (A photo of
      * 400 x 533 takes 411 us if all of its rows are at such places, 359 if none is, with the copying.) */
@@ -405,7 +404,7 @@ static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
     const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
     fov_jpeg_frame frame;
     *done = false;
-    if (w->shrink != 1 || w->width * w->height > MOST_FAST || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
+    if (w->shrink != 1 || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
         return FOV_OK;
     }
     if (jpeg->baseline == NULL) {
