@@ -13,6 +13,7 @@
 enum { P, SIGMA_LOW, SIGMA_HIGH, KERNEL, PARAM_COUNT };
 
 #define MAX_KERNEL 1023
+#define NO_WEIGHT 0x1p-27F /* of the brightest sample it is less than the rounding of the sum */
 #define STRIP 256 /* samples; 23 rows of them are 23 KB */
 
 static const fov_augment_param params[PARAM_COUNT] = {
@@ -95,7 +96,7 @@ static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fo
     size_t taps = (size_t)plan->value[1];
     FOV_ASSERT(taps > 0 && taps <= MAX_KERNEL);
     make_weights(plan->value[0], taps, weights);
-    while (taps > 1 && weights[0] == 0.0F && weights[taps - 1] == 0.0F) { /* too small for a float: they add nothing */
+    while (taps > 1 && weights[0] < NO_WEIGHT && weights[taps - 1] < NO_WEIGHT) {
         weights++;
         taps -= 2;
     }

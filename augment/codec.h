@@ -28,7 +28,7 @@ typedef struct fov_window {
 /* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or
  * the `read` between them succeeded or not; at most one `read`. Nothing but scratch may stay in the state after `close`; `clear` frees
  * that. `open` reads the header, and refuses what is over the caps (fov_image_check_caps) or cannot give the format (fov_samples_check),
- * before anything is allocated for pixels. `read` makes room for the window in the image (fov_image_resize_storage) and fills it. */
+ * before anything is allocated for pixels. `read` makes room for the window in the image (fov_codec_room) and fills it. */
 typedef struct fov_codec {
     fov_image_kind kind;
     size_t state_bytes;
@@ -48,6 +48,9 @@ extern const fov_codec fov_codec_tiff;
 
 /* FOV_E_LIMIT when an image of this size may not be decoded to the format of the options; called before anything is allocated for it. */
 FOV_MUST_USE fov_status fov_image_check_caps(const char *kind, size_t width, size_t height, const fov_decode_options *options);
+
+/* Makes the image that of the window. */
+FOV_MUST_USE fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, fov_image *image);
 
 /* Scratch that grows: `bytes` of it, contents undefined, or NULL when out of memory. */
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes);

@@ -43,7 +43,7 @@ static const signature signatures[] = {
 #endif
     },
 };
-enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20 };
+enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20, RESERVED_BYTES = 64 << 20 };
 
 struct fov_decoder {
     void *state[KINDS];      /* of the codecs that were needed so far */
@@ -243,6 +243,21 @@ size_t fov_decoder_warnings(const fov_decoder *decoder) {
     return decoder->file.warnings;
 }
 
+static size_t divide_up(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+
+/* Storage is taken for the whole frame at once, since parts of it come in all sizes: growing by each larger one would leave holes in the
+ * heap. Pages that no part reaches are never touched. */
+fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, fov_image *image) {
+    const size_t width = divide_up(file->info.width, window->shrink), height = divide_up(file->info.height, window->shrink);
+    if (width * height <= RESERVED_BYTES / fov_pixel_bytes(file->options.format)) {
+        FOV_TRY(fov_image_resize_storage(image, width, height, file->options.format));
+    }
+    FOV_TRY(fov_image_resize_storage(image, window->width, window->height, file->options.format));
+    return FOV_OK;
+}
+
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes) {
     if (bytes > *capacity) {
         fov_mem_free(*scratch);
@@ -318,10 +333,6 @@ fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t s
         info->height = width;
     }
     return FOV_OK;
-}
-
-static size_t divide_up(size_t a, size_t b) {
-    return (a + b - 1) / b;
 }
 
 /* The window of a frame of width x height pixels, as shown, that holds the part (NULL: all) shrunk as far as the file can be. */

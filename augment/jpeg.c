@@ -35,6 +35,7 @@
 enum {
     MAX_SCANS = 100,
     FIRST_BYTES = 16384,
+    MOST_FAST = 2 << 20, /* pixels that the baseline decoder gets: it keeps the planes of all of them, 1.5 bytes a pixel */
     LEAST_CROP = 16, /* columns: where only two of chroma are left, libjpeg does not smooth them */
     /* Of the scratch row: rows at multiples of 32 bytes libjpeg writes past the caches, from where they are slow to come back. (A photo of
      * 400 x 533 takes 411 us if all of its rows are at such places, 359 if none is, with the copying.) */
@@ -325,7 +326,7 @@ static void read_body(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
     const bool lenient = jpeg->file->options.lenient;
     check_plausible(jpeg);
-    demand(jpeg, fov_image_resize_storage(jpeg->image, jpeg->window->width, jpeg->window->height, jpeg->file->options.format));
+    demand(jpeg, fov_codec_room(jpeg->file, jpeg->window, jpeg->image));
     info->scale_num = 1;
     info->scale_denom = jpeg->window->shrink;
     (void)jpeg_start_decompress(info);
@@ -404,7 +405,7 @@ static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
     const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
     fov_jpeg_frame frame;
     *done = false;
-    if (w->shrink != 1 || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
+    if (w->shrink != 1 || w->width * w->height > MOST_FAST || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
         return FOV_OK;
     }
     if (jpeg->baseline == NULL) {
@@ -413,7 +414,7 @@ static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
     if (!fov_baseline_takes(jpeg->baseline, &frame)) {
         return FOV_OK;
     }
-    FOV_TRY(fov_image_resize_storage(jpeg->image, w->width, w->height, jpeg->file->options.format));
+    FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
     FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, jpeg->image->pixels, done));
     return FOV_OK;
 }

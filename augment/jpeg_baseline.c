@@ -108,7 +108,7 @@ static void join_ends(fov_huffman_table *table, unsigned end_code) {
     for (unsigned i = 0; i < 1U << LOOK; i++) {
         const fov_huffman_entry e = table->fast[i];
         const int rest = LOOK - ENTRY_BITS(e) - end_length;
-        const bool plain = e != 0 && (e & ENTRY_PENDING) == 0 && ENTRY_RUN(e) != END_OF_BLOCK && ENTRY_VALUE(e) != 0;
+        const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_RUN(e) != END_OF_BLOCK && ENTRY_VALUE(e) != 0;
         if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == end_code) {
             table->fast[i] = MAKE_ENTRY(ENTRY_BITS(e) + end_length, false, ENTRY_RUN(e), STEP_TO_END, ENTRY_VALUE(e));
         }
@@ -117,8 +117,14 @@ static void join_ends(fov_huffman_table *table, unsigned end_code) {
 
 /* T.81 annex C, with all that libjpeg demands of a table; false when it would refuse, or when a symbol is none of baseline's. */
 static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, fov_huffman_table *table) {
+    if (table->made && memcmp(table->made_from, counts, MAX_CODE + 1) == 0 && memcmp(table->made_from + MAX_CODE + 1, symbols, 256) == 0) {
+        return true; /* most files of a folder come from one encoder */
+    }
     unsigned code = 0, index = 0, end_code = 0;
     memset(table, 0, sizeof *table);
+    for (unsigned i = 0; i < 1U << LOOK; i++) {
+        table->fast[i] = ENTRY_PENDING;
+    }
     for (int length = 1; length <= MAX_CODE; length++) {
         table->offset[length] = (int32_t)index - (int32_t)code;
         for (unsigned i = 0; i < counts[length]; i++, index++, code++) {
@@ -148,14 +154,24 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
     if (ac && table->end_length > 0) {
         join_ends(table, end_code);
     }
+    memcpy(table->made_from, counts, MAX_CODE + 1);
+    memcpy(table->made_from + MAX_CODE + 1, symbols, 256);
+    table->made = true;
     return true;
+}
+
+/* Which of our tables serve a component: both chroma components nearly always name the same. */
+static unsigned table_of(const fov_jpeg_frame *frame, unsigned c) {
+    const fov_jpeg_component *a = &frame->component[1], *b = &frame->component[2];
+    return c == 2 && a->dc_counts == b->dc_counts && a->ac_counts == b->ac_counts ? 1 : c;
 }
 
 static bool make_tables(fov_baseline *baseline, const fov_jpeg_frame *frame) {
     for (unsigned c = 0; c < frame->component_count; c++) {
         const fov_jpeg_component *component = &frame->component[c];
-        if (!make_table(component->dc_counts, component->dc_symbols, false, &baseline->dc[c]) ||
-            !make_table(component->ac_counts, component->ac_symbols, true, &baseline->ac[c])) {
+        const unsigned t = table_of(frame, c);
+        if (!make_table(component->dc_counts, component->dc_symbols, false, &baseline->dc[t]) ||
+            !make_table(component->ac_counts, component->ac_symbols, true, &baseline->ac[t])) {
             return false;
         }
     }
@@ -184,8 +200,8 @@ static void lay_out(decoding *d) {
     mcu_range(d->box->top, d->box->height, d->v, d->mcu_rows, &d->first_row, &d->last_row);
     for (unsigned c = 0; c < frame->component_count; c++) {
         plane *p = &d->plane[c];
-        p->dc = &d->baseline->dc[c];
-        p->ac = &d->baseline->ac[c];
+        p->dc = &d->baseline->dc[table_of(frame, c)];
+        p->ac = &d->baseline->ac[table_of(frame, c)];
         p->quant = frame->component[c].quant;
         p->h = frame->component[c].h;
         p->v = frame->component[c].v;
@@ -199,6 +215,11 @@ static void lay_out(decoding *d) {
     }
 }
 
+/* Rows of a plane that are kept: of two MCUs, since the pixels of one look at the chroma above it. */
+static size_t ring_rows(const plane *p) { return (size_t)2 * 8 * p->v; }
+
+static uint8_t *row_at(const plane *p, size_t y) { return p->pixels + (y - p->first_y) % ring_rows(p) * p->stride; }
+
 /* Takes `count` x `size` bytes of the block that is being laid out, from *used on. */
 static bool reserve(size_t *used, size_t *at, size_t count, size_t size) {
     size_t bytes;
@@ -208,13 +229,13 @@ static bool reserve(size_t *used, size_t *at, size_t count, size_t size) {
 
 static fov_status make_room(decoding *d) {
     fov_baseline *b = d->baseline;
-    const size_t rows = d->last_row - d->first_row + 1, chroma_bytes = d->plane[0].stride + MARGIN;
+    const size_t chroma_bytes = d->plane[0].stride + MARGIN;
     size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS], rough[FOV_JPEG_COMPONENTS];
     size_t chroma = 0, sums = 0, passed = 0;
     bool fits = true;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
         const plane *p = &d->plane[c];
-        fits = fits && reserve(&used, &pixels[c], rows * p->v * 8, p->stride) &&
+        fits = fits && reserve(&used, &pixels[c], ring_rows(p), p->stride) &&
                reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t)) &&
                reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
     }
@@ -273,7 +294,7 @@ static bool restart(decoding *d) {
 
 static bool read_block(fov_bits *bits, plane *p, int16_t *to, bool *rough) {
     int32_t difference;
-    unsigned last;
+    size_t last;
     if (!read_dc(bits, p->dc, &difference)) {
         return false;
     }
@@ -363,7 +384,7 @@ static void transform_row(decoding *d, size_t row) {
     for (unsigned c = 0; c < d->frame->component_count; c++) {
         plane *p = &d->plane[c];
         for (size_t y = 0; y < p->v; y++) {
-            uint8_t *out = p->pixels + ((row - d->first_row) * p->v + y) * 8 * p->stride;
+            uint8_t *out = row_at(p, (row * p->v + y) * 8);
             for (size_t g = 0; g < p->groups; g++) {
                 const int16_t *coefficients = p->coefficients + (y * p->groups + g) * GROUP_VALUES;
                 if (p->rough[y * p->groups + g]) {
@@ -380,8 +401,7 @@ static void transform_row(decoding *d, size_t row) {
 }
 
 static const uint8_t *row_of(const plane *p, size_t y) {
-    const size_t inside = y < p->height ? y : p->height - 1;
-    return p->pixels + (inside - p->first_y) * p->stride;
+    return row_at(p, y < p->height ? y : p->height - 1);
 }
 
 /* One chroma component at the resolution of row y; the sample of the box's first pixel. */

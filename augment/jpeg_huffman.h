@@ -9,12 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define LOOK 11
+#define LOOK 10
 #define MAX_CODE 16
 
 /* An entry of a fast table, packed: bits to take (5 bits of it), whether the coefficient's own bits are still to be read, zeros before the
  * coefficient (END_OF_BLOCK: there is none), places from it to the next (more than 64: the end of the block was read along with it), and its
- * value, or the number of its bits when they are still to be read. An entry of 0 stands for codes of more than LOOK bits. */
+ * value, or the number of its bits when they are still to be read. No bits to take, and still something to read: a code of more than LOOK bits. */
 typedef uint32_t fov_huffman_entry;
 #define ENTRY_BITS(e) ((int)((e) & 31))
 #define ENTRY_PENDING 32U
@@ -31,7 +31,9 @@ typedef struct fov_huffman_table {
     int32_t last[MAX_CODE + 2];  /* largest code of each length, left-aligned to 16 bits and plus one; the end is above all */
     int32_t offset[MAX_CODE + 1]; /* symbol index - code */
     uint8_t symbol[256];
-    int end_length; /* of the code for the end of a block */
+    int end_length;  /* of the code for the end of a block */
+    bool made;
+    uint8_t made_from[MAX_CODE + 1 + 256]; /* counts and symbols, as they came */
 } fov_huffman_table;
 
 typedef struct fov_bits {
@@ -107,7 +109,7 @@ static inline bool read_dc(fov_bits *b, const fov_huffman_table *table, int32_t 
     fill_bits(b);
     const fov_huffman_entry entry = table->fast[peek(b, LOOK)];
     int size;
-    if (__builtin_expect(entry != 0, 1)) {
+    if (__builtin_expect(ENTRY_BITS(entry) > 0, 1)) {
         take(b, ENTRY_BITS(entry));
         if ((entry & ENTRY_PENDING) == 0) {
             *difference = ENTRY_VALUE(entry);
@@ -125,44 +127,61 @@ static inline bool read_dc(fov_bits *b, const fov_huffman_table *table, int32_t 
     return true;
 }
 
-/* The 63 other coefficients, each to to[place[k]]; *last is the place of the last that was coded, 0 when there is none. */
-static inline bool read_ac(fov_bits *b, const fov_huffman_table *table, const uint8_t *place, int16_t *to, unsigned *last) {
-    unsigned k = 1;
+/* The rest of a code that its entry does not resolve: the value, with the entry's place moved on; false when there is no such code. */
+static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov_huffman_entry entry, size_t *place, int32_t *value) {
+    int size = ENTRY_VALUE(entry);
+    fill_bits(b);
+    if (ENTRY_BITS(entry) > 0) {
+        take(b, ENTRY_BITS(entry));
+    } else {
+        const int symbol = long_symbol(b, table);
+        if (symbol < 0) {
+            return false;
+        }
+        size = symbol & 15;
+        *place += symbol == 0 ? END_OF_BLOCK : (size_t)symbol >> 4;
+    }
+    *value = size == 0 ? 0 : extend(peek(b, size), size);
+    take(b, size);
+    return true;
+}
+
+/* The 63 other coefficients, each to to[where[k]]; *last is the k of the last that was coded, 0 when there is none. A function of its own, with a
+ * copy of the bits: all that the loop needs then fits in registers. */
+static __attribute__((noinline)) bool read_ac(fov_bits *bits, const fov_huffman_table *table, const uint8_t *where, int16_t *to, size_t *last) {
+    fov_bits b = *bits;
+    size_t k = 1;
     *last = 0;
     while (k < 64) {
-        if (b->count < 32) {
-            fill_bits(b);
+        if (__builtin_expect(b.count < LOOK, 0)) {
+            fill_bits(&b);
         }
-        const fov_huffman_entry entry = table->fast[peek(b, LOOK)];
+        const fov_huffman_entry entry = table->fast[peek(&b, LOOK)];
+        size_t place = k + ENTRY_RUN(entry), step = ENTRY_STEP(entry);
         int32_t value = ENTRY_VALUE(entry);
-        unsigned run = ENTRY_RUN(entry), step = ENTRY_STEP(entry);
-        if (__builtin_expect((entry & ENTRY_PENDING) == 0 && entry != 0, 1)) {
-            /* the end of a block that is full is not coded: what looks like it belongs to the next block */
-            take(b, ENTRY_BITS(entry) - (__builtin_expect(step == STEP_TO_END && k + run == 63, 0) ? table->end_length : 0));
-        } else {
-            int size = value;
-            step = 1;
-            if (entry != 0) {
-                take(b, ENTRY_BITS(entry));
-            } else {
-                const int symbol = long_symbol(b, table);
-                if (symbol < 0 || ((symbol & 15) == 0 && symbol != 0 && symbol != 0xF0) || (symbol & 15) > 10) {
-                    return false;
-                }
-                size = symbol & 15;
-                run = symbol == 0 ? END_OF_BLOCK : (unsigned)symbol >> 4;
+        int length = ENTRY_BITS(entry);
+        if (__builtin_expect((entry & ENTRY_PENDING) != 0, 0)) {
+            if (!read_pending(&b, table, entry, &place, &value)) {
+                return false;
             }
-            value = size == 0 ? 0 : extend(peek(b, size), size);
-            take(b, size);
+            length = 0;
+            step = 1;
         }
-        k += run;
-        if (k > 63) {
-            return k >= END_OF_BLOCK;
+        if (__builtin_expect(place >= 63, 0)) {
+            if (place > 63) {
+                take(&b, length);
+                *bits = b;
+                return place >= END_OF_BLOCK;
+            }
+            /* the end of a block that is full is not coded: what looks like it belongs to the next block */
+            length -= step == STEP_TO_END ? table->end_length : 0;
         }
-        to[place[k]] = (int16_t)value;
-        *last = k;
-        k += step;
+        take(&b, length);
+        to[where[place]] = (int16_t)value;
+        *last = place;
+        k = place + step;
     }
+    *bits = b;
     return true;
 }
 

@@ -244,7 +244,7 @@ static bool is_straight(const fov_png *p) {
 static void make_room(fov_png *p) {
     const bool frame = p->header.interlace != 0;
     const size_t need = frame && is_straight(p) ? 0 : row_bytes(p) * (frame ? p->header.height : 1);
-    fov_status status = fov_image_resize_storage(p->image, p->window->width, p->window->height, p->file->options.format);
+    fov_status status = fov_codec_room(p->file, p->window, p->image);
     if (status == FOV_OK && need > 0 && fov_codec_scratch(&p->scratch, &p->scratch_bytes, need) == NULL) {
         status = FOV_E_NOMEM;
     }

@@ -382,7 +382,7 @@ static void place_block(fov_tiff *t, const uint8_t *block, size_t x, size_t y, c
 static fov_status make_room(fov_tiff *t, const fov_window *w, fov_image *image) {
     const fov_pixel_format format = t->file->options.format;
     const size_t block = t->block_width * t->block_height * t->pixel_bytes;
-    FOV_TRY(fov_image_resize_storage(image, w->width, w->height, format));
+    FOV_TRY(fov_codec_room(t->file, w, image));
     FOV_TRY_ALLOC(fov_codec_scratch(&t->block, &t->block_bytes, block));
     if (t->separate) {
         FOV_TRY_ALLOC(fov_codec_scratch(&t->mixed, &t->mixed_bytes, block * t->planes));

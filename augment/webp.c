@@ -115,7 +115,7 @@ static fov_status webp_read(void *state, fov_codec_file *file, const fov_window 
     const bool straight =
         window->width == file->info.width && window->height == file->info.height && fov_samples_fit(samples, file->options.format);
     FOV_TRY(check_length(file));
-    FOV_TRY(fov_image_resize_storage(image, window->width, window->height, file->options.format));
+    FOV_TRY(fov_codec_room(file, window, image));
     uint8_t *const frame = straight ? image->pixels : fov_codec_scratch(&webp->frame, &webp->frame_bytes, bytes);
     FOV_TRY_ALLOC(frame);
     FOV_TRY(decode_frame(file, samples, frame, bytes));

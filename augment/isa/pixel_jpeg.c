@@ -292,8 +292,48 @@ static inline void ycc_sixteen(const uint8_t *y, const uint8_t *cb, const uint8_
     interleave(narrow(_mm256_add_epi16(luma, red)), narrow(_mm256_add_epi16(luma, green)), narrow(_mm256_add_epi16(luma, blue)), rgb);
 }
 
+#if FOV_ISA_LEVEL == 3
+
+static inline __m512i widen_more(const uint8_t *from) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from)); }
+static inline __m256i narrow_more(__m512i v) { return _mm512_cvtusepi16_epi8(_mm512_max_epi16(v, _mm512_setzero_si512())); }
+static inline __m512i scaled_more(__m512i x, int16_t f) {
+    const __m512i twice = _mm512_mulhi_epi16(_mm512_add_epi16(x, x), _mm512_set1_epi16(f));
+    return _mm512_srai_epi16(_mm512_add_epi16(twice, _mm512_set1_epi16(1)), 1);
+}
+
+/* Where byte i of the pixels comes from: red 0 to 31, green 32 to 63, blue 64 to 95. */
+#define FROM(i) ((i) % 3 * 32 + (i) / 3)
+#define FROM4(i) FROM(i), FROM((i) + 1), FROM((i) + 2), FROM((i) + 3)
+#define FROM16(i) FROM4(i), FROM4((i) + 4), FROM4((i) + 8), FROM4((i) + 12)
+static const uint8_t places_of_bytes[96] = {FROM16(0), FROM16(16), FROM16(32), FROM16(48), FROM16(64), FROM16(80)};
+
+/* As ycc_sixteen. */
+static inline void ycc_more(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb) {
+    const __m512i middle = _mm512_set1_epi16(128), half = _mm512_set1_epi32(32768);
+    const __m512i luma = widen_more(y), b = _mm512_sub_epi16(widen_more(cb), middle), r = _mm512_sub_epi16(widen_more(cr), middle);
+    const __m512i factors = _mm512_set1_epi32((int)((uint32_t)(uint16_t)-22554 | 18734U << 16));
+    const __m512i low = _mm512_add_epi32(_mm512_madd_epi16(_mm512_unpacklo_epi16(b, r), factors), half);
+    const __m512i high = _mm512_add_epi32(_mm512_madd_epi16(_mm512_unpackhi_epi16(b, r), factors), half);
+    const __m512i green = _mm512_sub_epi16(_mm512_packs_epi32(_mm512_srai_epi32(low, 16), _mm512_srai_epi32(high, 16)), r);
+    const __m512i red = _mm512_add_epi16(r, scaled_more(r, 26345)), blue = _mm512_add_epi16(_mm512_add_epi16(b, b), scaled_more(b, -14942));
+    const __m256i reds = narrow_more(_mm512_add_epi16(luma, red)), greens = narrow_more(_mm512_add_epi16(luma, green));
+    const __m512i first = _mm512_inserti64x4(_mm512_castsi256_si512(reds), greens, 1);
+    const __m512i second = _mm512_castsi256_si512(narrow_more(_mm512_add_epi16(luma, blue)));
+    const __m512i from = _mm512_loadu_si512(places_of_bytes);
+    const __m512i rest = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)(places_of_bytes + 64)));
+    _mm512_storeu_si512(rgb, _mm512_permutex2var_epi8(first, from, second));
+    _mm256_storeu_si256((__m256i *)(void *)(rgb + 64), _mm512_castsi512_si256(_mm512_permutex2var_epi8(first, rest, second)));
+}
+
+#endif
+
 void FOV_PIXEL_FN(pixel_ycc_rgb)(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t count, uint8_t *rgb) {
     size_t i = 0;
+#if FOV_ISA_LEVEL == 3
+    for (; i + 32 <= count; i += 32) {
+        ycc_more(y + i, cb + i, cr + i, rgb + 3 * i);
+    }
+#endif
     for (; i + 16 <= count; i += 16) {
         ycc_sixteen(y + i, cb + i, cr + i, rgb + 3 * i);
     }

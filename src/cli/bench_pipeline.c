@@ -42,7 +42,7 @@ const fov_command fov_bench_pipeline = {
     .family = "bench",
     .usage = "DATA... [options]",
     .summary = "reading, decoding and augmenting pictures, without training",
-    .details = "Runs the loader of pretrain over folders, picture files or packs and throws the\n"
+    .details = "Runs the loader of pretrain over folders, packs or picture files and throws the\n"
                "views away: once through unmeasured, then for --seconds. What a core does is\n"
                "reckoned by CPU time, which other programs disturb less than the clock.\n\n",
     .heading = "Pipeline",

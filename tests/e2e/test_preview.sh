@@ -64,7 +64,7 @@ draw again.png -q
 # ---- other formats ----
 draw grey.png --channels 1
 grep -q 'gray(' said.txt && fail "grey pictures are made grey: $(cat said.txt)"
-grep -q 'are left out: gray' err.txt || fail "nothing is said of the steps that went: $(cat err.txt)"
+grep -q 'left out: gray' err.txt || fail "nothing is said of the steps that went: $(cat err.txt)"
 
 # ---- bad pictures are left out, as by pretrain ----
 cp -r photos dirty

@@ -3,7 +3,7 @@
 
 static void test_sweep(void **state) {
     (void)state;
-    sweep_run(40, 8, 800000);
+    sweep_run(20, 8, 400000);
 }
 
 int main(void) {
