@@ -374,6 +374,9 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
                               .component_count = (unsigned)info->num_components,
                               .restart_interval = info->restart_interval,
                               .bytes = info->src->next_input_byte};
+    if (frame->bytes > file->bytes + file->size) {
+        return false; /* a header cut short that ends in the padding: libjpeg refuses it */
+    }
     frame->size = (size_t)(file->bytes + file->size - frame->bytes);
     for (int i = 0; i < info->num_components; i++) {
         const jpeg_component_info *const c = info->cur_comp_info[i];

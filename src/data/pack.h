@@ -15,10 +15,13 @@
  *                              within the names            45 u8  channels, of the pixels when raw, else of the file
  *                                                          46 u8  bits of a sample: 8 or 16
  *                                                          47 u8  1: orientation is applied already, the decoder ignores EXIF; else 0
- *   names               of record 0, 1, ... in turn, each ended by a zero byte; "class/picture.jpg", relative to the folder that was
- * packed, in strictly rising order of bytes; no component is empty, "." or ".." footer   64 bytes    0 u64 bytes of the whole file     32
- * u64 length of the names 8 u64 number of records           40 u64 checksum of records and names 16 u64 offset of the records       48 u64
- * checksum of the first 48 bytes of this footer 24 u64 offset of the names         56 magic "fvpindex"
+ *   names               of record 0, 1, ... in turn, each ended by a zero byte: "class/picture.jpg", relative to the folder that was
+ *                       packed, in strictly rising order of bytes; no part between slashes is empty, "." or ".."
+ *   footer   64 bytes:
+ *                        0 u64 bytes of the whole file     32 u64 length of the names
+ *                        8 u64 number of records           40 u64 checksum of records and names
+ *                       16 u64 offset of the records       48 u64 checksum of the first 48 bytes of this footer
+ *                       24 u64 offset of the names         56 magic "fvpindex"
  *
  * Raw pixels are rows without gaps, samples interleaved, those of 16 bits little-endian. Checksums are XXH3 with 64 bits and seed 0.
  *

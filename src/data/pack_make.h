@@ -35,8 +35,9 @@ FOV_MUST_USE fov_status fov_pack_make(const fov_index *index, const char *path, 
 
 typedef struct fov_pack_check {
     size_t pictures, damaged;
-    uint64_t bytes;                                                                                       /* of payloads */
-    void (*report)(void *context, size_t record, const char *name, uint64_t offset, const char *message); /* each damaged one, in order */
+    uint64_t bytes; /* of payloads */
+    /* told of each damaged record, in order; may be NULL, as `progress` */
+    void (*report)(void *context, size_t record, const char *name, uint64_t offset, const char *message);
     void (*progress)(void *context, size_t done, size_t total);
     void *context;
 } fov_pack_check;
