@@ -2,8 +2,8 @@
 /* The draws of every step have the distributions that torchvision's and timm's own code has: a million of ours against a million of theirs,
  * which make_draws.py recorded as histograms (layout described there), by the two-sample chi-square and Kolmogorov-Smirnov tests.
  *
- * Each p must be above 0.01. That leaves chance a say in some of the 160 tests, so the seed is one for which all pass; it is fixed, and a
- * wrong distribution has a p of 0 to many digits. */
+ * Each p must be above 0.01. Of some 160 tests chance lets one or two fail, so a quantity that fails with seed 0 is drawn anew with seed 1, and
+ * then 2: one of the three must pass. A wrong distribution has a p of 0 to many digits with all of them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 #include "augment/augment.h"
 
-#define SEED 3
+#define SEEDS 3
 #define DRAWS 1000000
 #define MAX_EDGES 80
 #define MAX_QUANTITIES 24 /* of one step */
@@ -237,7 +237,7 @@ static void measure_plan(const subject *s, const fov_augment_plan *plan, quantit
     }
 }
 
-static void draw_all(const char *about, quantity *q, size_t quantities, unsigned stream) {
+static void draw_all(const char *about, quantity *q, size_t quantities, uint64_t seed, unsigned stream) {
     char text[160];
     fov_recipe recipe;
     const size_t length = (size_t)(strrchr(about, ')') - about) + 1;
@@ -255,13 +255,16 @@ static void draw_all(const char *about, quantity *q, size_t quantities, unsigned
     fov_augment_plan plan = {.applies = false};
     if (opens) { /* an area that never fits brings the fallback out */
         const double never[FOV_MAX_STEP_PARAMS] = {100.0, 100.0, 0.0, s.param[3], s.param[4]};
-        fov_rng_init(&rng, SEED, 0, 0, 0, FOV_RNG_TEST);
+        fov_rng_init(&rng, seed, 0, 0, 0, FOV_RNG_TEST);
         s.augment->draw(never, &rng, s.width, s.height, 64, &plan);
         s.fallback = plan.resize;
     }
+    for (size_t k = 0; k < quantities; k++) {
+        memset(q[k].ours, 0, sizeof q[k].ours);
+    }
     for (uint64_t i = 0; i < DRAWS; i++) {
         plan = (fov_augment_plan){.applies = false};
-        fov_rng_init(&rng, SEED, 0, i, 0, FOV_RNG_AUGMENT + stream);
+        fov_rng_init(&rng, seed, 0, i, 0, FOV_RNG_AUGMENT + stream);
         s.augment->draw(s.param, &rng, s.width, s.height, 64, &plan);
         for (size_t k = 0; k < quantities; k++) {
             measure_plan(&s, &plan, &q[k]);
@@ -351,13 +354,28 @@ static double share_p(const quantity *q) {
     return chi_square_p(&share);
 }
 
-static size_t judge(const quantity *q) {
+static bool fits(const quantity *q) {
     const double chi = chi_square_p(q), ks = kolmogorov_smirnov_p(q), share = share_p(q);
-    const bool fits = chi > LEAST_P && ks > LEAST_P && share > LEAST_P;
-    if (!fits) {
-        print_error("%s: chi-square p = %.3g, Kolmogorov-Smirnov p = %.3g, p of the share = %.3g\n", q->name, chi, ks, share);
+    const bool good = chi > LEAST_P && ks > LEAST_P && share > LEAST_P;
+    if (!good) {
+        print_message("%s: chi-square p = %.3g, Kolmogorov-Smirnov p = %.3g, p of the share = %.3g\n", q->name, chi, ks, share);
     }
-    return fits ? 0 : 1;
+    return good;
+}
+
+/* How many of a step's quantities fit with none of the seeds. */
+static size_t judge(const char *about, quantity *q, size_t quantities, unsigned stream) {
+    bool passed[MAX_QUANTITIES] = {false};
+    size_t wrong = quantities;
+    for (uint64_t seed = 0; seed < SEEDS && wrong > 0; seed++) {
+        draw_all(about, q, quantities, seed, stream);
+        wrong = 0;
+        for (size_t k = 0; k < quantities; k++) {
+            passed[k] = passed[k] || fits(&q[k]);
+            wrong += !passed[k];
+        }
+    }
+    return wrong;
 }
 
 static void test_distributions(void **state) {
@@ -377,10 +395,7 @@ static void test_distributions(void **state) {
             read_line(line, next, &q[quantities]);
         }
         if (quantities > 0 && strcmp(about, next) != 0) {
-            draw_all(about, q, quantities, stream++);
-            for (size_t k = 0; k < quantities; k++) {
-                wrong += judge(&q[k]);
-            }
+            wrong += judge(about, q, quantities, stream++);
             q[0] = q[quantities];
             quantities = 0;
         }
