@@ -28,7 +28,7 @@ FOV_API size_t fov_embedder_image_size(const fov_embedder *embedder); /* side of
 FOV_API size_t fov_embedder_channels(const fov_embedder *embedder);
 FOV_API unsigned fov_embedder_depth(const fov_embedder *embedder); /* 8 or 16 */
 
-/* JPEG or PNG files -> features [count, width], a row a file, in their order. The first file (in their order) that cannot be read fails
+/* Picture files -> features [count, width], a row a file, in their order. The first file (in their order) that cannot be read fails
  * the call with a message that names it; features are then undefined. A picture's features do not depend on the others.
  * Weights for pictures whose planes lie in several files (--group) take pixels only: FOV_E_UNSUPPORTED.
  *

@@ -28,6 +28,9 @@ mkdir "$place/options"
 for command in "${commands[@]}"; do
     "$fovea" help "$command" | options_in >"$place/options/$command"
 done
+for part in $("$fovea" help bench | sed -nE 's/^  ([a-z]+)   .*/\1/p'); do # a family of commands
+    "$fovea" help bench "$part" | options_in >"$place/options/bench $part"
+done
 for method in $("$fovea" list | sed -nE '/^Methods/,/^Backbones/s/^ +([a-z0-9]+) .*/\1/p'); do
     "$fovea" help pretrain --method "$method" | options_in >>"$place/options/pretrain"
 done
@@ -60,7 +63,7 @@ check_path() { # document word
 # "fovea COMMAND ... --option": the command is known, and so are its options.
 check_command() { # document line
     local command option
-    command=$(sed -nE 's/^(.*[ /$])?fovea +([a-z]+)( .*)?$/\2/p' <<<"$2")
+    command=$(sed -nE 's/^(.*[ /$])?fovea +(bench +)?([a-z]+)( .*)?$/\2\3/p' <<<"$2" | tr -s ' ') # 'bench' is a family
     [ -n "$command" ] && [ "$command" != help ] || return 0
     if [ ! -f "$place/options/$command" ]; then
         fault "$1" "fovea has no command $command"
