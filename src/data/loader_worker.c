@@ -119,6 +119,26 @@ static void announce(fov_loader_worker *worker, size_t picture) {
     (void)pthread_mutex_unlock(&worker->loader->lock);
 }
 
+/* Decodes the opened picture whole and keeps it. One that is damaged somewhere may still give the part, as it would without a cache: what is
+ * learned must not depend on that. */
+static fov_status decode_whole(fov_loader_worker *worker, const ticket *t, const fov_decode_part *part, const fov_image **image) {
+    fov_loader *loader = worker->loader;
+    size_t width, height;
+    const fov_status status = fov_picture_decode(&worker->reader, NULL, image);
+    if (status == FOV_OK) {
+        if (!atomic_load(&loader->stop)) {
+            fov_pixel_cache_put(&loader->cache, t->picture, *image);
+        }
+        return FOV_OK;
+    }
+    if (status == FOV_E_NOMEM || atomic_load(&loader->stop)) {
+        return fov_forward_at(__FILE__, __LINE__, status);
+    }
+    FOV_TRY(fov_picture_open(&worker->reader, loader->index, t->picture, &loader->options.decode, &width, &height));
+    FOV_TRY(fov_picture_decode(&worker->reader, part, image));
+    return FOV_OK;
+}
+
 /* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader. */
 static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **image) {
     fov_loader *loader = worker->loader;
@@ -145,11 +165,8 @@ static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **i
     fov_views_draw(worker->augmenter, loader->recipe, width, height, seed, t->epoch, t->stream);
     fov_views_part(worker->augmenter, loader->recipe, loader->options.shrink, &part);
     const bool keep = !cached && part.shrink == 1 && loader->cache.entry != NULL;
-    FOV_TRY(fov_picture_decode(&worker->reader, keep ? NULL : &part, image));
+    FOV_TRY(keep ? decode_whole(worker, t, &part, image) : fov_picture_decode(&worker->reader, &part, image));
     end_part(t, &t->decode);
-    if (keep && !atomic_load(&loader->stop)) {
-        fov_pixel_cache_put(&loader->cache, t->picture, *image);
-    }
     return FOV_OK;
 }
 
