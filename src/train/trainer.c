@@ -33,7 +33,7 @@ typedef struct trainer {
     fov_checkpoint_state state;
     unsigned failed_saves, not_finite;
     double step_seconds, last_save, waited; /* waited: of the loader, at the last report */
-    double reported;
+    double reported, cpu_begun;
     size_t cache_bytes; /* for decoded pictures */
     fov_text unwritten; /* lines of metrics.jsonl that a full disk refused, tried again with the next */
 } trainer;
@@ -250,6 +250,7 @@ static fov_status write_metrics(trainer *t, const fov_train_progress *p, double 
     fov_json_add_number(&w, "lr", p->lr);
     fov_json_add_number(&w, "images_per_second", p->images_per_second);
     fov_json_add_number(&w, "data_wait", p->data_wait);
+    fov_json_add_number(&w, "data_cpu", p->data_cpu);
     fov_json_close(&w, '}');
     const bool waiting = t->unwritten.length > 0;
     fov_text_printf(&t->unwritten, "%s\n", w.text.data == NULL ? "" : w.text.data);
@@ -263,7 +264,8 @@ static fov_status write_metrics(trainer *t, const fov_train_progress *p, double 
 }
 
 static fov_status report(trainer *t, uint64_t epoch, double lr, const fov_step_result *result) {
-    const double now = fov_clock_seconds(), took = now - t->reported, waited = fov_loader_get_stats(t->loader).wait_seconds;
+    const double now = fov_clock_seconds(), took = now - t->reported, cpu = fov_clock_cpu_seconds() - t->cpu_begun;
+    const fov_loader_stats data = fov_loader_get_stats(t->loader);
     const double views = (double)(t->setup.recipe.view_count * (size_t)t->setup.settings->batch_size);
     t->step_seconds = t->step_seconds == 0.0 ? took : 0.9 * t->step_seconds + 0.1 * took;
     const fov_train_progress p = {.step = t->state.step,
@@ -273,10 +275,11 @@ static fov_status report(trainer *t, uint64_t epoch, double lr, const fov_step_r
                                   .loss = result->loss,
                                   .lr = lr,
                                   .images_per_second = views / t->step_seconds,
-                                  .data_wait = took > 0.0 ? fmin(1.0, (waited - t->waited) / took) : 0.0,
+                                  .data_wait = took > 0.0 ? fmin(1.0, (data.wait_seconds - t->waited) / took) : 0.0,
+                                  .data_cpu = cpu > 0.0 ? fmin(1.0, data.cpu_seconds / cpu) : 0.0,
                                   .seconds_left = (double)(t->setup.steps - t->state.step) * t->step_seconds};
     t->reported = now;
-    t->waited = waited;
+    t->waited = data.wait_seconds;
     if (t->observer->progress != NULL) {
         t->observer->progress(t->observer->context, &p);
     }

@@ -33,7 +33,9 @@ extern const fov_option fov_pretrain_options[];
 
 typedef struct fov_train_progress {
     uint64_t step, steps, epoch, epochs;
-    double loss, lr, images_per_second, data_wait, seconds_left; /* data_wait: share of time spent waiting for data, 0..1 */
+    double loss, lr, images_per_second, seconds_left;
+    double data_wait; /* share of the time since the last report spent waiting for data, 0..1 */
+    double data_cpu;  /* share of the CPU time since the first step spent on data */
 } fov_train_progress;
 
 /* What the run says while it goes; all may be NULL. */
