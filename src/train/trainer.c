@@ -353,6 +353,7 @@ static fov_status loop(trainer *t) {
 
 static fov_status train(trainer *t, const char *const *data, size_t data_count) {
     FOV_TRY(begin(t, data, data_count));
+    t->cpu_begun = fov_clock_cpu_seconds();
     FOV_TRY(make_loader(t, &t->loader));
     const fov_status status = loop(t);
     return status == FOV_OK ? flush_metrics(t) : status;

@@ -28,7 +28,7 @@ import json, math, struct, sys
 for i, line in enumerate(open(sys.argv[1])):
     m = json.loads(line)
     assert m["step"] == i + 1 and math.isfinite(m["loss"]) and m["grad_norm"] > 0 and m["lr"] >= 0, m
-    assert m["epoch"] >= 1 and m["images_per_second"] > 0 and 0 <= m["data_wait"] <= 1, m
+    assert m["epoch"] >= 1 and m["images_per_second"] > 0 and 0 <= m["data_wait"] <= 1 and 0 < m["data_cpu"] < 1, m
 blob = open(sys.argv[2], "rb").read()
 size = struct.unpack("<Q", blob[:8])[0]
 header = json.loads(blob[8 : 8 + size])
