@@ -36,7 +36,7 @@ static void test_idct(void **state) {
         for (size_t i = 0; i < 64 * FOV_JPEG_GROUP; i++) {
             const bool first_row = i < 8 * FOV_JPEG_GROUP;
             const bool zero = below(64) >= chance || (turn % 4 == 0 && !first_row && i / 8 % FOV_JPEG_GROUP != 2);
-            coefficients[i] = zero ? 0 : (int16_t)((int32_t)below((size_t)2 << bits) - (1 << bits));
+            coefficients[i] = (int16_t)(zero ? 0 : (int32_t)below((size_t)2 << bits) - (1 << bits));
         }
         for (size_t i = 0; i < 64; i++) {
             quant[i] = (uint16_t)(below(turn % 2 == 0 ? 255 : 16) + 1);
