@@ -247,10 +247,14 @@ static fov_status find_blocks(fov_tiff *t, unsigned compression) {
     const size_t blocks[3] = {(width - 1) / t->block_width + 1, (height - 1) / t->block_height + 1, t->separate ? t->planes : 1};
     const size_t sides[3] = {t->block_width, t->block_height, t->pixel_bytes};
     size_t count = 0, bytes = 0, all = 0;
+    const size_t exact[4] = {width, height, t->pixel_bytes, blocks[2]}; /* of strips: the last may be short */
     if (!fov_product_size(blocks, 3, &count) || !fov_product_size(sides, 3, &bytes) || !fov_mul_size(count, bytes, &all) ||
         bytes > FOV_IMAGE_MAX_BYTES || all > 4 * FOV_IMAGE_MAX_BYTES) {
         return FOV_FAIL(FOV_E_LIMIT, "TIFF: %zu x %zu blocks of %zu x %zu pixels are more than a picture may hold", blocks[0], blocks[1],
                         t->block_width, t->block_height);
+    }
+    if (!t->tiled && !fov_product_size(exact, 4, &all)) {
+        return FOV_FAIL(FOV_E_LIMIT, "TIFF: %zu x %zu pixels of %u planes are more than a picture may hold", width, height, t->planes);
     }
     if (all / expansion(compression) > t->file->size) {
         return FOV_FAIL(FOV_E_FORMAT, "TIFF: %zu bytes cannot hold the %zu x %zu pixels of %u planes that the header declares",

@@ -4,14 +4,15 @@
 
 #include "base/cpu.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "report/pipeline_bench.h"
 
 typedef struct settings {
-    const char *views, *json, *cache, *shrink;
-    int64_t image_size, threads, batch_size, seed;
-    double seconds;
+    const char *views, *json, *cache, *shrink, *depth, *group;
+    int64_t image_size, threads, batch_size, seed, channels;
+    double seconds, max_bad;
     bool follow_links;
 } settings;
 
@@ -19,6 +20,7 @@ typedef struct settings {
 
 static const char *const caches[] = {"none", "ram", NULL};
 static const char *const shrinks[] = {"auto", "none", NULL};
+static const char *const depths[] = {"8", "16", NULL};
 
 static const fov_option table[] = {
     {.name = "views", .type = FOV_OPT_STRING, .offset = FIELD(views), .value_name = "RECIPE", .help = "how views are made: a recipe's name, or its text", .fallback = "simclr_blur"},
@@ -29,6 +31,10 @@ static const fov_option table[] = {
     {.name = "seed", .type = FOV_OPT_INT, .offset = FIELD(seed), .value_name = "N", .help = "names the random numbers", .fallback = "0", .min = 0, .max = 9e15},
     {.name = "shrink", .type = FOV_OPT_CHOICE, .offset = FIELD(shrink), .value_name = "KIND", .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact", .fallback = "auto", .choices = shrinks},
     {.name = "cache", .type = FOV_OPT_CHOICE, .offset = FIELD(cache), .value_name = "KIND", .help = "ram: keep decoded pictures, so that no decoding is measured", .fallback = "none", .choices = caches},
+    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of a picture, as for pretrain", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
+    {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "ends of the names of files that are planes of one picture"},
+    {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "X", .help = "share of bad files that is accepted", .fallback = "0.2", .min = 1e-9, .max = 1.0},
     {.name = "follow-links", .type = FOV_OPT_FLAG, .offset = FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
     {.name = "json", .type = FOV_OPT_STRING, .offset = FIELD(json), .value_name = "FILE", .help = "write the figures as JSON; - is standard output"},
     {.name = NULL},
@@ -103,6 +109,19 @@ static fov_status show(const settings *s, const fov_pipeline_bench *bench, const
     return status;
 }
 
+/* Steps that make no sense on the pictures are no part of what is measured. */
+static fov_status fit(fov_recipe *recipe, fov_pixel_format format) {
+    fov_text dropped;
+    fov_text_init(&dropped);
+    fov_recipe_fit(recipe, format, &dropped);
+    const fov_status status = dropped.status;
+    if (dropped.length > 0) {
+        fov_log(FOV_LOG_INFO, "left out, since it makes no sense on these pictures: %s", dropped.data);
+    }
+    fov_text_clear(&dropped);
+    return status;
+}
+
 static fov_status measure(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
     (void)common;
     const settings *s = fields;
@@ -110,7 +129,13 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     fov_pool *pool = NULL;
     fov_index *index = NULL;
     static char verb[] = "checking pictures";
-    const fov_scan_options scan = {.follow_links = s->follow_links, .progress = fov_terminal_count, .context = verb};
+    const fov_pixel_format format = {.channels = (size_t)s->channels, .deep = strcmp(s->depth, "16") == 0};
+    const fov_scan_options scan = {.decode.format = format,
+                                   .group = s->group,
+                                   .follow_links = s->follow_links,
+                                   .max_bad = s->max_bad,
+                                   .progress = fov_terminal_count,
+                                   .context = verb};
     fov_pipeline_bench bench;
     fov_status status = FOV_OK;
     if (word_count == 0) {
@@ -120,6 +145,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
         FOV_TRY(fov_io_check_output(s->json, NULL, true));
     }
     FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &recipe));
+    FOV_TRY_GOTO(status, done, fit(&recipe, format));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_index_scan(&index, words, word_count, &scan, pool));
     fov_pool_free(pool); /* its threads and stacks are no part of the pipeline */
@@ -129,9 +155,10 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
                                                 .loader = {.batch_size = (size_t)s->batch_size,
                                                            .threads = (unsigned)s->threads,
                                                            .seed = (uint64_t)s->seed,
+                                                           .decode.format = format,
                                                            .shrink = strcmp(s->shrink, "auto") == 0,
                                                            .cache = cache,
-                                                           .cache_bytes = cache ? fov_loader_cache_needs(index, (fov_pixel_format){0}) : 0}};
+                                                           .cache_bytes = cache ? fov_loader_cache_needs(index, format) : 0}};
     FOV_TRY_GOTO(status, done, fov_pipeline_bench_run(&bench, index, &recipe, &options));
     FOV_TRY_GOTO(status, done, show(s, &bench, &recipe, &options));
 done:

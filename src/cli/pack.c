@@ -19,6 +19,7 @@ typedef struct settings {
 } settings;
 
 #define FIELD(name) offsetof(settings, name)
+#define DEFAULT_QUALITY 90
 
 static const char *const alphas[] = {"white", "black", "drop", NULL};
 static const char *const depths[] = {"8", "16", NULL};
@@ -26,9 +27,9 @@ static const char *const depths[] = {"8", "16", NULL};
 static const fov_option table[] = {
     {.name = "out", .type = FOV_OPT_STRING, .offset = FIELD(out), .value_name = "FILE.fvp", .help = "the pack to write", .letter = 'o'},
     {.name = "side", .type = FOV_OPT_INT, .offset = FIELD(side), .value_name = "PX", .help = "shrink pictures to this shorter side and store them as JPEG; smaller ones keep their bytes; 0: all keep them", .fallback = "0", .min = 0, .max = 65500},
-    {.name = "quality", .type = FOV_OPT_INT, .offset = FIELD(quality), .value_name = "N", .help = "of the JPEG that --side makes", .fallback = "90", .min = 1, .max = 100},
+    {.name = "quality", .type = FOV_OPT_INT, .offset = FIELD(quality), .value_name = "N", .help = "of the JPEG that --side makes; 0: 90", .fallback = "0", .min = 0, .max = 100},
     {.name = "raw", .type = FOV_OPT_FLAG, .offset = FIELD(raw), .help = "store pixels instead of files, at most --side large: nothing to decode, many more bytes", .fallback = "false"},
-    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of the pixels: 3 colour, 1 grey, others as they lie in the files", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of the pixels: 3 colour, 1 grey, others as they lie in the files; 0: 3, or as many as --group names", .fallback = "0", .min = 0, .max = FOV_MAX_CHANNELS},
     {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
     {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "endings of the files whose planes form one picture, such as _B02,_B03,_B08; needs --side"},
     {.name = "alpha", .type = FOV_OPT_CHOICE, .offset = FIELD(alpha), .value_name = "HOW", .help = "colour behind transparent pixels of what is shrunk, or drop", .fallback = "white", .choices = alphas},
@@ -144,6 +145,14 @@ static fov_status report_bad(const char *out, const fov_index *index, const fov_
     return status;
 }
 
+static size_t channels_of(const settings *s) {
+    size_t ends = 1;
+    for (const char *at = s->group; at != NULL && (at = strchr(at, ',')) != NULL; at++) {
+        ends++;
+    }
+    return s->channels > 0 ? (size_t)s->channels : s->group != NULL ? ends : 3;
+}
+
 static void tell(const settings *s, const fov_pack_summary *summary) {
     char count[32], kept[32], before[32], after[32];
     fov_format_count(summary->pictures, count, sizeof count);
@@ -155,15 +164,19 @@ static void tell(const settings *s, const fov_pack_summary *summary) {
         (void)printf(" from %s, shorter side at most %d, %s", before, (int)s->side, s->raw ? "raw pixels" : "JPEG");
     }
     if (s->side > 0 && !s->raw) {
-        (void)printf(" of quality %d (%s kept as they were)", (int)s->quality, kept);
+        (void)printf(" of quality %d (%s kept as they were)", s->quality > 0 ? (int)s->quality : DEFAULT_QUALITY, kept);
     }
-    (void)printf("\nnext: fovea pretrain %s --out run\n", s->out);
+    (void)printf("\nnext: fovea pretrain %s --out run", s->out);
+    if (channels_of(s) != 3) {
+        (void)printf(" --channels %zu", channels_of(s));
+    }
+    (void)printf("%s\n", strcmp(s->depth, "16") == 0 ? " --depth 16" : "");
 }
 
 static fov_decode_options decoding(const settings *s) {
     return (fov_decode_options){
         .alpha = strcmp(s->alpha, "black") == 0 ? FOV_ALPHA_BLACK : strcmp(s->alpha, "drop") == 0 ? FOV_ALPHA_DROP : FOV_ALPHA_WHITE,
-        .format = {.channels = (size_t)s->channels, .deep = strcmp(s->depth, "16") == 0},
+        .format = {.channels = channels_of(s), .deep = strcmp(s->depth, "16") == 0},
     };
 }
 
@@ -178,12 +191,15 @@ static fov_status make(const settings *s, const char *const *words, size_t word_
                                    .context = looking};
     const fov_pack_options options = {.side = (size_t)s->side,
                                       .raw = s->raw,
-                                      .quality = (int)s->quality,
+                                      .quality = s->quality > 0 ? (int)s->quality : DEFAULT_QUALITY,
                                       .decode = scan.decode,
                                       .max_bad = scan.max_bad,
                                       .progress = fov_terminal_count,
                                       .context = packing};
     FOV_TRY(fov_pack_check_options(&options));
+    if (s->quality > 0 && (s->side == 0 || s->raw)) {
+        return FOV_FAIL(FOV_E_INVALID, "--quality %d is for the JPEG that --side makes without --raw; give --side N, or leave it out", (int)s->quality);
+    }
     if (s->group != NULL && s->side == 0) {
         return FOV_FAIL(FOV_E_INVALID, "pictures whose planes lie in several files are stored shrunk or as pixels: give --side N, and --raw for pixels");
     }

@@ -58,6 +58,10 @@ static void print_wrapped(const char *words, size_t column, size_t width) {
 static void resolved(void *context, const fov_option_set *options, const fov_index *index) {
     seen *s = context;
     if (s->common->quiet) {
+        if (fov_index_bad_count(index) > 0) {
+            fov_log(FOV_LOG_WARNING, "%zu bad picture%s left out, listed in %s/bad.tsv", fov_index_bad_count(index),
+                    fov_index_bad_count(index) == 1 ? "" : "s", s->settings->out);
+        }
         return;
     }
     s->length_chosen = fov_options_source(options, "epochs") == FOV_FROM_DATA && fov_options_source(options, "steps") == FOV_FROM_DATA &&

@@ -104,11 +104,39 @@ static size_t own_views(const fov_setup *setup) {
     return recipe.view_count;
 }
 
+/* What was given on the command line and is no matter of previews. */
+static void print_given(const fov_setup *setup) {
+    char value[1024];
+    const char *heading = NULL;
+    const fov_option *option = NULL;
+    for (size_t i = 0; (option = fov_options_at(setup->options, i, &heading, value, sizeof value)) != NULL; i++) {
+        const bool other = strcmp(heading, "Preview") == 0 || strcmp(option->name, "out") == 0 || strcmp(option->name, "image-size") == 0 ||
+                           strcmp(option->name, "method") == 0;
+        if (other || fov_options_source(setup->options, option->name) != FOV_FROM_USER) {
+            continue;
+        }
+        const bool off = option->type == FOV_OPT_FLAG && strcmp(value, "true") != 0;
+        (void)printf(" --%s%s", off ? "no-" : "", option->name);
+        if (option->type != FOV_OPT_FLAG) {
+            const char *quote = strpbrk(value, " |()'*") == NULL ? "" : "'";
+            (void)printf(" %s%s%s", quote, value, quote);
+        }
+    }
+}
+
+static bool of_one_size(const fov_recipe *recipe) {
+    for (size_t v = 1; v < recipe->view_count; v++) {
+        if (recipe->view[v].image_size != recipe->view[0].image_size) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void next_command(const fov_setup *setup, const char *const *words, size_t word_count) {
-    const fov_pretrain_settings *s = setup->settings;
     const size_t views = own_views(setup);
-    if (views != setup->recipe.view_count) {
-        (void)printf("next:    method %s trains on %zu view%s; 'fovea list' names methods and recipes\n", setup->objective->name, views,
+    if (views != setup->recipe.view_count || !of_one_size(&setup->recipe)) {
+        (void)printf("next:    method %s trains on %zu view%s of one size; 'fovea list' names methods and recipes\n", setup->objective->name, views,
                      views == 1 ? "" : "s");
         return;
     }
@@ -116,10 +144,8 @@ static void next_command(const fov_setup *setup, const char *const *words, size_
     for (size_t i = 0; i < word_count; i++) {
         (void)printf(" %s", words[i]);
     }
-    (void)printf(" --method %s --image-size %lld", setup->objective->name, (long long)s->image_size);
-    if (fov_options_source(setup->options, "views") > FOV_FROM_DATA) {
-        (void)printf(" --views '%s'", s->views);
-    }
+    (void)printf(" --method %s --image-size %zu", setup->objective->name, setup->recipe.view[0].image_size);
+    print_given(setup);
     (void)printf(" --out RUN\n");
 }
 

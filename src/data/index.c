@@ -38,13 +38,19 @@ static fov_status no_picture(const fov_index *index, const fov_scan *scan, const
     fov_text_init(&name);
     fov_text_init(&rule);
     const char *shown = fov_picture_name(&name, root);
-    const size_t others = index->ignored + index->bad_count;
+    const size_t others = index->ignored;
     fov_status status;
     if (scan->unfollowed > 0) {
         status = FOV_FAIL(
             FOV_E_INVALID,
             "no picture in '%s': %zu other files were passed over, %zu of them symbolic links to folders; --follow-links enters them",
             shown, index->ignored, scan->unfollowed);
+    } else if (index->bad_count > 0) {
+        fov_text path;
+        fov_text_init(&path);
+        status = FOV_FAIL(FOV_E_INVALID, "no usable picture in '%s': %zu %s bad, the first '%s' (%s)", shown, index->bad_count,
+                          index->bad_count == 1 ? "is" : "are", fov_picture_name(&path, index->bad[0].path), index->bad[0].message);
+        fov_text_clear(&path);
     } else if (scan->group != NULL) {
         status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; --group wants names that end in %s", shown,
                           others, fov_picture_name(&rule, scan->options->group));

@@ -106,9 +106,9 @@ bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_opt
 /* Raw pixels are used where they lie. */
 static fov_status open_raw(fov_picture_reader *reader, const fov_pack_record *record, const fov_decode_options *options) {
     if (!same_format(record, options->format)) {
-        (void)FOV_FAIL(FOV_E_UNSUPPORTED, "holds raw pixels of %u channels of %u bits, not %zu of %u; pack the pictures again with --channels",
-                       record->channels, record->deep ? 16u : 8u, options->format.channels == 0 ? 3 : options->format.channels,
-                       options->format.deep ? 16u : 8u);
+        (void)FOV_FAIL(FOV_E_UNSUPPORTED, "holds raw pixels of %u channels of %u bits, not %zu of %u; give --channels %u --depth %u",
+                        record->channels, record->deep ? 16u : 8u, options->format.channels == 0 ? 3 : options->format.channels,
+                        options->format.deep ? 16u : 8u, record->channels, record->deep ? 16u : 8u);
         return name_failure(reader, FOV_E_UNSUPPORTED);
     }
     if (over_limits(record, options)) {

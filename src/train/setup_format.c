@@ -20,8 +20,9 @@ static fov_status read_numbers(const fov_setup *setup, const char *name, const c
                         channels, channels == 1 ? "channel" : "channels");
     }
     for (size_t c = 0; c < channels; c++) {
-        if (values[c] < least || values[c] > 1e6) {
-            return FOV_FAIL(FOV_E_INVALID, "--%s: %g of channel %zu is out of range; pixels count from 0 to 1", name, values[c], c + 1);
+        if (values[c] < least || values[c] > 1.0) {
+            return FOV_FAIL(FOV_E_INVALID, "--%s: %g of channel %zu is out of range; pixels count from 0 to 1, whatever their depth", name, values[c],
+                            c + 1);
         }
     }
     return FOV_OK;

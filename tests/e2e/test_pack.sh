@@ -27,6 +27,12 @@ done
 cmp raw1.fvp raw3.fvp || fail "a pack depends on the number of threads"
 [ "$(stat -c %s raw1.fvp)" -gt $((24 * 32 * 32 * 3)) ] || fail "raw1.fvp holds no raw pixels"
 
+"$fovea" pack photos --out grey.fvp --side 32 --raw --channels 1 --depth 16 -q >out.txt
+grep -q '^next: fovea pretrain grey.fvp --out run --channels 1 --depth 16$' out.txt || fail "the next command leaves the format out: $(cat out.txt)"
+refused 3 'give --channels 1 --depth 16' bench pipeline grey.fvp
+"$fovea" bench pipeline grey.fvp --channels 1 --depth 16 --image-size 16 --batch-size 8 --seconds 0.05 --json now.json -q || fail "grey packs cannot be measured"
+refused 2 '--quality 80 is for the JPEG that --side makes' pack photos --out x.fvp --quality 80
+
 # ---- verify ----
 for pack in data small raw1; do
     "$fovea" pack --verify $pack.fvp -q | grep -q '24 pictures.*every checksum is right and every picture decodes' || fail "--verify $pack.fvp"

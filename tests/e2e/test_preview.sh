@@ -22,6 +22,11 @@ next=$(sed -nE 's/^next: +//p' said.txt)
 $(sed "s|^fovea|$fovea|; s|RUN|run|" <<<"$next") --steps 1 --batch-size 8 --quiet >/dev/null
 grep -qF "views = \"${recipe:0:90}" run/config.ini || fail "pretrain has other views than '$recipe': $(grep views run/config.ini)" # it breaks long lines
 
+"$fovea" preview photos --out given.png --seed 7 --crop-min 0.3 --no-verify --views 'crop(24) | crop(24)' >said.txt
+next=$(sed -nE 's/^next: +//p' said.txt)
+[ "$next" = "fovea pretrain photos --method simclr --image-size 24 --seed 7 --views 'crop(24) | crop(24)' --no-verify --crop-min 0.3 --out RUN" ] ||
+    fail "the next command, with what was given, is '$next'"
+
 # ---- one sheet, one set of options ----
 same() { cmp -s "$1" "$2" || fail "$3"; }
 other() { cmp -s "$1" "$2" && fail "$3" || true; }
@@ -48,7 +53,7 @@ same sheet.png again.png "an option that has no bearing on views changes them"
 draw dino.png --views dino --image-size 64 --pictures 3 --samples 2
 grep -q '3 pictures, 20 views of each' said.txt || fail "dino in two draws: $(cat said.txt)"
 grep -q 'crop(64,.*8 \* crop(28,' said.txt || fail "not the recipe of dino: $(cat said.txt)"
-grep -q "^next:    method simclr trains on 2 views; 'fovea list'" said.txt || fail "simclr cannot train on this: $(cat said.txt)"
+grep -q "^next:    method simclr trains on 2 views of one size; 'fovea list'" said.txt || fail "simclr cannot train on this: $(cat said.txt)"
 draw text.png --views 'crop(16) flip(0.5) | crop(16)' --pictures 100
 grep -q '^sheet:   text.png  16 pictures, 2 views of each' said.txt || fail "16 pictures are all there are: $(cat said.txt)"
 grep -qF -- "--views 'crop(16) flip(0.5) | crop(16)' --out RUN" said.txt || fail "the next command forgets the recipe: $(cat said.txt)"

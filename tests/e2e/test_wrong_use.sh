@@ -100,6 +100,7 @@ fails 2 '--stats imagenet has numbers for 3 channels, not for --channels 1' "${p
 fails 2 '--mean and --std go together; give --std too' "${pretrain[@]}" --mean 0.5,0.5,0.5
 fails 2 '--mean and --std go together; give --mean too' "${pretrain[@]}" --std 1,1,1
 fails 2 "--mean '0.5,0.5' is not a list of numbers with commas between, one for each of 3 channels" "${pretrain[@]}" --mean 0.5,0.5 --std 1,1
+fails 2 '--mean: 127 of channel 1 is out of range; pixels count from 0 to 1' "${pretrain[@]}" --mean 127,127,127 --std 0.2,0.2,0.2
 fails 2 '--std: 0 of channel 2 is out of range' "${pretrain[@]}" --mean 0,0,0 --std 1,0,1
 fails 2 '--mean gives them; leave one out' "${pretrain[@]}" --mean 0,0,0 --std 1,1,1 --stats data
 fails 3 'bad' "$fovea" pretrain four --out new --channels 2
