@@ -146,17 +146,8 @@ static inline void box_rest(const uint8_t *const *from, size_t step, const fov_b
 
 #if FOV_ISA_LEVEL > 0
 
-#define MAX_RADIUS 127        /* of boxes whose sums fit 16 bits */
-#define WORDS (2 * FOV_LANES) /* sums of 16 bits in a vector */
-#define BOX_TILE (2 * WORDS)  /* samples at once */
-
-static inline fov_vec load_words(const uint8_t *from) {
-#if FOV_ISA_LEVEL == 1
-    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
-#else
-    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from));
-#endif
-}
+#define MAX_RADIUS 127           /* of boxes whose sums fit 16 bits */
+#define BOX_TILE (2 * FOV_WORDS) /* samples at once */
 
 /* Words to bytes, in 32-bit sums of 2^24ths: the low half of the lanes of each 128-bit piece, then the high half. */
 static inline fov_vec box_words(const fov_box *box, fov_vec sum, fov_vec ends) {
@@ -170,15 +161,6 @@ static inline fov_vec box_words(const fov_box *box, fov_vec sum, fov_vec ends) {
                                 FOV_VEC(srli_epi32)(FOV_VEC(add_epi32)(high, half), 24));
 }
 
-static inline void store_words2(uint8_t *to, fov_vec first, fov_vec second) {
-    const fov_vec bytes = FOV_VEC(packus_epi16)(first, second); /* in 128-bit pieces, eight of each */
-#if FOV_ISA_LEVEL == 1
-    fov_vec_store(to, _mm256_permute4x64_epi64(bytes, 0xD8));
-#else
-    fov_vec_store(to, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes));
-#endif
-}
-
 /* Whole tiles; gives how many samples they hold. */
 FOV_INLINE size_t box_tiles(const uint8_t *const *from, size_t step, const fov_box *box, size_t count, uint8_t *out) {
     const size_t last = 2 * box->radius + 2;
@@ -187,15 +169,15 @@ FOV_INLINE size_t box_tiles(const uint8_t *const *from, size_t step, const fov_b
         fov_vec sum[2], ends[2];
         for (size_t v = 0; v < 2; v++) {
             sum[v] = FOV_VEC(set1_epi16)(0);
-            ends[v] = FOV_VEC(add_epi16)(load_words(box_tap(from, step, 0) + at + v * WORDS),
-                                         load_words(box_tap(from, step, last) + at + v * WORDS));
+            ends[v] = FOV_VEC(add_epi16)(fov_words_load(box_tap(from, step, 0) + at + v * FOV_WORDS),
+                                         fov_words_load(box_tap(from, step, last) + at + v * FOV_WORDS));
         }
         for (size_t t = 1; t < last; t++) {
             const uint8_t *row = box_tap(from, step, t) + at;
-            sum[0] = FOV_VEC(add_epi16)(sum[0], load_words(row));
-            sum[1] = FOV_VEC(add_epi16)(sum[1], load_words(row + WORDS));
+            sum[0] = FOV_VEC(add_epi16)(sum[0], fov_words_load(row));
+            sum[1] = FOV_VEC(add_epi16)(sum[1], fov_words_load(row + FOV_WORDS));
         }
-        store_words2(out + at, box_words(box, sum[0], ends[0]), box_words(box, sum[1], ends[1]));
+        fov_words_store2(out + at, box_words(box, sum[0], ends[0]), box_words(box, sum[1], ends[1]));
     }
     return at;
 }

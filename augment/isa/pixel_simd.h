@@ -163,5 +163,25 @@ static inline void fov_vec_store_bytes4(uint8_t *to, const fov_vec v[4]) {
 #endif
 }
 
+/* Samples as words of 16 bits: FOV_WORDS of them in a vector, and two vectors of them back to bytes in order, clamped. */
+#define FOV_WORDS (2 * FOV_LANES)
+
+static inline fov_vec fov_words_load(const uint8_t *from) {
+#if FOV_ISA_LEVEL == 1
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+#else
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from));
+#endif
+}
+
+static inline void fov_words_store2(uint8_t *to, fov_vec first, fov_vec second) {
+    const fov_vec bytes = FOV_VEC(packus_epi16)(first, second); /* in 128-bit pieces, eight of each */
+#if FOV_ISA_LEVEL == 1
+    fov_vec_store(to, _mm256_permute4x64_epi64(bytes, 0xD8));
+#else
+    fov_vec_store(to, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes));
+#endif
+}
+
 #endif
 #endif

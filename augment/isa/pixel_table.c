@@ -8,7 +8,7 @@ extern const fov_pixel_loops FOV_PIXEL_FN(pixel_loops);
 
 const fov_pixel_loops FOV_PIXEL_FN(pixel_loops) = {
     .name = STRING(FOV_ISA_SUFFIX),
-#ifdef __AVX2__
+#if FOV_ISA_LEVEL > 0
     .jpeg = true,
 #endif
 #define FOV_PIXEL_LOOP(result, name, arguments) .name = FOV_PIXEL_FN(name),
