@@ -4,7 +4,8 @@
 
 static const fov_augment_param params[] = {{.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5}};
 
-static void stretch(const uint32_t *count, uint8_t *table) {
+static void stretch(const uint32_t *count, size_t pixels, uint8_t *table) {
+    (void)pixels;
     int low = 0, high = 255;
     while (low < 255 && count[low] == 0) {
         low++;
@@ -22,13 +23,7 @@ static void stretch(const uint32_t *count, uint8_t *table) {
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     (void)plan, (void)augmenter;
-    uint32_t count[FOV_MAX_CHANNELS][256];
-    uint8_t table[FOV_MAX_CHANNELS][256];
-    fov_tone_count(image, count);
-    for (size_t c = 0; c < image->channels; c++) {
-        stretch(count[c], table[c]);
-    }
-    fov_tone_map(image, table, false, output);
+    fov_tone_apply(image, stretch, output);
     return FOV_OK;
 }
 

@@ -5,11 +5,9 @@
  * first, so the filter never sees pixels outside the box. */
 #include <math.h>
 
-#include "augment/augment.h"
+#include "augment/box.h"
 
 enum { SCALE_LOW, SCALE_HIGH, INTERPOLATION, RATIO_LOW, RATIO_HIGH, PARAM_COUNT };
-
-#define TRIES 10
 
 static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "scale low", .min = 0.0, .max = 1.0, .fallback = 0.08},
@@ -19,24 +17,17 @@ static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "ratio high", .min = 0.01, .max = 100.0, .fallback = 4.0 / 3.0},
 };
 
-static const char *check(const double *param) {
-    if (param[SCALE_LOW] > param[SCALE_HIGH]) {
-        return "scale low must not be above scale high";
-    }
-    return param[RATIO_LOW] > param[RATIO_HIGH] ? "ratio low must not be above ratio high" : NULL;
-}
+static const char *check(const double *param) { return fov_box_check(param + SCALE_LOW, param + RATIO_LOW); }
 
 static bool try_box(const double *param, fov_rng *rng, size_t width, size_t height, fov_resize *box) {
-    const double area = (double)width * (double)height * fov_rng_range(rng, param[SCALE_LOW], param[SCALE_HIGH]);
-    const double ratio = exp(fov_rng_range(rng, log(param[RATIO_LOW]), log(param[RATIO_HIGH])));
-    const double w = rint(sqrt(area * ratio)), h = rint(sqrt(area / ratio));
+    double w, h;
+    fov_box_sides(rng, param + SCALE_LOW, param + RATIO_LOW, width, height, &w, &h);
     if (w < 1.0 || h < 1.0 || w > (double)width || h > (double)height) {
         return false;
     }
     box->width = (size_t)w;
     box->height = (size_t)h;
-    box->top = (size_t)fov_rng_below(rng, height - box->height + 1);
-    box->left = (size_t)fov_rng_below(rng, width - box->width + 1);
+    fov_box_place(rng, width, height, box);
     return true;
 }
 
@@ -63,7 +54,7 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
         .interpolation = (fov_interpolation)(int)param[INTERPOLATION],
     };
     bool found = false;
-    for (int i = 0; i < TRIES && !found; i++) {
+    for (int i = 0; i < FOV_BOX_TRIES && !found; i++) {
         found = try_box(param, rng, width, height, box);
     }
     if (!found) {

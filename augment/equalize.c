@@ -22,13 +22,7 @@ static void spread(const uint32_t *count, size_t pixels, uint8_t *table) {
 
 static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fov_augmenter *augmenter, uint8_t *output) {
     (void)plan, (void)augmenter;
-    uint32_t count[FOV_MAX_CHANNELS][256];
-    uint8_t table[FOV_MAX_CHANNELS][256];
-    fov_tone_count(image, count);
-    for (size_t c = 0; c < image->channels; c++) {
-        spread(count[c], image->width * image->height, table[c]);
-    }
-    fov_tone_map(image, table, false, output);
+    fov_tone_apply(image, spread, output);
     return FOV_OK;
 }
 

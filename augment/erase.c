@@ -13,11 +13,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "augment/augment.h"
+#include "augment/box.h"
 
 enum { P, SCALE_LOW, SCALE_HIGH, RATIO_LOW, RATIO_HIGH, VALUE, PARAM_COUNT };
-
-#define TRIES 10
 
 static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5},
@@ -28,24 +26,17 @@ static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "value", .min = 0.0, .max = 255.0, .fallback = 0.0, .word = "noise", .whole = true},
 };
 
-static const char *check(const double *param) {
-    if (param[SCALE_LOW] > param[SCALE_HIGH]) {
-        return "scale low must not be above scale high";
-    }
-    return param[RATIO_LOW] > param[RATIO_HIGH] ? "ratio low must not be above ratio high" : NULL;
-}
+static const char *check(const double *param) { return fov_box_check(param + SCALE_LOW, param + RATIO_LOW); }
 
 static bool try_box(const double *param, fov_rng *rng, size_t width, size_t height, fov_resize *box) {
-    const double area = (double)width * (double)height * fov_rng_range(rng, param[SCALE_LOW], param[SCALE_HIGH]);
-    const double ratio = exp(fov_rng_range(rng, log(param[RATIO_LOW]), log(param[RATIO_HIGH])));
-    const double h = rint(sqrt(area * ratio)), w = rint(sqrt(area / ratio));
+    double w, h;
+    fov_box_sides(rng, param + SCALE_LOW, param + RATIO_LOW, width, height, &h, &w);
     if (h >= (double)height || w >= (double)width) {
         return false;
     }
     box->width = (size_t)w;
     box->height = (size_t)h;
-    box->top = (size_t)fov_rng_below(rng, height - box->height + 1);
-    box->left = (size_t)fov_rng_below(rng, width - box->width + 1);
+    fov_box_place(rng, width, height, box);
     return true;
 }
 
@@ -54,7 +45,7 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
     plan->value[0] = param[VALUE];
     plan->value[1] = fov_rng_uniform(rng);
     plan->resize = (fov_resize){.width = 0};
-    for (int i = 0; i < TRIES && plan->applies; i++) {
+    for (int i = 0; i < FOV_BOX_TRIES && plan->applies; i++) {
         if (try_box(param, rng, width, height, &plan->resize)) {
             return;
         }

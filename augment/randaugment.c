@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "augment/affine.h"
-#include "augment/tone.h"
 
 extern const fov_augment fov_augment_autocontrast, fov_augment_equalize, fov_augment_invert, fov_augment_posterize, fov_augment_solarize,
     fov_augment_sharpness, fov_augment_jitter;
@@ -90,13 +89,13 @@ static void draw(const double *param, fov_rng *rng, size_t width, size_t height,
     }
 }
 
-static void add_to_dark(const fov_image *image, int amount, uint8_t *output) {
-    uint8_t table[1][256];
+static void add_to_dark(const fov_image *image, int amount, fov_augmenter *augmenter, uint8_t *output) {
+    uint8_t table[256];
     for (int i = 0; i < 256; i++) {
         const int more = i + amount < 255 ? i + amount : 255;
-        table[0][i] = (uint8_t)(i < 128 ? more : i);
+        table[i] = (uint8_t)(i < 128 ? more : i);
     }
-    fov_tone_map(image, table, true, output);
+    augmenter->loops->pixel_table(image->pixels, image->width * image->height * image->channels, table, output);
 }
 
 static void move(unsigned operation, double by, const fov_image *image, uint8_t *output) {
@@ -126,7 +125,7 @@ static fov_status run(unsigned operation, double argument, const fov_image *imag
         [BRIGHTNESS] = &fov_augment_jitter,
     };
     if (operation == SOLARIZE_ADD) {
-        add_to_dark(image, (int)argument, output);
+        add_to_dark(image, (int)argument, augmenter, output);
         return FOV_OK;
     }
     if (step[operation] == NULL) {

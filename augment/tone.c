@@ -3,20 +3,24 @@
 
 #include <string.h>
 
-void fov_tone_count(const fov_image *image, uint32_t (*count)[256]) {
-    const size_t channels = image->channels, pixels = image->width * image->height;
-    memset(count, 0, channels * sizeof *count);
+static void count_bytes(const fov_image *image, size_t pixels, uint32_t (*count)[256]) {
+    memset(count, 0, image->channels * sizeof *count);
     for (size_t i = 0; i < pixels; i++) {
-        for (size_t c = 0; c < channels; c++) {
-            count[c][image->pixels[i * channels + c]]++;
+        for (size_t c = 0; c < image->channels; c++) {
+            count[c][image->pixels[i * image->channels + c]]++;
         }
     }
 }
 
-void fov_tone_map(const fov_image *image, uint8_t (*table)[256], bool shared, uint8_t *output) {
-    const size_t channels = shared ? 1 : image->channels;
-    const size_t count = image->width * image->height * image->channels / channels;
-    for (size_t i = 0; i < count; i++) {
+void fov_tone_apply(const fov_image *image, void (*make)(const uint32_t *count, size_t pixels, uint8_t *table), uint8_t *output) {
+    const size_t channels = image->channels, pixels = image->width * image->height;
+    uint32_t count[FOV_MAX_CHANNELS][256];
+    uint8_t table[FOV_MAX_CHANNELS][256];
+    count_bytes(image, pixels, count);
+    for (size_t c = 0; c < channels; c++) {
+        make(count[c], pixels, table[c]);
+    }
+    for (size_t i = 0; i < pixels; i++) {
         for (size_t c = 0; c < channels; c++) {
             output[i * channels + c] = table[c][image->pixels[i * channels + c]];
         }

@@ -91,27 +91,12 @@ static fov_status verify(const settings *s, const char *const *words, size_t wor
 /* ---- making ---- */
 
 static fov_status check_output(const settings *s, const char *const *words, size_t word_count) {
-    const size_t folder_length = (size_t)(fov_path_base(s->out) - s->out);
-    char *folder = fov_mem_printf(FOV_MEM_BASE, "%.*s", folder_length == 0 ? 1 : (int)folder_length, folder_length == 0 ? "." : s->out);
-    FOV_TRY_ALLOC(folder);
-    const fov_path_kind kind = fov_io_kind(s->out);
-    fov_status status = FOV_OK;
-    for (size_t i = 0; i < word_count && status == FOV_OK; i++) {
+    for (size_t i = 0; i < word_count; i++) {
         if (fov_io_same(s->out, words[i])) {
-            status = FOV_FAIL(FOV_E_INVALID, "%s is what would be packed; write the pack to another place", s->out);
+            return FOV_FAIL(FOV_E_INVALID, "%s is what would be packed; write the pack to another place", s->out);
         }
     }
-    if (status == FOV_OK && (kind == FOV_PATH_DIR || kind == FOV_PATH_OTHER)) {
-        status = FOV_FAIL(FOV_E_EXISTS, "%s exists and is not a regular file; give another name", s->out);
-    } else if (status == FOV_OK && kind == FOV_PATH_FILE && !s->overwrite) {
-        status = FOV_FAIL(FOV_E_EXISTS, "%s exists; give another name, or --overwrite", s->out);
-    } else if (status == FOV_OK && fov_io_kind(folder) != FOV_PATH_DIR) {
-        status = FOV_FAIL(FOV_E_NOTFOUND, "%s: there is no folder %s; make it first", s->out, folder);
-    } else if (status == FOV_OK) {
-        status = fov_io_check_writable(folder);
-    }
-    fov_mem_free(folder);
-    return status;
+    return fov_io_check_output(s->out, NULL, s->overwrite);
 }
 
 /* FILE.bad.tsv beside FILE.fvp. */
@@ -146,11 +131,7 @@ static fov_status report_bad(const char *out, const fov_index *index, const fov_
 }
 
 static size_t channels_of(const settings *s) {
-    size_t ends = 1;
-    for (const char *at = s->group; at != NULL && (at = strchr(at, ',')) != NULL; at++) {
-        ends++;
-    }
-    return s->channels > 0 ? (size_t)s->channels : s->group != NULL ? ends : 3;
+    return s->channels > 0 ? (size_t)s->channels : s->group != NULL ? fov_group_ends(s->group) : 3;
 }
 
 static void tell(const settings *s, const fov_pack_summary *summary) {

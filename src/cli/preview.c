@@ -91,19 +91,6 @@ static void print_recipe(const fov_recipe *recipe) {
     fov_text_clear(&text);
 }
 
-/* How many views the method itself makes; 0 when that cannot be said. */
-static size_t own_views(const fov_setup *setup) {
-    fov_recipe recipe = {0};
-    fov_text text;
-    fov_text_init(&text);
-    setup->objective->views(setup->objective_options, &setup->facts, &text);
-    if (text.status != FOV_OK || fov_recipe_parse(text.data, &recipe) != FOV_OK) {
-        recipe.view_count = 0;
-    }
-    fov_text_clear(&text);
-    return recipe.view_count;
-}
-
 /* What was given on the command line and is no matter of previews. */
 static void print_given(const fov_setup *setup) {
     char value[1024];
@@ -134,7 +121,7 @@ static bool of_one_size(const fov_recipe *recipe) {
 }
 
 static void next_command(const fov_setup *setup, const char *const *words, size_t word_count) {
-    const size_t views = own_views(setup);
+    const size_t views = setup->own_views;
     if (views != setup->recipe.view_count || !of_one_size(&setup->recipe)) {
         (void)printf("next:    method %s trains on %zu view%s of one size; 'fovea list' names methods and recipes\n", setup->objective->name, views,
                      views == 1 ? "" : "s");

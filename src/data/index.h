@@ -32,6 +32,9 @@ typedef struct fov_scan_options {
     void *context;
 } fov_scan_options;
 
+/* How many files a rule of groups names: pieces between commas. Whether they make sense is for the scan to say. */
+size_t fov_group_ends(const char *rule);
+
 typedef struct fov_index fov_index;
 
 /* Scans folders (recursively), files and packs (told by their content, and only as roots). Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name

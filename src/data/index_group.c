@@ -11,6 +11,14 @@
 
 /* ---- the rule ---- */
 
+size_t fov_group_ends(const char *rule) {
+    size_t ends = 1;
+    for (; *rule != '\0'; rule++) {
+        ends += *rule == ',' ? 1 : 0;
+    }
+    return ends;
+}
+
 static bool ends_in(const char *text, size_t length, const char *end) {
     const size_t bytes = strlen(end);
     return bytes <= length && memcmp(text + length - bytes, end, bytes) == 0;

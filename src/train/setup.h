@@ -15,6 +15,7 @@ typedef struct fov_setup {
     fov_train_facts facts;
     fov_train_defaults proposed;      /* what the objective proposes for these facts */
     fov_recipe recipe;
+    size_t own_views;                 /* how many views of a picture the method itself makes */
     fov_preprocess preprocess;        /* for evaluation, stored with the weights; its format, alpha and group after fov_setup_begin */
     uint64_t steps, steps_per_epoch, warmup_steps;
 } fov_setup;

@@ -88,14 +88,10 @@ static fov_status take_given(fov_setup *setup) {
 static fov_status count_planes(fov_setup *setup) {
     const char *rule = setup->settings->group;
     char text[24];
-    size_t planes = 1;
     if (rule == NULL || fov_options_source(setup->options, "channels") >= FOV_FROM_DATA) {
         return FOV_OK;
     }
-    for (; *rule != '\0'; rule++) {
-        planes += *rule == ',' ? 1 : 0;
-    }
-    (void)snprintf(text, sizeof text, "%zu", planes);
+    (void)snprintf(text, sizeof text, "%zu", fov_group_ends(rule));
     FOV_TRY(fov_options_set(setup->options, "channels", text, FOV_FROM_DATA));
     return FOV_OK;
 }

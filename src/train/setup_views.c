@@ -42,7 +42,8 @@ static fov_status check_mixing(const fov_setup *setup) {
     return status;
 }
 
-static fov_status check_views(const fov_setup *setup, size_t wanted) {
+static fov_status check_views(const fov_setup *setup) {
+    const size_t wanted = setup->own_views;
     const fov_recipe *recipe = &setup->recipe;
     if (recipe->view_count != wanted) {
         return FOV_FAIL(FOV_E_INVALID, "--views: method %s makes %zu %s of a picture, the recipe has %zu", setup->objective->name, wanted,
@@ -58,7 +59,7 @@ static fov_status check_views(const fov_setup *setup, size_t wanted) {
 }
 
 /* How many views the method makes; its own recipe where none was given. */
-static fov_status own_views(fov_setup *setup, size_t *count) {
+static fov_status take_own_views(fov_setup *setup) {
     fov_text text;
     fov_text_init(&text);
     setup->objective->views(setup->objective_options, &setup->facts, &text);
@@ -68,7 +69,7 @@ static fov_status own_views(fov_setup *setup, size_t *count) {
         status = fov_recipe_parse(text.data, &own);
     }
     if (status == FOV_OK) {
-        *count = own.view_count;
+        setup->own_views = own.view_count;
     }
     if (status == FOV_OK && fov_options_source(setup->options, "views") < FOV_FROM_DATA) {
         status = fov_options_set(setup->options, "views", text.data, FOV_FROM_DATA);
@@ -79,16 +80,15 @@ static fov_status own_views(fov_setup *setup, size_t *count) {
 
 fov_status fov_setup_resolve_views(fov_setup *setup, bool training) {
     const fov_pixel_format format = setup->preprocess.format;
-    size_t count = 0;
     fov_text text, dropped;
     fov_text_init(&text);
     fov_text_init(&dropped);
     fov_status status = FOV_OK;
-    FOV_TRY_GOTO(status, done, own_views(setup, &count));
+    FOV_TRY_GOTO(status, done, take_own_views(setup));
     FOV_TRY_GOTO(status, done, fit(setup->settings->views, setup->spec.image_size, format, &setup->recipe, &text, &dropped));
     if (training) {
         FOV_TRY_GOTO(status, done, check_mixing(setup));
-        FOV_TRY_GOTO(status, done, check_views(setup, count));
+        FOV_TRY_GOTO(status, done, check_views(setup));
     }
     if (dropped.length > 0) {
         fov_log(FOV_LOG_INFO, "pictures of %zu %s of %d bits: these steps of the views make no sense on them and are left out: %s",

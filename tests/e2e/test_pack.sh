@@ -52,8 +52,8 @@ refused 2 'pack needs --out FILE.fvp' pack photos
 refused 2 'a folder, picture files or a pack' pack --out x.fvp
 refused 2 'data.fvp exists; give another name, or --overwrite' pack photos --out data.fvp
 refused 2 'is what would be packed' pack data.fvp --out ./data.fvp --overwrite
-refused 2 'there is no folder data.fvp/' pack data.fvp --out data.fvp/x.fvp
-refused 2 'there is no folder nowhere/' pack photos --out nowhere/x.fvp
+refused 2 'there is no folder data.fvp; make it first' pack data.fvp --out data.fvp/x.fvp
+refused 2 'there is no folder nowhere; make it first' pack photos --out nowhere/x.fvp
 refused 2 'photos exists and is not a regular file' pack small.fvp --out photos
 refused 2 "'absent': no such file or folder" pack absent --out x.fvp
 refused 2 'raw pixels need --side N' pack photos --out x.fvp --raw

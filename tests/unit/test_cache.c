@@ -13,25 +13,11 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "data/loader.h"
+#include "folder_case.h"
 
 #define PICTURES 9
 #define BATCH 4
 #define STEPS 7 /* three epochs: pictures are met again */
-
-static char folder[400];
-
-static int make_folder(void **state) {
-    (void)state;
-    (void)snprintf(folder, sizeof folder, "%s/cache-%ld", FOV_TEST_TEMP, (long)getpid());
-    return fov_io_mkdir(folder, true) == FOV_OK ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static void require(fov_status status) {
     if (status != FOV_OK) {

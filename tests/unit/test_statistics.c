@@ -16,29 +16,15 @@
 #include "base/io.h"
 #include "base/rng.h"
 #include "data/statistics.h"
+#include "folder_case.h"
 
 #define SIDE 24
 #define PICTURES 70 /* more than a block */
-
-static char folder[400];
 
 static const char *path_of(size_t i) {
     static char path[500];
     (void)snprintf(path, sizeof path, "%s/%02zu.png", folder, i);
     return path;
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    (void)snprintf(folder, sizeof folder, "%s/statistics-%ld", FOV_TEST_TEMP, (long)getpid());
-    return fov_io_mkdir(folder, true) == FOV_OK ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
 }
 
 /* What the sums should be, in plain double. */
