@@ -1,6 +1,9 @@
 /* A lock on a folder. The kernel's lock decides; the text in the file is for people. A file left by a killed process is simply taken over,
  * since the kernel let its lock go.
  *
+ * The first byte is the folder: who locks it holds the folder. The second byte is the door: it is locked while somebody takes the first
+ * byte and signs, or is refused and reads who holds it, so nobody reads a name half written or that of a process long gone.
+ *
  * The holder removes the file before it lets go, so a newcomer may lock a file that no longer has a name: it then looks again. */
 #include "base/lock.h"
 
@@ -38,6 +41,17 @@ static fov_status sign(int fd, const char *path) {
     return FOV_OK;
 }
 
+enum { FOLDER_BYTE = 0, DOOR_BYTE = 1 };
+
+static int lock_byte(int fd, int command, short type, off_t byte) {
+    struct flock region = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    int result;
+    do {
+        result = fcntl(fd, command, &region);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
 /* One attempt; *gone tells that the file lost its name meanwhile. */
 static fov_status attempt(fov_lock *lock, const char *dir, bool *gone) {
     *gone = false;
@@ -45,8 +59,7 @@ static fov_status attempt(fov_lock *lock, const char *dir, bool *gone) {
     if (lock->fd < 0) {
         return FOV_FAIL(FOV_E_IO, "%s: cannot make the lock file: %s", lock->path, strerror(errno));
     }
-    struct flock region = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(lock->fd, F_OFD_SETLK, &region) != 0) {
+    if (lock_byte(lock->fd, F_OFD_SETLKW, F_WRLCK, DOOR_BYTE) != 0 || lock_byte(lock->fd, F_OFD_SETLK, F_WRLCK, FOLDER_BYTE) != 0) {
         if (errno == EAGAIN || errno == EACCES) {
             return held(lock->fd, dir);
         }
@@ -54,7 +67,12 @@ static fov_status attempt(fov_lock *lock, const char *dir, bool *gone) {
     }
     struct stat named, ours;
     *gone = fstat(lock->fd, &ours) != 0 || stat(lock->path, &named) != 0 || named.st_ino != ours.st_ino || named.st_dev != ours.st_dev;
-    return *gone ? FOV_OK : sign(lock->fd, lock->path);
+    if (*gone) {
+        return FOV_OK;
+    }
+    FOV_TRY(sign(lock->fd, lock->path));
+    (void)lock_byte(lock->fd, F_OFD_SETLK, F_UNLCK, DOOR_BYTE);
+    return FOV_OK;
 }
 
 fov_status fov_lock_take(fov_lock **lock, const char *dir) {
