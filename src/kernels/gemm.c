@@ -1,13 +1,14 @@
 /* Matrix products on the pool.
  *
- * With AVX2 or AVX-512 both operands are copied into panels in the order in which the register tiles (isa/matmul.c) read them. Copying
- * and its waiting for memory is what a product loses time to, so each operand is copied as rarely as its shape allows:
+ * With AVX2 or AVX-512 the register tiles (isa/matmul.c) read both operands from panels in the order of use. Copying them, and waiting for
+ * memory meanwhile, is what a product loses time to, so each operand is copied as rarely as its shape allows:
  *
- *   by rows    A as stored, B fits a few MiB (layers forward, input gradients): B is packed once, then each part packs its own rows of A
- *              and makes whole rows of C, while they and what is done with them besides stay in L2
- *   by slabs   A transposed or B large (weight gradients): k is walked in slabs; the pool packs a slab of both, reading rows as they lie
- *              in memory, then adds its product to blocks of C
- *   by cuts    as by slabs, but C is so small that every chunk has one of its own for a range of k; they are added in order
+ *   by rows    A as stored, B fits some MiB (layers forward, input gradients): B is packed once, then each part makes whole rows of C from
+ *              its own rows of A, while they and what is done with them besides stay in L2
+ *   by blocks  A transposed or B large (weight gradients): a chunk makes a block of C from a range of k, in pieces whose panels fit L2
+ *              beside it; ranges of k of one block are added in order
+ *
+ * An operand whose rows are short is not copied at all: it is read as it lies, when its copy would be used too few times to pay.
  *
  * The portable set and double precision use OpenBLAS with one thread, by rows. */
 #include "kernels/gemm.h"
@@ -26,13 +27,14 @@ enum {
     PART_MOST = 224,
     MIN_CHUNKS = 16,
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
-    SLAB_NUMBERS = 1024 * 1024,
-    SLAB_ROWS = 64,      /* of k that a chunk packs */
-    CUT_NUMBERS = 65536, /* of C when every chunk has its own */
-    CUT_SIDES = 1024,    /* m + n then */
-    CUT_LEAST = 512,     /* k of a cut */
-    CUT_PACKED = 98304,  /* numbers that a cut packs at a time */
-    PAD = 16             /* numbers between panels of A: copies may store whole vectors */
+    BLOCK_ROWS = 280,              /* of C, by blocks */
+    BLOCK_COLUMNS = 256,
+    BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
+    BLOCK_DEPTH = 256,
+    CUT_LEAST = 512,     /* k of a range */
+    DIRECT_PANELS = 4,   /* of B, at most, to read A as it lies */
+    DIRECT_STRIDE = 512, /* numbers, at most, between rows that are read as they lie */
+    PAD = 16             /* numbers between packed panels of A */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -75,7 +77,7 @@ void fov_gemm_serial(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, s
 
 /* ---- how a shape is cut ---- */
 
-typedef enum way { BY_BLAS, BY_ROWS, BY_SLABS, BY_CUTS } way;
+typedef enum way { BY_BLAS, BY_ROWS, BY_BLOCKS } way;
 
 typedef struct scheme {
     const fov_product *p;
@@ -84,12 +86,12 @@ typedef struct scheme {
     size_t height, width;   /* of a tile */
     size_t tiles, panels;   /* that C has, downwards and across */
     size_t parts;           /* of whole rows */
-    size_t depths, deepest; /* pieces of k that are packed at a time, and the size of the largest */
-    size_t cuts;            /* by cuts: ranges of k with a C of their own */
+    size_t down, across;    /* by blocks: blocks of C */
+    size_t cuts;            /* by blocks: ranges of k */
+    size_t depths, deepest; /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
     size_t a_panel;         /* numbers between packed panels of A */
-    size_t down, across;    /* by slabs: blocks of C */
-    size_t depth_index;     /* by slabs: the slab at work */
-    fov_real *packed_a, *packed_b, *sums;
+    bool direct_a, direct_b;
+    fov_real *packed_b, *sums;
 } scheme;
 
 static size_t blocks(size_t n, size_t unit) {
@@ -110,6 +112,16 @@ static size_t part_count(const fov_product *p, size_t tiles, size_t height) {
     return least(parts + parts % 2, tiles);
 }
 
+static void cut_by_blocks(scheme *s) {
+    const fov_product *p = s->p;
+    s->down = blocks(s->tiles, BLOCK_ROWS / s->height);
+    s->across = blocks(s->panels, BLOCK_COLUMNS / s->width);
+    const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
+    s->cuts = most(least(wanted, p->k / CUT_LEAST), 1);
+    s->direct_a = p->a.transposed && p->a.stride <= DIRECT_STRIDE;
+    s->direct_b = !p->b.transposed && p->b.stride <= DIRECT_STRIDE && p->n % s->width == 0;
+}
+
 static scheme scheme_of(const fov_product *p) {
     scheme s = {.p = p, .kernels = fov_kernels_get(), .way = BY_BLAS, .cuts = 1};
     s.height = s.kernels->tile_rows();
@@ -123,15 +135,12 @@ static scheme scheme_of(const fov_product *p) {
     size_t depth = DEPTH;
     if (!p->a.transposed && p->k <= PACKED_MOST / (s.panels * s.width + 1)) {
         s.way = BY_ROWS;
-    } else if (p->m + p->n <= CUT_SIDES && p->m * p->n <= CUT_NUMBERS && p->k >= 2 * CUT_LEAST) {
-        s.way = BY_CUTS;
-        s.cuts = least(p->k / CUT_LEAST, MIN_CHUNKS);
-        depth = least(CUT_PACKED / (s.tiles * s.height + s.panels * s.width), 256);
+        s.direct_a = s.panels <= DIRECT_PANELS && p->a.stride <= DIRECT_STRIDE;
     } else {
-        s.way = BY_SLABS;
-        depth = least(most(SLAB_NUMBERS / (p->m + p->n), 64), DEPTH);
-        s.down = blocks(s.tiles, 112 / s.height);
-        s.across = least(blocks(MIN_CHUNKS, s.down), s.panels);
+        s.way = BY_BLOCKS;
+        cut_by_blocks(&s);
+        const size_t sides = (blocks(s.tiles, s.down) * s.height + blocks(s.panels, s.across) * s.width);
+        depth = least(BLOCK_PACKED / sides, BLOCK_DEPTH);
     }
     s.depths = most(blocks(blocks(p->k, s.cuts), depth), 1);
     s.deepest = blocks(blocks(p->k, s.cuts), s.depths) + 1;
@@ -139,7 +148,15 @@ static scheme scheme_of(const fov_product *p) {
     return s;
 }
 
-/* ---- packed operands ---- */
+static size_t cut_at(size_t n, size_t index, size_t count) {
+    return n * index / count;
+}
+
+static size_t tile_first(const scheme *s, size_t tile) {
+    return cut_at(s->p->m, tile, s->tiles);
+}
+
+/* ---- operands ---- */
 
 /* Packs `lanes` rows of op(A), or columns of op(B), from `first`, and `n` of k from `from`; y is [n, width]. */
 static void pack(const fov_kernels *kernels, fov_real *y, size_t width, fov_matrix x, bool is_b, size_t first, size_t lanes, size_t from,
@@ -151,7 +168,8 @@ static void pack(const fov_kernels *kernels, fov_real *y, size_t width, fov_matr
     }
 }
 
-static void pack_tile(const scheme *s, fov_real *panel, size_t first, size_t rows, size_t from, size_t n) {
+static void pack_tile(const scheme *s, fov_real *panel, size_t tile, size_t from, size_t n) {
+    const size_t first = tile_first(s, tile), rows = tile_first(s, tile + 1) - first;
     pack(s->kernels, panel, rows, s->p->a, false, first, rows, from, n);
 }
 
@@ -160,25 +178,32 @@ static void pack_panel(const scheme *s, fov_real *panel, size_t index, size_t fr
     pack(s->kernels, panel, s->width, s->p->b, true, first, least(s->width, s->p->n - first), from, n);
 }
 
-static size_t tile_first(const scheme *s, size_t tile) {
-    return s->p->m * tile / s->tiles;
-}
+/* A range of tiles or panels of C, and where the operand of the first of them is: packed, or as it lies. */
+typedef struct side {
+    size_t begin, end;
+    const fov_real *data;
+    bool direct;
+} side;
 
-/* Tiles [tile, tile_end) times panels [panel, panel_end); a and b start at the first of them, both `depth` long. */
-static void multiply(const scheme *s, fov_real *c, size_t c_stride, const size_t tiles[2], const size_t panels[2], const fov_real *a,
-                     const fov_real *b, size_t b_panel, size_t depth, fov_real beta) {
-    for (size_t j = panels[0]; j < panels[1]; j++) {
-        const size_t column = j * s->width, columns = least(s->width, s->p->n - column);
-        for (size_t t = tiles[0]; t < tiles[1]; t++) {
-            const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row;
-            s->kernels->gemm_tile(c + row * c_stride + column, c_stride, rows, columns, a + (t - tiles[0]) * s->a_panel, rows, 0,
-                                  b + (j - panels[0]) * b_panel, 0, depth, 1, 1, beta);
+/* C's tiles of a range downwards and one across, `depth` of k. Columns outside, rows inside: a panel of B is read from further away, but
+ * once. */
+static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta) {
+    const fov_product *p = s->p;
+    for (size_t j = b.begin; j < b.end; j++) {
+        const size_t column = j * s->width, columns = least(s->width, p->n - column);
+        const fov_real *panel = b.data + (j - b.begin) * (b.direct ? s->width : depth * s->width);
+        const size_t b_stride = b.direct ? p->b.stride : s->width;
+        for (size_t t = a.begin; t < a.end; t++) {
+            const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
+            const bool as_rows = a.direct && !p->a.transposed;
+            const fov_real *tile = a.data + (!a.direct ? (t - a.begin) * s->a_panel : as_rows ? along * p->a.stride : along);
+            s->kernels->gemm_tile_at(c + row * c_stride + column, c_stride, rows, columns, tile, as_rows ? p->a.stride : 1,
+                                     !a.direct ? rows
+                                     : as_rows ? 1
+                                               : p->a.stride,
+                                     panel, b_stride, depth, beta);
         }
     }
-}
-
-static size_t cut_at(size_t n, size_t index, size_t count) {
-    return n * index / count;
 }
 
 /* ---- by rows ---- */
@@ -196,18 +221,19 @@ static void part_chunk(void *context, size_t part, unsigned worker) {
     const scheme *s = context;
     const fov_product *p = s->p;
     _Alignas(64) fov_real packed[PART_NUMBERS + PART_MOST * PAD];
-    const size_t tiles[2] = {s->tiles * part / s->parts, s->tiles * (part + 1) / s->parts}, panels[2] = {0, s->panels};
+    side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .direct = s->direct_a};
+    side b = {.end = s->panels};
     if (p->before != NULL) {
         p->before(p->context, part);
     }
     for (size_t i = 0; i < s->depths; i++) {
         const size_t from = cut_at(p->k, i, s->depths), depth = cut_at(p->k, i + 1, s->depths) - from;
-        for (size_t t = tiles[0]; t < tiles[1]; t++) {
-            const size_t row = tile_first(s, t);
-            pack_tile(s, packed + (t - tiles[0]) * s->a_panel, row, tile_first(s, t + 1) - row, from, depth);
+        a.data = a.direct ? p->a.data + tile_first(s, a.begin) * p->a.stride + from : packed;
+        for (size_t t = a.begin; t < a.end && !a.direct; t++) {
+            pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
         }
-        multiply(s, p->c, p->c_stride, tiles, panels, packed, s->packed_b + from * s->panels * s->width, depth * s->width, depth,
-                 i == 0 ? p->beta : 1);
+        b.data = s->packed_b + from * s->panels * s->width;
+        multiply(s, p->c, p->c_stride, a, b, depth, i == 0 ? p->beta : 1);
     }
     if (p->after != NULL) {
         p->after(p->context, part);
@@ -220,68 +246,40 @@ static void run_by_rows(fov_pool *pool, scheme *s, fov_real *work) {
     fov_pool_for(pool, s->parts, part_chunk, s);
 }
 
-/* ---- by slabs ---- */
+/* ---- by blocks ---- */
 
-static void slab_pack_chunk(void *context, size_t chunk, unsigned worker) {
-    (void)worker;
-    const scheme *s = context;
-    const size_t from = cut_at(s->p->k, s->depth_index, s->depths), depth = cut_at(s->p->k, s->depth_index + 1, s->depths) - from;
-    const size_t first = chunk * SLAB_ROWS, end = least(first + SLAB_ROWS, depth);
-    for (size_t at = first; at < end; at += 16) {
-        const size_t n = least(end - at, 16);
-        for (size_t t = 0; t < s->tiles; t++) {
-            const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row;
-            pack_tile(s, s->packed_a + t * s->a_panel + at * rows, row, rows, from + at, n);
+/* Packs a piece of both operands a few rows of k at a time, each read once as it lies in memory. */
+static void pack_piece(const scheme *s, side a, side b, fov_real *a_to, fov_real *b_to, size_t from, size_t depth) {
+    for (size_t at = 0; at < depth; at += 16) {
+        const size_t n = least(depth - at, 16);
+        for (size_t t = a.begin; t < a.end && !a.direct; t++) {
+            const size_t rows = tile_first(s, t + 1) - tile_first(s, t);
+            pack_tile(s, a_to + (t - a.begin) * s->a_panel + at * rows, t, from + at, n);
         }
-        for (size_t j = 0; j < s->panels; j++) {
-            pack_panel(s, s->packed_b + (j * depth + at) * s->width, j, from + at, n);
+        for (size_t j = b.begin; j < b.end && !b.direct; j++) {
+            pack_panel(s, b_to + ((j - b.begin) * depth + at) * s->width, j, from + at, n);
         }
     }
 }
 
-static void slab_block_chunk(void *context, size_t chunk, unsigned worker) {
-    (void)worker;
-    const scheme *s = context;
-    const size_t depth = cut_at(s->p->k, s->depth_index + 1, s->depths) - cut_at(s->p->k, s->depth_index, s->depths);
-    const size_t row = chunk / s->across, column = chunk % s->across;
-    const size_t tiles[2] = {s->tiles * row / s->down, s->tiles * (row + 1) / s->down};
-    const size_t panels[2] = {s->panels * column / s->across, s->panels * (column + 1) / s->across};
-    multiply(s, s->p->c, s->p->c_stride, tiles, panels, s->packed_a + tiles[0] * s->a_panel, s->packed_b + panels[0] * depth * s->width,
-             depth * s->width, depth, s->depth_index == 0 ? s->p->beta : 1);
-}
-
-static void run_by_slabs(fov_pool *pool, scheme *s, fov_real *work) {
-    s->packed_a = work;
-    s->packed_b = work + s->tiles * s->a_panel;
-    for (s->depth_index = 0; s->depth_index < s->depths; s->depth_index++) {
-        fov_pool_for(pool, blocks(s->deepest, SLAB_ROWS), slab_pack_chunk, s);
-        fov_pool_for(pool, s->down * s->across, slab_block_chunk, s);
-    }
-}
-
-/* ---- by cuts ---- */
-
-static void cut_chunk(void *context, size_t cut, unsigned worker) {
+static void block_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const fov_product *p = s->p;
-    _Alignas(64) fov_real packed[CUT_PACKED + 2 * PAD * CUT_SIDES];
-    fov_real *c = s->sums + cut * p->m * p->n, *b = packed + s->tiles * s->a_panel;
+    _Alignas(64) fov_real packed[BLOCK_PACKED + (BLOCK_ROWS + BLOCK_COLUMNS) * PAD];
+    const size_t cut = chunk / (s->down * s->across), row = chunk / s->across % s->down, column = chunk % s->across;
+    side a = {.begin = cut_at(s->tiles, row, s->down), .end = cut_at(s->tiles, row + 1, s->down), .direct = s->direct_a};
+    side b = {.begin = cut_at(s->panels, column, s->across), .end = cut_at(s->panels, column + 1, s->across), .direct = s->direct_b};
+    fov_real *a_to = packed, *b_to = packed + (s->direct_a ? 0 : (a.end - a.begin) * s->a_panel);
+    fov_real *c = s->cuts == 1 ? p->c : s->sums + cut * p->m * p->n;
+    const size_t c_stride = s->cuts == 1 ? p->c_stride : p->n;
     const size_t begin = cut_at(p->k, cut, s->cuts), length = cut_at(p->k, cut + 1, s->cuts) - begin;
-    const size_t tiles[2] = {0, s->tiles}, panels[2] = {0, s->panels};
     for (size_t i = 0; i < s->depths; i++) {
         const size_t from = begin + cut_at(length, i, s->depths), depth = begin + cut_at(length, i + 1, s->depths) - from;
-        for (size_t at = 0; at < depth; at += 16) {
-            const size_t n = least(depth - at, 16);
-            for (size_t t = 0; t < s->tiles; t++) {
-                const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row;
-                pack_tile(s, packed + t * s->a_panel + at * rows, row, rows, from + at, n);
-            }
-            for (size_t j = 0; j < s->panels; j++) {
-                pack_panel(s, b + (j * depth + at) * s->width, j, from + at, n);
-            }
-        }
-        multiply(s, c, p->n, tiles, panels, packed, b, depth * s->width, depth, i == 0 ? 0 : 1);
+        a.data = a.direct ? p->a.data + from * p->a.stride + tile_first(s, a.begin) : a_to;
+        b.data = b.direct ? p->b.data + from * p->b.stride + b.begin * s->width : b_to;
+        pack_piece(s, a, b, a_to, b_to, from, depth);
+        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0);
     }
 }
 
@@ -300,10 +298,12 @@ static void sum_chunk(void *context, size_t row, unsigned worker) {
     }
 }
 
-static void run_by_cuts(fov_pool *pool, scheme *s, fov_real *work) {
+static void run_by_blocks(fov_pool *pool, scheme *s, fov_real *work) {
     s->sums = work;
-    fov_pool_for(pool, s->cuts, cut_chunk, s);
-    fov_pool_for(pool, s->p->m, sum_chunk, s);
+    fov_pool_for(pool, s->cuts * s->down * s->across, block_chunk, s);
+    if (s->cuts > 1) {
+        fov_pool_for(pool, s->p->m, sum_chunk, s);
+    }
 }
 
 /* ---- by OpenBLAS ---- */
@@ -337,17 +337,8 @@ size_t fov_product_work(const fov_product *p) {
         return 0;
     }
     const scheme s = scheme_of(p);
-    switch (s.way) {
-    case BY_ROWS:
-        return s.panels * s.width * p->k * sizeof(fov_real);
-    case BY_SLABS:
-        return (s.tiles * s.a_panel + s.panels * s.width * s.deepest) * sizeof(fov_real);
-    case BY_CUTS:
-        return s.cuts * p->m * p->n * sizeof(fov_real);
-    case BY_BLAS:
-    default:
-        return 0;
-    }
+    const size_t numbers = s.way == BY_ROWS ? s.panels * s.width * p->k : s.cuts > 1 ? s.cuts * p->m * p->n : 0;
+    return numbers * sizeof(fov_real);
 }
 
 size_t fov_product_parts(const fov_product *p) {
@@ -384,7 +375,7 @@ void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
         if (p->before != NULL) {
             fov_pool_for(pool, s.parts, before_chunk, &s);
         }
-        (s.way == BY_SLABS ? run_by_slabs : run_by_cuts)(pool, &s, work);
+        run_by_blocks(pool, &s, work);
         if (p->after != NULL) {
             fov_pool_for(pool, s.parts, after_chunk, &s);
         }
