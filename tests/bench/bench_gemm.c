@@ -1,11 +1,12 @@
 /* Speed of the matrix products of models, each alone, beside the processor's rate of multiply-adds; one line a shape and thread count.
  *
- *     bench_gemm [SECONDS] [THREADS...]        default 0.3 1 2
+ *     bench_gemm [SECONDS] [NAME] [THREADS...]        default 0.3 "" 1 2; shapes whose name has NAME in it
  *
  * A shape is rows, inputs and outputs of a linear layer or of a 1x1 convolution. Columns: GFLOP/s and percent of the rate of y = x W^T,
  * dx = dz W and dW = dz^T x; best of the repeats that fit into SECONDS. The rate is that of a loop that touches registers alone. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -132,11 +133,12 @@ static int run(const shape *s, unsigned threads, double limit) {
 int main(int argc, char **argv) {
     const double limit = argc > 1 ? strtod(argv[1], NULL) : 0.3;
     const unsigned usual[] = {1, 2};
-    const int counts = argc > 2 ? argc - 2 : 2;
+    const char *name = argc > 2 ? argv[2] : "";
+    const int counts = argc > 3 ? argc - 3 : 2;
     for (int t = 0; t < counts; t++) {
-        const unsigned threads = argc > 2 ? (unsigned)strtoul(argv[t + 2], NULL, 10) : usual[t];
+        const unsigned threads = argc > 3 ? (unsigned)strtoul(argv[t + 3], NULL, 10) : usual[t];
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-            if (run(&shapes[i], threads, limit) != 0) {
+            if (strstr(shapes[i].name, name) != NULL && run(&shapes[i], threads, limit) != 0) {
                 return 1;
             }
         }
