@@ -35,6 +35,10 @@ INLINE void store(fov_real *p, vec x) {
     *(vec_anywhere *)p = x;
 }
 
+INLINE void store_sum(fov_real *c, vec x, int add) {
+    store(c, add ? x + load(c) : x);
+}
+
 /* Operands of a tile. B is a panel [k, TILE_COLUMNS]. A's number for row i and step p lies at a[i a_row + p a_step], a_row being a
  * constant of the tile; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
 typedef struct tile_operands {
@@ -73,9 +77,11 @@ INLINE void tile_of(const size_t rows, const size_t width, const size_t a_row, f
     }
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
-        for (size_t w = 0; w < width && i < rows; w++) {
-            fov_real *at = c + i * c_stride + w * LANES;
-            store(at, add ? sum[i][w] * alpha[i] + load(at) : sum[i][w] * alpha[i]);
+        if (i < rows) {
+            store_sum(c + i * c_stride, sum[i][0] * alpha[i], add);
+            if (width > 1) {
+                store_sum(c + i * c_stride + LANES, sum[i][1] * alpha[i], add);
+            }
         }
     }
 }

@@ -79,16 +79,16 @@ INLINE vec exp2_of(vec x) {
 
 /* ---- tiles ---- */
 
-/* a_row 1: A is a panel [k, rows], as packed or as columns of a panel of logits. */
+/* wide: A by columns of a panel of logits; tall and slim: A by rows of panels, C two vectors and one vector wide. */
 #define TILE(n)                                                                                                                            \
     static void wide_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
         tile_of(n, 2, 1, c, c_stride, o, alpha, add);                                                                                      \
     }                                                                                                                                      \
-    static void slim_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
-        tile_of(n, 1, 1, c, c_stride, o, alpha, add);                                                                                      \
-    }                                                                                                                                      \
-    static void rows_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
+    static void tall_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
         tile_of(n, 2, TILE_COLUMNS, c, c_stride, o, alpha, add);                                                                           \
+    }                                                                                                                                      \
+    static void slim_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
+        tile_of(n, 1, TILE_COLUMNS, c, c_stride, o, alpha, add);                                                                           \
     }
 #if TILE_ROWS == 14
 #define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -101,11 +101,11 @@ EACH_TILE(TILE)
 typedef void (*tile_fn)(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add);
 
 #define WIDE(n) wide_##n,
+#define TALL(n) tall_##n,
 #define SLIM(n) slim_##n,
-#define ROWS(n) rows_##n,
-static const tile_fn wide[TILE_ROWS + 1] = {NULL, EACH_TILE(WIDE)};    /* A a panel, two vectors */
-static const tile_fn slim[TILE_ROWS + 1] = {NULL, EACH_TILE(SLIM)};    /* A a panel, one vector */
-static const tile_fn by_rows[TILE_ROWS + 1] = {NULL, EACH_TILE(ROWS)}; /* A by rows of a panel of logits */
+static const tile_fn wide[TILE_ROWS + 1] = {NULL, EACH_TILE(WIDE)};
+static const tile_fn tall[TILE_ROWS + 1] = {NULL, EACH_TILE(TALL)};
+static const tile_fn slim[TILE_ROWS + 1] = {NULL, EACH_TILE(SLIM)};
 
 /* How m rows are cut into tiles of nearly one size. */
 INLINE size_t tiles_of(size_t m) {
@@ -154,18 +154,8 @@ static void multiply(fov_real *c, size_t c_stride, const product *x) {
     }
 }
 
-/* ---- packing ---- */
-
-/* Rows of x as operands A of width `head`: a panel [head, rows] for each tile. */
-static void pack_tiles(fov_real *panels, const fov_real *x, size_t stride, size_t t, size_t head) {
-    for (size_t i = 0; i < tiles_of(t); i++) {
-        const size_t first = tile_first(t, i), rows = tile_first(t, i + 1) - first;
-        FOV_ISA_FN(pack_lanes)(panels + first * head, rows, x + first * stride, stride, rows, head);
-    }
-}
-
-/* Rows of x as operand B with n steps: panels [n, TILE_COLUMNS], zeros beyond `head`. */
-static void pack_steps(fov_real *panels, const fov_real *x, size_t stride, size_t n, size_t head) {
+/* Rows of x as panels [n, TILE_COLUMNS], zeros beyond `head`: operand B with n steps, or operand A with n rows. */
+static void pack_panels(fov_real *panels, const fov_real *x, size_t stride, size_t n, size_t head) {
     for (size_t j = 0; j < head; j += TILE_COLUMNS) {
         const size_t lanes = head - j < TILE_COLUMNS ? head - j : TILE_COLUMNS;
         FOV_ISA_FN(pack_rows)(panels + j * n, TILE_COLUMNS, TILE_COLUMNS, x + j, stride, lanes, n);
@@ -174,10 +164,16 @@ static void pack_steps(fov_real *panels, const fov_real *x, size_t stride, size_
 
 /* ---- panels of logits ---- */
 
-/* y [keys of a tile, TILE_COLUMNS] = alpha A B for `vectors` vectors of queries. */
-INLINE void logits_tile(fov_real *y, size_t rows, size_t vectors, const fov_real *a, const fov_real *b, size_t head, const fov_real *alpha) {
-    const tile_operands o = {.a = a, .b = b, .a_step = rows, .segment = head, .k = head};
-    (vectors > 1 ? wide : slim)[rows](y, TILE_COLUMNS, &o, alpha, 0);
+/* y [rows of a tile, TILE_COLUMNS] = alpha A B for `vectors` vectors of queries; A: rows of the t in panels, from row `first`. */
+INLINE void logits_tile(const fov_attention_head *h, fov_real *y, size_t first, size_t rows, size_t vectors, const fov_real *panels,
+                        const fov_real *columns, const fov_real *alpha) {
+    const tile_operands o = {.a = panels + first * TILE_COLUMNS,
+                             .b = columns,
+                             .a_step = 1,
+                             .a_jump = h->t * TILE_COLUMNS,
+                             .segment = TILE_COLUMNS,
+                             .k = h->head};
+    (vectors > 1 ? tall : slim)[rows](y + first * TILE_COLUMNS, TILE_COLUMNS, &o, alpha, 0);
 }
 
 INLINE void fill_alpha(fov_real alpha[TILE_ROWS], fov_real value) {
@@ -214,10 +210,9 @@ static void forward_panel(const fov_attention_head *h, fov_real *p, fov_real inv
     vec top[2] = {every(-(fov_real)INFINITY), every(-(fov_real)INFINITY)};
     for (size_t i = 0; i < tiles_of(h->t); i++) {
         const size_t first = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - first;
-        fov_real *y = p + first * TILE_COLUMNS;
-        logits_tile(y, rows, vectors, keys + first * h->head, queries, h->head, alpha);
+        logits_tile(h, p, first, rows, vectors, keys, queries, alpha);
         for (size_t v = 0; v < vectors; v++) {
-            top[v] = column_tops(y + v * LANES, top[v], rows);
+            top[v] = column_tops(p + first * TILE_COLUMNS + v * LANES, top[v], rows);
         }
     }
     for (size_t v = 0; v < vectors; v++) {
@@ -232,8 +227,8 @@ static void forward_panel(const fov_attention_head *h, fov_real *p, fov_real inv
 void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) {
     const size_t t = h->t, head = h->head, wide_head = padded(head);
     fov_real *keys = work, *values = keys + t * wide_head, *queries = values + t * wide_head, *p = queries + TILE_COLUMNS * wide_head;
-    pack_tiles(keys, h->k, h->stride, t, head);
-    pack_steps(values, h->v, h->stride, t, head);
+    pack_panels(keys, h->k, h->stride, t, head);
+    pack_panels(values, h->v, h->stride, t, head);
     for (size_t first = 0; first < t; first += TILE_COLUMNS) {
         const size_t count = t - first < TILE_COLUMNS ? t - first : TILE_COLUMNS;
         _Alignas(64) fov_real inverse[TILE_COLUMNS], lse[TILE_COLUMNS];
@@ -256,24 +251,22 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
 /* ---- backward ---- */
 
 typedef struct backward_work {
-    fov_real *key_tiles, *value_tiles;      /* operands A of p and dp */
-    fov_real *key_steps;                    /* operand B of dq */
-    fov_real *query_steps, *dout_steps;     /* operands B of dk and dv, of a block of queries */
-    fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel */
+    fov_real *keys, *values;                /* panels [t, TILE_COLUMNS] */
+    fov_real *queries, *dout;               /* panels of a block of queries */
+    fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel of logits: [head, TILE_COLUMNS] */
     fov_real *p, *ds;                       /* [panels of a block, keys, TILE_COLUMNS] */
 } backward_work;
 
 static backward_work lay_out(const fov_attention_head *h, fov_real *work) {
-    const size_t wide_head = padded(h->head), block = h->block;
-    backward_work w = {.key_tiles = work};
-    w.value_tiles = w.key_tiles + h->t * wide_head;
-    w.key_steps = w.value_tiles + h->t * wide_head;
-    w.query_steps = w.key_steps + h->t * wide_head;
-    w.dout_steps = w.query_steps + block * wide_head;
-    w.query_columns = w.dout_steps + block * wide_head;
+    const size_t wide_head = padded(h->head);
+    backward_work w = {.keys = work};
+    w.values = w.keys + h->t * wide_head;
+    w.queries = w.values + h->t * wide_head;
+    w.dout = w.queries + h->block * wide_head;
+    w.query_columns = w.dout + h->block * wide_head;
     w.dout_columns = w.query_columns + TILE_COLUMNS * wide_head;
     w.p = w.dout_columns + TILE_COLUMNS * wide_head;
-    w.ds = w.p + block * h->t;
+    w.ds = w.p + h->block * h->t;
     return w;
 }
 
@@ -308,8 +301,8 @@ static void backward_panel(const fov_attention_head *h, const backward_work *w, 
     for (size_t i = 0; i < tiles_of(h->t); i++) {
         const size_t key = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - key;
         fov_real *pi = p + key * TILE_COLUMNS, *di = ds + key * TILE_COLUMNS;
-        logits_tile(pi, rows, vectors, w->key_tiles + key * head, w->query_columns, head, scale2);
-        logits_tile(di, rows, vectors, w->value_tiles + key * head, w->dout_columns, head, one);
+        logits_tile(h, p, key, rows, vectors, w->keys, w->query_columns, scale2);
+        logits_tile(h, ds, key, rows, vectors, w->values, w->dout_columns, one);
         for (size_t v = 0; v < vectors * LANES; v += LANES) {
             const vec shift = load(lse + v), turn = load(along + v);
             for (size_t at = v; at < rows * TILE_COLUMNS; at += TILE_COLUMNS) {
@@ -323,7 +316,7 @@ static void backward_panel(const fov_attention_head *h, const backward_work *w, 
                         .a_row = 1,
                         .m = count,
                         .width = head,
-                        .o = {.a = ds, .b = w->key_steps, .a_step = TILE_COLUMNS, .segment = h->t, .k = h->t},
+                        .o = {.a = ds, .b = w->keys, .a_step = TILE_COLUMNS, .segment = h->t, .k = h->t},
                         .alpha = scale,
                         .add = h->accumulate};
     multiply(h->dq + first * h->stride, h->stride, &dq);
@@ -334,27 +327,26 @@ static void backward_keys(const fov_attention_head *h, const backward_work *w, s
     fov_real scale[TILE_ROWS], one[TILE_ROWS];
     fill_alpha(scale, h->scale);
     fill_alpha(one, 1);
-    pack_steps(w->query_steps, h->q + first * h->stride, h->stride, count, h->head);
-    pack_steps(w->dout_steps, h->dout + first * h->out_stride, h->out_stride, count, h->head);
-    product x = {.tiles = by_rows,
+    pack_panels(w->queries, h->q + first * h->stride, h->stride, count, h->head);
+    pack_panels(w->dout, h->dout + first * h->out_stride, h->out_stride, count, h->head);
+    product x = {.tiles = tall,
                  .a_row = TILE_COLUMNS,
                  .m = h->t,
                  .width = h->head,
-                 .o = {.a = w->p, .b = w->dout_steps, .a_step = 1, .a_jump = h->t * TILE_COLUMNS, .segment = TILE_COLUMNS, .k = count},
+                 .o = {.a = w->p, .b = w->dout, .a_step = 1, .a_jump = h->t * TILE_COLUMNS, .segment = TILE_COLUMNS, .k = count},
                  .alpha = one,
                  .add = h->accumulate || first > 0};
     multiply(h->dv, h->stride, &x);
     x.o.a = w->ds;
-    x.o.b = w->query_steps;
+    x.o.b = w->queries;
     x.alpha = scale;
     multiply(h->dk, h->stride, &x);
 }
 
 void FOV_ISA_FN(attention_backward)(const fov_attention_head *h, fov_real *work) {
     const backward_work w = lay_out(h, work);
-    pack_tiles(w.key_tiles, h->k, h->stride, h->t, h->head);
-    pack_tiles(w.value_tiles, h->v, h->stride, h->t, h->head);
-    pack_steps(w.key_steps, h->k, h->stride, h->t, h->head);
+    pack_panels(w.keys, h->k, h->stride, h->t, h->head);
+    pack_panels(w.values, h->v, h->stride, h->t, h->head);
     for (size_t first = 0; first < h->t; first += h->block) {
         const size_t count = h->t - first < h->block ? h->t - first : h->block;
         for (size_t done = 0; done < count; done += TILE_COLUMNS) {
