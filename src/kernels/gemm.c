@@ -1,8 +1,16 @@
-/* Matrix products on the pool: C is cut into blocks by its shape, and each block is one serial product.
+/* Matrix products on the pool.
  *
- * Two engines do the serial products: our packed register tiles (isa/matmul.c) where AVX2 or AVX-512 is in use, and OpenBLAS with one
- * thread in the portable set and in double precision. When C is small and k is long (weight gradients of linear layers), blocks of C
- * alone would leave processors idle and give each a long walk; k is then cut too, and the parts are added in order. */
+ * With AVX2 or AVX-512 the register tiles (isa/matmul.c) read both operands from panels in the order of use. Copying them, and waiting for
+ * memory meanwhile, is what a product loses time to, so each operand is copied as rarely as its shape allows:
+ *
+ *   by rows    A as stored, B fits some MiB (layers forward, input gradients): B is packed once, then each part makes whole rows of C from
+ *              its own rows of A, while they and what is done with them besides stay in L2
+ *   by blocks  A transposed or B large (weight gradients): a chunk makes a block of C from a range of k, in pieces whose panels fit L2
+ *              beside it; ranges of k of one block are added in order
+ *
+ * An operand whose rows are short is not copied at all: it is read as it lies, when its copy would be used too few times to pay.
+ *
+ * The portable set and double precision use OpenBLAS with one thread, by rows. */
 #include "kernels/gemm.h"
 
 #include <cblas.h>
@@ -12,8 +20,23 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
-/* A block's packed operands fit a core's L2 cache, and the copies are small next to the product. */
-enum { BLOCK_M = 224, BLOCK_N = 256, MIN_CHUNKS = 16, MIN_CUT_K = 512 };
+enum {
+    DEPTH = 512,           /* most k of a packed panel */
+    PART_NUMBERS = 131072, /* rows of A and C that a part has: half an L2 cache of floats */
+    PART_LEAST = 56,       /* rows, so that a panel of B that comes from L3 is used often enough */
+    PART_MOST = 224,
+    MIN_CHUNKS = 16,
+    PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
+    BLOCK_ROWS = 280,              /* of C, by blocks */
+    BLOCK_COLUMNS = 256,
+    BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
+    BLOCK_DEPTH = 256,
+    CUT_LEAST = 512,     /* k of a range */
+    DIRECT_PANELS = 4,   /* of B, at most, to read A as it lies */
+    DIRECT_DEPTH = 64,   /* or k, at most */
+    DIRECT_STRIDE = 512, /* numbers, at most, between rows that are read as they lie */
+    PAD = 16             /* numbers between packed panels of A */
+};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -36,99 +59,373 @@ static void blas(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, const
 #endif
 }
 
+static bool has_tiles(const fov_kernels *kernels) {
+    return sizeof(fov_real) == sizeof(float) && kernels->tile_rows() * kernels->tile_columns() > 64;
+}
+
 void fov_gemm_serial(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real alpha,
                      fov_real beta) {
     if (m == 0 || n == 0) {
         return;
     }
     const fov_kernels *kernels = fov_kernels_get();
-    if (sizeof(fov_real) == sizeof(float) && kernels->tile_rows() * kernels->tile_columns() > 64) {
+    if (has_tiles(kernels)) {
         kernels->gemm(c, c_stride, a.data, a.stride, a.transposed, b.data, b.stride, b.transposed, m, n, k, alpha, beta);
     } else {
         blas(c, c_stride, a, b, (const size_t[]){m, n, k}, alpha, beta);
     }
 }
 
-typedef struct product {
-    fov_real *c, *parts; /* parts: [cuts, m, n], or NULL when k is not cut */
-    size_t c_stride;
-    fov_matrix a, b;
-    size_t m, n, k, rows, columns, cuts; /* rows and columns: blocks of C */
-    fov_real beta;
-} product;
+/* ---- how a shape is cut ---- */
+
+typedef enum way { BY_BLAS, BY_ROWS, BY_BLOCKS } way;
+
+typedef struct scheme {
+    const fov_product *p;
+    const fov_kernels *kernels;
+    way way;
+    size_t height, width;   /* of a tile */
+    size_t tiles, panels;   /* that C has, downwards and across */
+    size_t parts;           /* of whole rows */
+    size_t down, across;    /* by blocks: blocks of C */
+    size_t cuts;            /* by blocks: ranges of k */
+    size_t depths, deepest; /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
+    size_t a_panel;         /* numbers between packed panels of A */
+    bool direct_a, direct_b;
+    fov_real *packed_b, *sums;
+} scheme;
 
 static size_t blocks(size_t n, size_t unit) {
     return (n + unit - 1) / unit;
 }
 
-static size_t cuts_of(size_t m, size_t n, size_t k) {
-    const size_t chunks = blocks(m, BLOCK_M) * blocks(n, BLOCK_N);
-    if (chunks == 0 || chunks >= MIN_CHUNKS || k < 2 * (size_t)MIN_CUT_K) {
-        return 1;
-    }
-    const size_t wanted = blocks(MIN_CHUNKS, chunks);
-    const size_t most = k / MIN_CUT_K;
-    return wanted < most ? wanted : most;
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
 }
 
-/* The part of an operand that starts at row `i` and column `j` of op(X). */
-static fov_matrix part(fov_matrix x, size_t i, size_t j) {
-    x.data += x.transposed ? j * x.stride + i : i * x.stride + j;
-    return x;
+static size_t most(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t part_count(const fov_product *p, size_t tiles, size_t height) {
+    const size_t rows = least(most(PART_NUMBERS / (p->n + p->k + 1), PART_LEAST), PART_MOST);
+    const size_t parts = most(blocks(tiles, rows / height), MIN_CHUNKS);
+    return least(parts + parts % 2, tiles);
+}
+
+static void cut_by_blocks(scheme *s) {
+    const fov_product *p = s->p;
+    s->down = blocks(s->tiles, BLOCK_ROWS / s->height);
+    s->across = blocks(s->panels, BLOCK_COLUMNS / s->width);
+    const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
+    s->cuts = most(least(wanted, p->k / CUT_LEAST), 1);
+    s->direct_a = p->a.transposed && p->a.stride <= DIRECT_STRIDE;
+    s->direct_b = !p->b.transposed && p->b.stride <= DIRECT_STRIDE && p->n % s->width == 0;
+}
+
+static scheme scheme_of(const fov_product *p) {
+    scheme s = {.p = p, .kernels = fov_kernels_get(), .way = BY_BLAS, .cuts = 1};
+    s.height = s.kernels->tile_rows();
+    s.width = s.kernels->tile_columns();
+    s.tiles = blocks(p->m, s.height);
+    s.panels = blocks(p->n, s.width);
+    s.parts = part_count(p, s.tiles, s.height);
+    if (!has_tiles(s.kernels)) {
+        return s;
+    }
+    size_t depth = DEPTH;
+    if (!p->a.transposed && p->k <= PACKED_MOST / (s.panels * s.width + 1)) {
+        s.way = BY_ROWS;
+        s.direct_a = (s.panels <= DIRECT_PANELS || p->k <= DIRECT_DEPTH) && p->a.stride <= DIRECT_STRIDE;
+    } else {
+        s.way = BY_BLOCKS;
+        cut_by_blocks(&s);
+        const size_t sides = (blocks(s.tiles, s.down) * s.height + blocks(s.panels, s.across) * s.width);
+        depth = least(BLOCK_PACKED / sides, BLOCK_DEPTH);
+    }
+    s.depths = most(blocks(blocks(p->k, s.cuts), depth), 1);
+    s.deepest = blocks(blocks(p->k, s.cuts), s.depths) + 1;
+    s.a_panel = (s.height * s.deepest + PAD + 15) / 16 * 16;
+    return s;
+}
+
+static size_t cut_at(size_t n, size_t index, size_t count) {
+    return n * index / count;
+}
+
+static size_t tile_first(const scheme *s, size_t tile) {
+    return cut_at(s->p->m, tile, s->tiles);
+}
+
+/* ---- operands ---- */
+
+/* Packs `lanes` rows of op(A), or columns of op(B), from `first`, and `n` of k from `from`; y is [n, width]. */
+static void pack(const fov_kernels *kernels, fov_real *y, size_t width, fov_matrix x, bool is_b, size_t first, size_t lanes, size_t from,
+                 size_t n) {
+    if (x.transposed != is_b) {
+        kernels->pack_rows(y, width, width, x.data + from * x.stride + first, x.stride, lanes, n);
+    } else {
+        kernels->pack_lanes(y, width, x.data + first * x.stride + from, x.stride, lanes, n);
+    }
+}
+
+static void pack_tile(const scheme *s, fov_real *panel, size_t tile, size_t from, size_t n) {
+    const size_t first = tile_first(s, tile), rows = tile_first(s, tile + 1) - first;
+    pack(s->kernels, panel, rows, s->p->a, false, first, rows, from, n);
+}
+
+static void pack_panel(const scheme *s, fov_real *panel, size_t index, size_t from, size_t n) {
+    const size_t first = index * s->width;
+    pack(s->kernels, panel, s->width, s->p->b, true, first, least(s->width, s->p->n - first), from, n);
+}
+
+/* A range of tiles or panels of C, and where the operand of the first of them is: packed, or as it lies. */
+typedef struct side {
+    size_t begin, end;
+    const fov_real *data;
+    bool direct;
+} side;
+
+static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t t, size_t j, size_t depth, fov_real beta) {
+    const fov_product *p = s->p;
+    const size_t column = j * s->width, columns = least(s->width, p->n - column);
+    const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
+    const fov_real *panel = b.data + (j - b.begin) * (b.direct ? s->width : depth * s->width);
+    const bool as_rows = a.direct && !p->a.transposed;
+    const fov_real *tile = a.data + (!a.direct ? (t - a.begin) * s->a_panel : as_rows ? along * p->a.stride : along);
+    s->kernels->gemm_tile_at(c + row * c_stride + column, c_stride, rows, columns, tile, as_rows ? p->a.stride : 1,
+                             !a.direct ? rows
+                             : as_rows ? 1
+                                       : p->a.stride,
+                             panel, b.direct ? p->b.stride : s->width, depth, beta);
+}
+
+/* Asks for the `index`-th of `count` equal shares of memory that the next tiles will read. */
+static void ask_for(const fov_real *x, size_t numbers, size_t index, size_t count) {
+    enum { LINE = 64 / sizeof(fov_real) };
+    for (size_t i = numbers * index / count / LINE * LINE; i < numbers * (index + 1) / count; i += LINE) {
+        __builtin_prefetch(x + i, 0, 2);
+    }
+}
+
+/* C's tiles of a range downwards and one across, `depth` of k. Columns outside, rows inside: a panel of B is read from further away, but
+ * once. Meanwhile the next piece of operands that are read as they lie is asked for, when there is one. */
+static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta, size_t ahead) {
+    const fov_product *p = s->p;
+    const size_t count = (b.end - b.begin) * (a.end - a.begin);
+    size_t done = 0;
+    for (size_t j = b.begin; j < b.end; j++) {
+        for (size_t t = a.begin; t < a.end; t++, done++) {
+            if (a.direct) {
+                ask_for(a.data + depth * p->a.stride, ahead * p->a.stride, done, count);
+            }
+            if (b.direct) {
+                ask_for(b.data + depth * p->b.stride, ahead * p->b.stride, done, count);
+            }
+            multiply_tile(s, c, c_stride, a, b, t, j, depth, beta);
+        }
+    }
+}
+
+/* The same with rows of A as they lie, rows outside: a tile's rows are asked for while those before meet all panels. */
+static void multiply_direct(const scheme *s, side a, side b, size_t depth, fov_real beta) {
+    const fov_product *p = s->p;
+    for (size_t t = a.begin; t < a.end; t++) {
+        const size_t rows = tile_first(s, t + 1) - tile_first(s, a.begin);
+        for (size_t j = b.begin; j < b.end; j++) {
+            ask_for(a.data + rows * p->a.stride, s->height * p->a.stride, j - b.begin, b.end - b.begin);
+            multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta);
+        }
+    }
+}
+
+/* ---- by rows ---- */
+
+static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    const scheme *s = context;
+    const size_t index = chunk / s->panels, panel = chunk % s->panels;
+    const size_t from = cut_at(s->p->k, index, s->depths), depth = cut_at(s->p->k, index + 1, s->depths) - from;
+    pack_panel(s, s->packed_b + from * s->panels * s->width + panel * depth * s->width, panel, from, depth);
+}
+
+static void part_chunk(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const scheme *s = context;
+    const fov_product *p = s->p;
+    _Alignas(64) fov_real packed[PART_NUMBERS + PART_MOST * PAD];
+    side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .direct = s->direct_a};
+    side b = {.end = s->panels};
+    if (p->before != NULL) {
+        p->before(p->context, part);
+    }
+    for (size_t i = 0; i < s->depths; i++) {
+        const size_t from = cut_at(p->k, i, s->depths), depth = cut_at(p->k, i + 1, s->depths) - from;
+        a.data = a.direct ? p->a.data + tile_first(s, a.begin) * p->a.stride + from : packed;
+        for (size_t t = a.begin; t < a.end && !a.direct; t++) {
+            pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
+        }
+        b.data = s->packed_b + from * s->panels * s->width;
+        if (a.direct) {
+            multiply_direct(s, a, b, depth, i == 0 ? p->beta : 1);
+        } else {
+            multiply(s, p->c, p->c_stride, a, b, depth, i == 0 ? p->beta : 1, 0);
+        }
+    }
+    if (p->after != NULL) {
+        p->after(p->context, part);
+    }
+}
+
+static void run_by_rows(fov_pool *pool, scheme *s, fov_real *work) {
+    s->packed_b = work;
+    fov_pool_for(pool, s->depths * s->panels, whole_panel_chunk, s);
+    fov_pool_for(pool, s->parts, part_chunk, s);
+}
+
+/* ---- by blocks ---- */
+
+/* Packs a piece of both operands a few rows of k at a time, each read once as it lies in memory. */
+static void pack_piece(const scheme *s, side a, side b, fov_real *a_to, fov_real *b_to, size_t from, size_t depth) {
+    for (size_t at = 0; at < depth; at += 16) {
+        const size_t n = least(depth - at, 16);
+        for (size_t t = a.begin; t < a.end && !a.direct; t++) {
+            const size_t rows = tile_first(s, t + 1) - tile_first(s, t);
+            pack_tile(s, a_to + (t - a.begin) * s->a_panel + at * rows, t, from + at, n);
+        }
+        for (size_t j = b.begin; j < b.end && !b.direct; j++) {
+            pack_panel(s, b_to + ((j - b.begin) * depth + at) * s->width, j, from + at, n);
+        }
+    }
 }
 
 static void block_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
-    const product *p = context;
-    const size_t cut = chunk / (p->rows * p->columns);
-    const size_t row = chunk / p->columns % p->rows;
-    const size_t column = chunk % p->columns;
-    const size_t i = p->m * row / p->rows;
-    const size_t j = p->n * column / p->columns;
-    const size_t q = p->k * cut / p->cuts;
-    const size_t m = p->m * (row + 1) / p->rows - i;
-    const size_t n = p->n * (column + 1) / p->columns - j;
-    const size_t k = p->k * (cut + 1) / p->cuts - q;
-    if (p->parts == NULL) {
-        fov_gemm_serial(p->c + i * p->c_stride + j, p->c_stride, part(p->a, i, q), part(p->b, q, j), m, n, k, 1, p->beta);
-    } else {
-        fov_real *to = p->parts + (cut * p->m + i) * p->n + j;
-        fov_gemm_serial(to, p->n, part(p->a, i, q), part(p->b, q, j), m, n, k, 1, 0);
+    const scheme *s = context;
+    const fov_product *p = s->p;
+    _Alignas(64) fov_real packed[BLOCK_PACKED + (BLOCK_ROWS + BLOCK_COLUMNS) * PAD];
+    const size_t cut = chunk / (s->down * s->across), row = chunk / s->across % s->down, column = chunk % s->across;
+    side a = {.begin = cut_at(s->tiles, row, s->down), .end = cut_at(s->tiles, row + 1, s->down), .direct = s->direct_a};
+    side b = {.begin = cut_at(s->panels, column, s->across), .end = cut_at(s->panels, column + 1, s->across), .direct = s->direct_b};
+    fov_real *a_to = packed, *b_to = packed + (s->direct_a ? 0 : (a.end - a.begin) * s->a_panel);
+    fov_real *c = s->cuts == 1 ? p->c : s->sums + cut * p->m * p->n;
+    const size_t c_stride = s->cuts == 1 ? p->c_stride : p->n;
+    const size_t begin = cut_at(p->k, cut, s->cuts), length = cut_at(p->k, cut + 1, s->cuts) - begin;
+    for (size_t i = 0; i < s->depths; i++) {
+        const size_t from = begin + cut_at(length, i, s->depths), depth = begin + cut_at(length, i + 1, s->depths) - from;
+        a.data = a.direct ? p->a.data + from * p->a.stride + tile_first(s, a.begin) : a_to;
+        b.data = b.direct ? p->b.data + from * p->b.stride + b.begin * s->width : b_to;
+        pack_piece(s, a, b, a_to, b_to, from, depth);
+        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0, i + 1 < s->depths ? depth : 0);
     }
 }
 
 static void sum_chunk(void *context, size_t row, unsigned worker) {
     (void)worker;
-    const product *p = context;
-    const fov_kernels *kernels = fov_kernels_get();
+    const scheme *s = context;
+    const fov_product *p = s->p;
     fov_real *c = p->c + row * p->c_stride;
     size_t cut = 0;
     if (p->beta == 0) {
-        kernels->add(c, p->parts + row * p->n, p->parts + (p->m + row) * p->n, p->n);
+        s->kernels->add(c, s->sums + row * p->n, s->sums + (p->m + row) * p->n, p->n);
         cut = 2;
     }
-    for (; cut < p->cuts; cut++) {
-        kernels->accumulate(c, p->parts + (cut * p->m + row) * p->n, p->n);
+    for (; cut < s->cuts; cut++) {
+        s->kernels->accumulate(c, s->sums + (cut * p->m + row) * p->n, p->n);
+    }
+}
+
+static void run_by_blocks(fov_pool *pool, scheme *s, fov_real *work) {
+    s->sums = work;
+    fov_pool_for(pool, s->cuts * s->down * s->across, block_chunk, s);
+    if (s->cuts > 1) {
+        fov_pool_for(pool, s->p->m, sum_chunk, s);
+    }
+}
+
+/* ---- by OpenBLAS ---- */
+
+static void part_rows(const scheme *s, size_t part, size_t *first, size_t *rows) {
+    *first = tile_first(s, s->tiles * part / s->parts);
+    *rows = tile_first(s, s->tiles * (part + 1) / s->parts) - *first;
+}
+
+static void blas_chunk(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const scheme *s = context;
+    const fov_product *p = s->p;
+    size_t first, rows;
+    part_rows(s, part, &first, &rows);
+    fov_matrix a = p->a;
+    a.data += first * (a.transposed ? 1 : a.stride);
+    if (p->before != NULL) {
+        p->before(p->context, part);
+    }
+    blas(p->c + first * p->c_stride, p->c_stride, a, p->b, (const size_t[]){rows, p->n, p->k}, 1, p->beta);
+    if (p->after != NULL) {
+        p->after(p->context, part);
+    }
+}
+
+/* ---- all ---- */
+
+size_t fov_product_work(const fov_product *p) {
+    if (p->m == 0 || p->n == 0) {
+        return 0;
+    }
+    const scheme s = scheme_of(p);
+    const size_t numbers = s.way == BY_ROWS ? s.panels * s.width * p->k : s.cuts > 1 ? s.cuts * p->m * p->n : 0;
+    return numbers * sizeof(fov_real);
+}
+
+size_t fov_product_parts(const fov_product *p) {
+    return p->m == 0 ? 0 : scheme_of(p).parts;
+}
+
+void fov_product_part(const fov_product *p, size_t part, size_t *first, size_t *rows) {
+    const scheme s = scheme_of(p);
+    part_rows(&s, part, first, rows);
+}
+
+static void before_chunk(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const scheme *s = context;
+    s->p->before(s->p->context, part);
+}
+
+static void after_chunk(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const scheme *s = context;
+    s->p->after(s->p->context, part);
+}
+
+void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
+    if (p->m == 0 || p->n == 0) {
+        return;
+    }
+    scheme s = scheme_of(p);
+    if (s.way == BY_BLAS) {
+        fov_pool_for(pool, s.parts, blas_chunk, &s);
+    } else if (s.way == BY_ROWS) {
+        run_by_rows(pool, &s, work);
+    } else {
+        if (p->before != NULL) {
+            fov_pool_for(pool, s.parts, before_chunk, &s);
+        }
+        run_by_blocks(pool, &s, work);
+        if (p->after != NULL) {
+            fov_pool_for(pool, s.parts, after_chunk, &s);
+        }
     }
 }
 
 size_t fov_gemm_work(size_t m, size_t n, size_t k) {
-    const size_t cuts = cuts_of(m, n, k);
-    return cuts == 1 ? 0 : cuts * m * n * sizeof(fov_real);
+    const fov_product plain = {.m = m, .n = n, .k = k}, turned = {.m = m, .n = n, .k = k, .a = {.transposed = true}};
+    return most(fov_product_work(&plain), fov_product_work(&turned));
 }
 
 void fov_gemm(fov_pool *pool, fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real beta,
               void *work) {
-    if (m == 0 || n == 0) {
-        return;
-    }
-    product p = {.c = c, .c_stride = c_stride, .a = a, .b = b, .m = m, .n = n, .k = k, .beta = beta};
-    p.rows = blocks(m, BLOCK_M);
-    p.columns = blocks(n, BLOCK_N);
-    p.cuts = cuts_of(m, n, k);
-    p.parts = p.cuts == 1 ? NULL : work;
-    fov_pool_for(pool, p.rows * p.columns * p.cuts, block_chunk, &p);
-    if (p.parts != NULL) {
-        fov_pool_for(pool, m, sum_chunk, &p);
-    }
+    const fov_product p = {.c = c, .c_stride = c_stride, .a = a, .b = b, .m = m, .n = n, .k = k, .beta = beta};
+    fov_product_run(pool, &p, work);
 }

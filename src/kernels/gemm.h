@@ -1,6 +1,6 @@
 /* Matrix products, row-major: C [m, n] = op(A) [m, k] op(B) [k, n] + beta C.
  *
- * Engines: our packed register tiles with AVX2 and AVX-512; OpenBLAS with one thread in the portable set and in double. Tiles and the
+ * Engines: our packed register tiles with AVX2 and AVX-512; OpenBLAS with one thread in the portable set and in double. Blocks and the
  * split of long reductions depend on m, n and k alone, so the bits do not depend on the number of threads. */
 #ifndef FOV_KERNELS_GEMM_H
 #define FOV_KERNELS_GEMM_H
@@ -16,9 +16,29 @@ typedef struct fov_matrix {
     bool transposed; /* op(X) = X^T: data is stored [columns, rows] of the product's operand */
 } fov_matrix;
 
-/* Bytes of `work` that fov_gemm needs for a shape (0 for most; partial sums when k is long and m n small). */
+/* One product and what its chunks do besides. C is computed in parts, each some whole rows: fov_product_part tells which. `before` runs
+ * before a part reads its rows of A, and may write them; `after` runs when the part's rows of C are complete; both on the thread that has
+ * them in cache, every part once, in any order. Either may be NULL. */
+typedef struct fov_product {
+    fov_real *c;
+    size_t c_stride;
+    fov_matrix a, b;
+    size_t m, n, k;
+    fov_real beta; /* 0: C is not read; or 1 */
+    void (*before)(void *context, size_t part);
+    void (*after)(void *context, size_t part);
+    void *context;
+} fov_product;
+
+/* Bytes of `work` for a product: packed operands, partial sums. Reads the sizes and `transposed`, no numbers. */
+size_t fov_product_work(const fov_product *p);
+size_t fov_product_parts(const fov_product *p);
+void fov_product_part(const fov_product *p, size_t part, size_t *first, size_t *rows);
+/* On the pool; `work` is aligned to 64 bytes. */
+void fov_product_run(fov_pool *pool, const fov_product *p, void *work);
+
+/* The same without anything besides. The work is enough for any transposition. */
 size_t fov_gemm_work(size_t m, size_t n, size_t k);
-/* On the pool. beta is 0 (C is not read) or 1. */
 void fov_gemm(fov_pool *pool, fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real beta,
               void *work);
 /* On the calling thread, for use inside a chunk. */

@@ -1,36 +1,42 @@
 /* Multi-head self-attention in one piece: softmax(q k^T / sqrt(d / heads)) v (Vaswani et al. 2017, section 3.2).
  *
- * One chunk is one (image, head). Its logits live in the worker's scratch, 64 query rows at a time, and stay in cache; only the log of
- * each row's sum is kept for backward, which computes the probabilities again from it (as FlashAttention, Dao et al. 2022). With
- * p = softmax(s) and dp = dout v^T:  dv = p^T dout,  ds = p (dp - sum_j p dp),  dq = ds k / sqrt,  dk = ds^T q / sqrt.
- * Query blocks of one head are added to dk and dv in order by the same chunk, so no two chunks write the same numbers. */
+ * One chunk is one (image, head), and one call of a kernel (kernels/isa/attention.c). Its logits live in the worker's scratch; only the log
+ * of each row's sum is kept for backward, which computes the probabilities again from it (as FlashAttention, Dao et al. 2022), a block of
+ * queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; blocks of one head are added to dk and dv in order by the
+ * same chunk, so no two chunks write the same numbers. */
 #include <math.h>
 
-#include "kernels/gemm.h"
+#include "base/checked.h"
 #include "ops/token_shared.h"
 
-#define QUERY_ROWS 64 /* 64 x 197 floats are 50 KiB: two such blocks fit a core's L2 cache */
+#define BLOCK_BYTES ((size_t)192 << 10) /* of p, and as much of ds: 224 queries of 197 keys */
 
 typedef struct attention_attr {
     size_t heads;
 } attention_attr;
 
-/* Sizes and strides of one call. */
-typedef struct attention_dims {
-    size_t n, t, d, heads, head;
-    fov_real scale;
-} attention_dims;
+static size_t heads_of(const fov_node *node) {
+    return ((const attention_attr *)node->attr)->heads;
+}
 
-static attention_dims dims_of(const fov_node *node) {
-    const size_t *shape = node->shape.dim;
-    const size_t heads = ((const attention_attr *)node->attr)->heads;
-    attention_dims m = {.n = shape[0], .t = shape[1], .d = shape[2], .heads = heads, .head = shape[2] / heads};
-    m.scale = (fov_real)(1.0 / sqrt((double)m.head));
-    return m;
+/* Queries that backward takes at a time: panels of `columns`, at least one, no more than there are. */
+static size_t block_of(size_t t, size_t columns) {
+    const size_t fit = BLOCK_BYTES / sizeof(fov_real) / t / columns, all = (t + columns - 1) / columns;
+    return columns * (fit == 0 ? 1 : (fit < all ? fit : all));
+}
+
+/* Scratch of a worker, see kernels.def: backward's, which is the larger. */
+static fov_status scratch_bytes(size_t *bytes, size_t t, size_t head) {
+    const size_t columns = fov_kernels_get()->tile_columns(), block = block_of(t, columns);
+    size_t d = 0, rows = 0, panels = 0, logits = 0;
+    const bool fits = fov_round_up(head, columns, &d) && fov_add_size(t, block + columns, &rows) &&
+                      fov_product_size((const size_t[]){2, rows, d, sizeof(fov_real)}, 4, &panels) &&
+                      fov_product_size((const size_t[]){2, block, t, sizeof(fov_real)}, 4, &logits) && fov_add_size(panels, logits, bytes);
+    return fits ? FOV_OK : FOV_FAIL(FOV_E_LIMIT, "needs more scratch than this machine can address; use a smaller image");
 }
 
 static fov_status infer(fov_node *node) {
-    const size_t heads = ((const attention_attr *)node->attr)->heads;
+    const size_t heads = heads_of(node);
     FOV_TRY(fov_token_check(node, 0, "tokens [n, t, 3 d]", 3, FOV_DTYPE_REAL));
     const size_t *x = node->input[0]->shape.dim;
     if (heads == 0 || x[2] % 3 != 0 || (x[2] / 3) % heads != 0) {
@@ -38,92 +44,67 @@ static fov_status infer(fov_node *node) {
         return FOV_FAIL(FOV_E_INVALID, "needs input [n, t, 3 d] with d a multiple of its %zu heads, got %s", heads,
                         fov_shape_text(&node->input[0]->shape, text, sizeof text));
     }
-    const size_t rows = x[1] < QUERY_ROWS ? x[1] : QUERY_ROWS;
     FOV_TRY(fov_token_bytes(&node->stash_bytes, (const size_t[]){x[0], heads, x[1], sizeof(fov_real)}, 4));
-    FOV_TRY(fov_token_bytes(&node->worker_work, (const size_t[]){2, rows, x[1], sizeof(fov_real)}, 4));
+    FOV_TRY(scratch_bytes(&node->worker_work, x[1], x[2] / 3 / heads));
     return fov_token_output(node, FOV_SHAPE(x[0], x[1], x[2] / 3));
 }
 
-static fov_matrix rows_of(const fov_real *data, size_t stride) {
-    return (fov_matrix){.data = data, .stride = stride, .transposed = false};
-}
-
-static fov_matrix columns_of(const fov_real *data, size_t stride) {
-    return (fov_matrix){.data = data, .stride = stride, .transposed = true};
+/* A chunk's operands; those of backward are NULL in forward. */
+static fov_attention_head head_of(const fov_step *step, size_t chunk) {
+    const size_t *shape = step->node->shape.dim, t = shape[1], d = shape[2], heads = heads_of(step->node), head = d / heads;
+    const size_t image = chunk / heads, column = chunk % heads * head;
+    const size_t in = image * t * 3 * d + column, out = image * t * d + column;
+    const fov_real *q = (const fov_real *)step->in[0] + in;
+    fov_attention_head h = {.q = q, .k = q + d, .v = q + 2 * d, .out = (fov_real *)step->out + out};
+    h.stride = 3 * d;
+    h.out_stride = d;
+    h.t = t;
+    h.head = head;
+    h.block = block_of(t, step->k->tile_columns());
+    h.scale = (fov_real)(1.0 / sqrt((double)head));
+    h.lse = step->stash == NULL ? NULL : (fov_real *)step->stash + chunk * t;
+    if (step->grad_in[0] != NULL) {
+        h.dout = step->grad_out + out;
+        h.dq = step->grad_in[0] + in;
+        h.dk = h.dq + d;
+        h.dv = h.dk + d;
+        h.accumulate = step->accumulate[0];
+    }
+    return h;
 }
 
 static void forward_chunk(void *context, size_t chunk, unsigned worker) {
     const fov_step *step = context;
-    const attention_dims m = dims_of(step->node);
-    const size_t image = chunk / m.heads;
-    const size_t head = chunk % m.heads;
-    const fov_real *q = (const fov_real *)step->in[0] + image * m.t * 3 * m.d + head * m.head;
-    const fov_real *k = q + m.d;
-    const fov_real *v = k + m.d;
-    fov_real *out = (fov_real *)step->out + image * m.t * m.d + head * m.head;
-    fov_real *lse = step->stash == NULL ? NULL : (fov_real *)step->stash + chunk * m.t;
-    fov_real *p = fov_step_worker(step, worker);
-    for (size_t first = 0; first < m.t; first += QUERY_ROWS) {
-        const size_t rows = m.t - first < QUERY_ROWS ? m.t - first : QUERY_ROWS;
-        fov_gemm_serial(p, m.t, rows_of(q + first * 3 * m.d, 3 * m.d), columns_of(k, 3 * m.d), rows, m.t, m.head, m.scale, 0);
-        step->k->softmax_rows(p, lse == NULL ? NULL : lse + first, p, rows, m.t);
-        fov_gemm_serial(out + first * m.d, m.d, rows_of(p, m.t), rows_of(v, 3 * m.d), rows, m.head, m.t, 1, 0);
-    }
+    const fov_attention_head h = head_of(step, chunk);
+    step->k->attention_forward(&h, fov_step_worker(step, worker));
 }
 
 static void backward_chunk(void *context, size_t chunk, unsigned worker) {
     const fov_step *step = context;
-    const attention_dims m = dims_of(step->node);
-    const size_t stride = 3 * m.d;
-    const size_t start = (chunk / m.heads) * m.t * stride + (chunk % m.heads) * m.head;
-    const fov_real *q = (const fov_real *)step->in[0] + start;
-    const fov_real *k = q + m.d;
-    const fov_real *v = k + m.d;
-    fov_real *dq = step->grad_in[0] + start;
-    fov_real *dk = dq + m.d;
-    fov_real *dv = dk + m.d;
-    const fov_real *dout = step->grad_out + (chunk / m.heads) * m.t * m.d + (chunk % m.heads) * m.head;
-    const fov_real *lse = (const fov_real *)step->stash + chunk * m.t;
-    const fov_real keep = step->accumulate[0] ? 1 : 0;
-    fov_real *p = fov_step_worker(step, worker);
-    fov_real *dp = p + (m.t < QUERY_ROWS ? m.t : QUERY_ROWS) * m.t;
-    for (size_t first = 0; first < m.t; first += QUERY_ROWS) {
-        const size_t rows = m.t - first < QUERY_ROWS ? m.t - first : QUERY_ROWS;
-        const fov_real beta = first == 0 ? keep : 1;
-        const fov_real *dout_rows = dout + first * m.d;
-        const fov_real *q_rows = q + first * stride;
-        fov_gemm_serial(p, m.t, rows_of(q_rows, stride), columns_of(k, stride), rows, m.t, m.head, m.scale, 0);
-        step->k->softmax_from_lse(p, lse + first, rows, m.t);
-        fov_gemm_serial(dv, stride, columns_of(p, m.t), rows_of(dout_rows, m.d), m.t, m.head, rows, 1, beta);
-        fov_gemm_serial(dp, m.t, rows_of(dout_rows, m.d), columns_of(v, stride), rows, m.t, m.head, 1, 0);
-        step->k->softmax_backward_rows(dp, p, rows, m.t);
-        fov_gemm_serial(dq + first * stride, stride, rows_of(dp, m.t), rows_of(k, stride), rows, m.head, m.t, m.scale, keep);
-        fov_gemm_serial(dk, stride, columns_of(dp, m.t), rows_of(q_rows, stride), m.t, m.head, rows, m.scale, beta);
-    }
+    const fov_attention_head h = head_of(step, chunk);
+    step->k->attention_backward(&h, fov_step_worker(step, worker));
 }
 
 static void forward(const fov_step *step) {
-    const attention_dims m = dims_of(step->node);
-    fov_pool_for(step->pool, m.n * m.heads, forward_chunk, (void *)step);
+    fov_pool_for(step->pool, step->node->shape.dim[0] * heads_of(step->node), forward_chunk, (void *)step);
 }
 
 static void backward(const fov_step *step) {
-    const attention_dims m = dims_of(step->node);
     if (step->grad_in[0] != NULL) {
-        fov_pool_for(step->pool, m.n * m.heads, backward_chunk, (void *)step);
+        fov_pool_for(step->pool, step->node->shape.dim[0] * heads_of(step->node), backward_chunk, (void *)step);
     }
 }
 
 /* Two products forward, five backward; a softmax counted as 8 operations a logit. */
 static fov_cost cost(const fov_node *node) {
-    const attention_dims m = dims_of(node);
-    const double logits = (double)m.n * (double)m.heads * (double)m.t * (double)m.t;
-    const double product = 2.0 * logits * (double)m.head;
+    const size_t *shape = node->shape.dim, heads = heads_of(node);
+    const double logits = (double)shape[0] * (double)heads * (double)shape[1] * (double)shape[1];
+    const double product = 2.0 * logits * (double)(shape[2] / heads);
     const double tokens = (double)fov_shape_count(&node->shape) * (double)sizeof(fov_real);
     return (fov_cost){.forward_flops = 2.0 * product + 8.0 * logits,
                       .backward_flops = 5.0 * product + 12.0 * logits,
                       .forward_bytes = 4.0 * tokens,
-                      .backward_bytes = 7.0 * tokens};
+                      .backward_bytes = 8.0 * tokens};
 }
 
 const fov_op fov_op_attention = {.name = "attention",
@@ -131,7 +112,7 @@ const fov_op fov_op_attention = {.name = "attention",
                                  .forward = forward,
                                  .backward = backward,
                                  .cost = cost,
-                                 .reads = FOV_READS_IN(0),
+                                 .reads = FOV_READS_IN(0) | FOV_READS_OUT,
                                  .inplace = -1};
 
 fov_node *fov_attention(fov_graph *g, fov_node *qkv, size_t heads) {

@@ -34,7 +34,7 @@ typedef fov_real vec_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(
 /* A tile's operands, see kernels.def. */
 typedef struct operands {
     const fov_real *a, *b;
-    size_t a_stride, a_step, b_step, k, segments;
+    size_t a_stride, a_step, b_stride, b_step, k, segments;
 } operands;
 
 size_t FOV_ISA_FN(tile_rows)(void) {
@@ -70,13 +70,22 @@ static inline __attribute__((always_inline)) void store_row(fov_real *c, vec x0,
 #define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 #endif
 
+/* Asks for the lines of C before the sums that go there begin. */
+static inline __attribute__((always_inline)) void prefetch_tile(const size_t rows, const fov_real *c, size_t c_stride) {
+    for (size_t i = 0; i < rows; i++) {
+        __builtin_prefetch(c + i * c_stride, 1);
+        __builtin_prefetch(c + i * c_stride + TILE_COLUMNS - 1, 1);
+    }
+}
+
 /* One full-width tile. `rows` is a constant wherever this is expanded, so that rows beyond it vanish. */
 static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov_real *c, size_t c_stride, const operands *o,
                                                           fov_real alpha, fov_real beta) {
 #define DECLARE(i) vec x##i = {0}, y##i = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
-    const size_t a_stride = o->a_stride;
+    prefetch_tile(rows, c, c_stride);
+    const size_t a_stride = o->a_stride, b_stride = o->b_stride;
     for (size_t s = 0; s < o->segments; s++) {
         const fov_real *a = o->a + s * o->a_step;
         const fov_real *b = o->b + s * o->b_step;
@@ -92,7 +101,7 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov
             EACH_ROW(STEP)
 #undef STEP
             a += a_stride;
-            b += TILE_COLUMNS;
+            b += b_stride;
         }
     }
 #define STORE(i)                                                                                                                           \
@@ -108,7 +117,8 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov
         tile_of(n, c, c_stride, o, alpha, beta);                                                                                           \
     }
 TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(2)
+TILE(3) TILE(4) TILE(5) TILE(6)
 #if TILE_ROWS == 14
     TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif
@@ -123,10 +133,69 @@ static const tile_fn tiles[TILE_ROWS + 1] = {
 #endif
 };
 
+/* The same with A as it lies in memory, a_stride between its rows: for products in which a row of A meets few panels of B, so that
+ * copying it would cost as much as multiplying. Every third row has a pointer; the others are addressed from it. */
+static inline __attribute__((always_inline)) void direct_of(const size_t rows, fov_real *c, size_t c_stride, const operands *o,
+                                                            fov_real beta) {
+#define DECLARE(i) vec x##i = {0}, y##i = {0};
+    EACH_ROW(DECLARE)
+#undef DECLARE
+    prefetch_tile(rows, c, c_stride);
+    const size_t stride = o->a_stride, b_stride = o->b_stride;
+    const fov_real *a0 = o->a, *a3 = a0 + (rows > 3 ? 3 * stride : 0), *a6 = a0 + (rows > 6 ? 6 * stride : 0);
+    const fov_real *a9 = a0 + (rows > 9 ? 9 * stride : 0), *a12 = a0 + (rows > 12 ? 12 * stride : 0), *b = o->b;
+    for (size_t p = o->k; p > 0; p--) {
+        __asm__("" : "+r"(a0), "+r"(a3), "+r"(a6), "+r"(a9), "+r"(a12)); /* else each row gets a pointer, more than there are registers */
+        const vec b0 = load(b);
+        const vec b1 = load(b + LANES);
+#define STEP(i)                                                                                                                            \
+    if (rows > i) {                                                                                                                        \
+        const fov_real t = ((i) < 3 ? a0 : (i) < 6 ? a3 : (i) < 9 ? a6 : (i) < 12 ? a9 : a12)[(i) % 3 * stride];                           \
+        x##i += b0 * t;                                                                                                                    \
+        y##i += b1 * t;                                                                                                                    \
+    }
+        EACH_ROW(STEP)
+#undef STEP
+        a0++;
+        a3++;
+        a6++;
+        a9++;
+        a12++;
+        b += b_stride;
+    }
+#define STORE(i)                                                                                                                           \
+    if (rows > i) {                                                                                                                        \
+        store_row(c + i * c_stride, x##i, y##i, 1, beta);                                                                                  \
+    }
+    EACH_ROW(STORE)
+#undef STORE
+}
+
+#define DIRECT(n)                                                                                                                          \
+    static void direct_##n(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) {                               \
+        (void)alpha;                                                                                                                       \
+        direct_of(n, c, c_stride, o, beta);                                                                                                \
+    }
+DIRECT(1)
+DIRECT(2)
+DIRECT(3) DIRECT(4) DIRECT(5) DIRECT(6)
+#if TILE_ROWS == 14
+    DIRECT(7) DIRECT(8) DIRECT(9) DIRECT(10) DIRECT(11) DIRECT(12) DIRECT(13) DIRECT(14)
+#endif
+#undef DIRECT
+
+        static const tile_fn directs[TILE_ROWS + 1] = {
+            NULL,     direct_1, direct_2, direct_3,  direct_4,  direct_5,  direct_6,
+#if TILE_ROWS == 14
+            direct_7, direct_8, direct_9, direct_10, direct_11, direct_12, direct_13, direct_14,
+#endif
+};
+
 /* A tile of fewer columns is computed at full width into a buffer: packed panels of B are filled up with zeros. */
-static void tile_narrow(fov_real *c, size_t c_stride, size_t rows, size_t columns, const operands *o, fov_real alpha, fov_real beta) {
+static void tile_narrow(tile_fn tile, fov_real *c, size_t c_stride, size_t rows, size_t columns, const operands *o, fov_real alpha,
+                        fov_real beta) {
     _Alignas(64) fov_real buffer[TILE_ROWS * TILE_COLUMNS];
-    tiles[rows](buffer, TILE_COLUMNS, o, alpha, 0);
+    tile(buffer, TILE_COLUMNS, o, alpha, 0);
     for (size_t i = 0; i < rows; i++) {
         const fov_real *x = buffer + i * TILE_COLUMNS;
         fov_real *y = c + i * c_stride;
@@ -138,11 +207,23 @@ static void tile_narrow(fov_real *c, size_t c_stride, size_t rows, size_t column
 
 void FOV_ISA_FN(gemm_tile)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_stride, size_t a_step,
                            const fov_real *b, size_t b_step, size_t k, size_t segments, fov_real alpha, fov_real beta) {
-    const operands o = {.a = a, .b = b, .a_stride = a_stride, .a_step = a_step, .b_step = b_step, .k = k, .segments = segments};
+    const operands o = {
+        .a = a, .b = b, .a_stride = a_stride, .a_step = a_step, .b_stride = TILE_COLUMNS, .b_step = b_step, .k = k, .segments = segments};
     if (columns == TILE_COLUMNS) {
         tiles[rows](c, c_stride, &o, alpha, beta);
     } else {
-        tile_narrow(c, c_stride, rows, columns, &o, alpha, beta);
+        tile_narrow(tiles[rows], c, c_stride, rows, columns, &o, alpha, beta);
+    }
+}
+
+void FOV_ISA_FN(gemm_tile_at)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_lane, size_t a_stride,
+                              const fov_real *b, size_t b_stride, size_t k, fov_real beta) {
+    const operands o = {.a = a, .b = b, .a_stride = a_lane == 1 ? a_stride : a_lane, .b_stride = b_stride, .k = k, .segments = 1};
+    const tile_fn tile = (a_lane == 1 ? tiles : directs)[rows];
+    if (columns == TILE_COLUMNS) {
+        tile(c, c_stride, &o, 1, beta);
+    } else {
+        tile_narrow(tile, c, c_stride, rows, columns, &o, 1, beta);
     }
 }
 
@@ -207,6 +288,7 @@ void FOV_ISA_FN(pack_rows)(fov_real *y, size_t y_stride, size_t width, const fov
         const __mmask16 there = (__mmask16)((1U << here) - 1U);
         const __mmask16 kept = (__mmask16)(width - l < 16 ? (1U << (width - l)) - 1U : 0xffffU);
         for (size_t i = 0; i < n; i++) {
+            __builtin_prefetch(x + (i + n) * x_stride + l); /* which are packed next, as a rule */
             _mm512_mask_storeu_ps(y + i * y_stride + l, kept, _mm512_maskz_loadu_ps(there, x + i * x_stride + l));
         }
     }

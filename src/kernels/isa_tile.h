@@ -1,0 +1,89 @@
+/* Vectors of an instruction set, and the register tile that products with an epilogue of their own are made of. For files in
+ * src/kernels/isa, after kernels/isa.h.
+ *
+ * A tile of C [rows, width vectors] stays in registers while k runs, one broadcast number of A against `width` vectors of B (Goto and van
+ * de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008). 14 x 32 floats fill the 32 registers of AVX-512, 6 x 16
+ * the 16 of AVX2. */
+#ifndef FOV_KERNELS_ISA_TILE_H
+#define FOV_KERNELS_ISA_TILE_H
+
+#include "kernels/isa.h"
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#define TILE_ROWS 14
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#define TILE_ROWS 6
+#else
+#define VECTOR_BYTES 16
+#define TILE_ROWS 6
+#endif
+
+enum { LANES = VECTOR_BYTES / (int)sizeof(fov_real), TILE_COLUMNS = 2 * LANES };
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef fov_real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef fov_real vec_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(fov_real)), may_alias));
+
+INLINE vec load(const fov_real *p) {
+    return *(const vec_anywhere *)p;
+}
+
+INLINE void store(fov_real *p, vec x) {
+    *(vec_anywhere *)p = x;
+}
+
+INLINE void store_sum(fov_real *c, vec x, int add) {
+    store(c, add ? x + load(c) : x);
+}
+
+/* Operands of a tile. B is a panel [k, TILE_COLUMNS]. A's number for row i and step p lies at a[i a_row + p a_step], a_row being a
+ * constant of the tile; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
+typedef struct tile_operands {
+    const fov_real *a, *b;
+    size_t a_step, a_jump, segment, k;
+} tile_operands;
+
+/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 or 2 vectors) and a_row are constants wherever this is expanded, so
+ * that loops over them unroll and what lies beyond vanishes. */
+INLINE void tile_of(const size_t rows, const size_t width, const size_t a_row, fov_real *c, size_t c_stride, const tile_operands *o,
+                    const fov_real *alpha, int add) {
+    vec sum[TILE_ROWS][2];
+#pragma GCC unroll 14
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        sum[i][0] = sum[i][1] = (vec){0};
+    }
+    const fov_real *b = o->b, *segment = o->a;
+    for (size_t left = o->k, steps; left > 0; left -= steps, segment += o->a_jump) {
+        const fov_real *a = segment;
+        steps = left < o->segment ? left : o->segment;
+        for (size_t p = steps; p > 0; p--) {
+            const vec b0 = load(b), b1 = width > 1 ? load(b + LANES) : b0;
+#pragma GCC unroll 14
+            for (size_t i = 0; i < TILE_ROWS; i++) {
+                if (i < rows) {
+                    const fov_real t = a[i * a_row];
+                    sum[i][0] += b0 * t;
+                    if (width > 1) {
+                        sum[i][1] += b1 * t;
+                    }
+                }
+            }
+            a += o->a_step;
+            b += TILE_COLUMNS;
+        }
+    }
+#pragma GCC unroll 14
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        if (i < rows) {
+            store_sum(c + i * c_stride, sum[i][0] * alpha[i], add);
+            if (width > 1) {
+                store_sum(c + i * c_stride + LANES, sum[i][1] * alpha[i], add);
+            }
+        }
+    }
+}
+
+#endif
