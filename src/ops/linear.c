@@ -3,7 +3,7 @@
  *   dz = dy act'(z),  dx = dz W,  dW = dz^T x,  db = sum of dz over rows
  *
  * Bias and activation share one pass over y after the product (done inside the product's blocks they would save under 4 % more, measured
- * on fc1 of ViT-tiny), and the bias gradient is summed while dz is in cache. What backward reads differs by activation, hence two
+ * on fc1 of ViT-tiny), and the bias gradient is summed while dz is in cache. What backward reads differs by activation, hence
  * descriptors of one name: none needs x alone, ReLU also y (its sign tells the slope), GELU x and its pre-activation z, which forward
  * leaves in the stash.
  */
@@ -93,6 +93,20 @@ static void activate_chunk(void *context, size_t chunk, unsigned worker) {
     }
 }
 
+/* y = gelu(z) once more from the stash, which has the bias in it. */
+static void gelu_again_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    const linear_pass *pass = context;
+    const size_t d = pass->s.co, first = fov_cut_first(&pass->s.cut, chunk) * d;
+    pass->step->k->linear_bias_gelu((fov_real *)pass->step->out + first, (fov_real *)pass->step->stash + first, NULL,
+                                    fov_cut_count(&pass->s.cut, chunk), d);
+}
+
+static void gelu_again(const fov_step *step) {
+    linear_pass pass = {.step = step, .s = sizes_of(step->node), .act = FOV_ACT_GELU};
+    fov_pool_for(step->pool, pass.s.cut.chunks, gelu_again_chunk, &pass);
+}
+
 static void forward(const fov_step *step) {
     linear_pass pass = {.step = step, .s = sizes_of(step->node), .act = act_of(step->node)};
     const linear_sizes *s = &pass.s;
@@ -166,17 +180,19 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){product, products * product, bytes, products * bytes};
 }
 
-#define LINEAR_OP(extra)                                                                                                                   \
+#define LINEAR_OP(extra, again_)                                                                                                                   \
     {                                                                                                                                      \
         .name = "linear", .infer = infer, .forward = forward, .backward = backward, .cost = cost,                                          \
-        .reads = FOV_READS_IN(0) | FOV_READS_IN(1) | (extra), .inplace = -1                                                                \
+        .reads = FOV_READS_IN(0) | FOV_READS_IN(1) | (extra), .again = (again_), .inplace = -1                                             \
     }
 
-const fov_op fov_op_linear = LINEAR_OP(0U);
-static const fov_op linear_relu = LINEAR_OP(FOV_READS_OUT);
+const fov_op fov_op_linear = LINEAR_OP(0U, NULL);
+static const fov_op linear_relu = LINEAR_OP(FOV_READS_OUT, NULL);
+static const fov_op linear_gelu = LINEAR_OP(0U, gelu_again);
 
 fov_node *fov_linear(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, fov_act act) {
     const linear_attr attr = {.act = act};
-    return fov_graph_add(g, act == FOV_ACT_RELU ? &linear_relu : &fov_op_linear, &attr, sizeof attr, (fov_node *const[]){x, weight, bias},
+    const fov_op *op = act == FOV_ACT_RELU ? &linear_relu : act == FOV_ACT_GELU ? &linear_gelu : &fov_op_linear;
+    return fov_graph_add(g, op, &attr, sizeof attr, (fov_node *const[]){x, weight, bias},
                          3, 2);
 }
