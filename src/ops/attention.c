@@ -1,6 +1,6 @@
 /* Multi-head self-attention in one piece: softmax(q k^T / sqrt(d / heads)) v (Vaswani et al. 2017, section 3.2).
  *
- * One chunk is one (image, head), and one call of a kernel (kernels/isa/attention.c). Its logits live in the worker's scratch; only the log
+ * One chunk is one (image, head), and one call of a kernel (kernels/isa/attention_head.c). Its logits live in the worker's scratch; only the log
  * of each row's sum is kept for backward, which computes the probabilities again from it (as FlashAttention, Dao et al. 2022), a block of
  * queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; blocks of one head are added to dk and dv in order by the
  * same chunk, so no two chunks write the same numbers. */
