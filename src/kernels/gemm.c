@@ -33,6 +33,7 @@ enum {
     BLOCK_DEPTH = 256,
     CUT_LEAST = 512,     /* k of a range */
     DIRECT_PANELS = 4,   /* of B, at most, to read A as it lies */
+    DIRECT_DEPTH = 64,   /* or k, at most */
     DIRECT_STRIDE = 512, /* numbers, at most, between rows that are read as they lie */
     PAD = 16             /* numbers between packed panels of A */
 };
@@ -135,7 +136,7 @@ static scheme scheme_of(const fov_product *p) {
     size_t depth = DEPTH;
     if (!p->a.transposed && p->k <= PACKED_MOST / (s.panels * s.width + 1)) {
         s.way = BY_ROWS;
-        s.direct_a = s.panels <= DIRECT_PANELS && p->a.stride <= DIRECT_STRIDE;
+        s.direct_a = (s.panels <= DIRECT_PANELS || p->k <= DIRECT_DEPTH) && p->a.stride <= DIRECT_STRIDE;
     } else {
         s.way = BY_BLOCKS;
         cut_by_blocks(&s);
@@ -185,23 +186,55 @@ typedef struct side {
     bool direct;
 } side;
 
-/* C's tiles of a range downwards and one across, `depth` of k. Columns outside, rows inside: a panel of B is read from further away, but
- * once. */
-static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta) {
+static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t t, size_t j, size_t depth, fov_real beta) {
     const fov_product *p = s->p;
+    const size_t column = j * s->width, columns = least(s->width, p->n - column);
+    const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
+    const fov_real *panel = b.data + (j - b.begin) * (b.direct ? s->width : depth * s->width);
+    const bool as_rows = a.direct && !p->a.transposed;
+    const fov_real *tile = a.data + (!a.direct ? (t - a.begin) * s->a_panel : as_rows ? along * p->a.stride : along);
+    s->kernels->gemm_tile_at(c + row * c_stride + column, c_stride, rows, columns, tile, as_rows ? p->a.stride : 1,
+                             !a.direct ? rows
+                             : as_rows ? 1
+                                       : p->a.stride,
+                             panel, b.direct ? p->b.stride : s->width, depth, beta);
+}
+
+/* Asks for the `index`-th of `count` equal shares of memory that the next tiles will read. */
+static void ask_for(const fov_real *x, size_t numbers, size_t index, size_t count) {
+    enum { LINE = 64 / sizeof(fov_real) };
+    for (size_t i = numbers * index / count / LINE * LINE; i < numbers * (index + 1) / count; i += LINE) {
+        __builtin_prefetch(x + i, 0, 2);
+    }
+}
+
+/* C's tiles of a range downwards and one across, `depth` of k. Columns outside, rows inside: a panel of B is read from further away, but
+ * once. Meanwhile the next piece of operands that are read as they lie is asked for, when there is one. */
+static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta, size_t ahead) {
+    const fov_product *p = s->p;
+    const size_t count = (b.end - b.begin) * (a.end - a.begin);
+    size_t done = 0;
     for (size_t j = b.begin; j < b.end; j++) {
-        const size_t column = j * s->width, columns = least(s->width, p->n - column);
-        const fov_real *panel = b.data + (j - b.begin) * (b.direct ? s->width : depth * s->width);
-        const size_t b_stride = b.direct ? p->b.stride : s->width;
-        for (size_t t = a.begin; t < a.end; t++) {
-            const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
-            const bool as_rows = a.direct && !p->a.transposed;
-            const fov_real *tile = a.data + (!a.direct ? (t - a.begin) * s->a_panel : as_rows ? along * p->a.stride : along);
-            s->kernels->gemm_tile_at(c + row * c_stride + column, c_stride, rows, columns, tile, as_rows ? p->a.stride : 1,
-                                     !a.direct ? rows
-                                     : as_rows ? 1
-                                               : p->a.stride,
-                                     panel, b_stride, depth, beta);
+        for (size_t t = a.begin; t < a.end; t++, done++) {
+            if (a.direct) {
+                ask_for(a.data + depth * p->a.stride, ahead * p->a.stride, done, count);
+            }
+            if (b.direct) {
+                ask_for(b.data + depth * p->b.stride, ahead * p->b.stride, done, count);
+            }
+            multiply_tile(s, c, c_stride, a, b, t, j, depth, beta);
+        }
+    }
+}
+
+/* The same with rows of A as they lie, rows outside: a tile's rows are asked for while those before meet all panels. */
+static void multiply_direct(const scheme *s, side a, side b, size_t depth, fov_real beta) {
+    const fov_product *p = s->p;
+    for (size_t t = a.begin; t < a.end; t++) {
+        const size_t rows = tile_first(s, t + 1) - tile_first(s, a.begin);
+        for (size_t j = b.begin; j < b.end; j++) {
+            ask_for(a.data + rows * p->a.stride, s->height * p->a.stride, j - b.begin, b.end - b.begin);
+            multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta);
         }
     }
 }
@@ -233,7 +266,11 @@ static void part_chunk(void *context, size_t part, unsigned worker) {
             pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
         }
         b.data = s->packed_b + from * s->panels * s->width;
-        multiply(s, p->c, p->c_stride, a, b, depth, i == 0 ? p->beta : 1);
+        if (a.direct) {
+            multiply_direct(s, a, b, depth, i == 0 ? p->beta : 1);
+        } else {
+            multiply(s, p->c, p->c_stride, a, b, depth, i == 0 ? p->beta : 1, 0);
+        }
     }
     if (p->after != NULL) {
         p->after(p->context, part);
@@ -279,7 +316,7 @@ static void block_chunk(void *context, size_t chunk, unsigned worker) {
         a.data = a.direct ? p->a.data + from * p->a.stride + tile_first(s, a.begin) : a_to;
         b.data = b.direct ? p->b.data + from * p->b.stride + b.begin * s->width : b_to;
         pack_piece(s, a, b, a_to, b_to, from, depth);
-        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0);
+        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0, i + 1 < s->depths ? depth : 0);
     }
 }
 

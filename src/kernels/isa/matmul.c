@@ -288,6 +288,7 @@ void FOV_ISA_FN(pack_rows)(fov_real *y, size_t y_stride, size_t width, const fov
         const __mmask16 there = (__mmask16)((1U << here) - 1U);
         const __mmask16 kept = (__mmask16)(width - l < 16 ? (1U << (width - l)) - 1U : 0xffffU);
         for (size_t i = 0; i < n; i++) {
+            __builtin_prefetch(x + (i + n) * x_stride + l); /* which are packed next, as a rule */
             _mm512_mask_storeu_ps(y + i * y_stride + l, kept, _mm512_maskz_loadu_ps(there, x + i * x_stride + l));
         }
     }
