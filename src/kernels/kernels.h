@@ -34,7 +34,7 @@ typedef struct fov_attention_head {
 } fov_attention_head;
 
 typedef struct fov_kernels {
-    const char *name; /* "c", "avx2", "avx512" */
+    const char *name; /* "c", "avx2", "avx512", "avx512bf16" */
 #define FOV_KERNEL(result, name, arguments) result(*name) arguments;
 #include "kernels/kernels.def"
 #undef FOV_KERNEL

@@ -15,7 +15,7 @@
 #define MAX_COLUMNS 300
 #define ROWS 3
 
-static const char *const sets[] = {"c", "avx2", "avx512"};
+static const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
 static const size_t sizes[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 65, 127, 197, 256, 299};
 
 #define EACH_SET(k)                                                                    \
