@@ -42,7 +42,7 @@ static void close_to(double got, double want, double tolerance, const char *set,
 static double reference_lse(const fov_real *x, size_t n) {
     double top = (double)x[0];
     for (size_t i = 1; i < n; i++) {
-        top = fmax(top, (double)x[i]);
+        top = (double)x[i] > top ? (double)x[i] : top; /* not fmax: gcc 12 for aarch64 crashes where it vectorises that */
     }
     double sum = 0.0;
     for (size_t i = 0; i < n; i++) {
