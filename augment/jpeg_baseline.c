@@ -40,17 +40,31 @@ typedef struct plane {
     int32_t dc_value;
 } plane;
 
+/* One block of a row of MCUs, in the order of the data. */
+typedef struct coded_block {
+    int16_t *to;                 /* its place in a group, or one that nobody looks at */
+    const fov_huffman_entry *ac; /* fast table for what follows its DC */
+    const fov_huffman_entry *next_dc; /* of the block after it */
+    bool *rough;
+    int16_t first[2];            /* difference of its DC, and what else was read */
+    uint8_t end;                 /* place that its last symbol led to, plus 64 */
+    uint8_t component;
+} coded_block;
+
 typedef struct decoding {
     fov_baseline *baseline;
     const fov_jpeg_frame *frame;
     const fov_jpeg_box *box;
     unsigned h, v;                               /* blocks across and down an MCU */
     size_t mcu_columns, mcu_rows;                /* of the frame */
+    size_t mcu_blocks;
     size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
     plane plane[FOV_JPEG_COMPONENTS];
     uint8_t *chroma[2];                          /* one upsampled row each */
     int16_t *sums;
     int16_t *passed;                             /* a block nobody looks at */
+    bool passed_rough;
+    coded_block *block;                                /* [mcu_columns][mcu_blocks] */
     fov_bits bits;
     size_t until_restart;
     unsigned next_restart;
@@ -95,11 +109,11 @@ bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *fram
 
 static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
     const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
-    const unsigned run = !ac ? 0 : symbol == 0 ? END_OF_BLOCK : symbol >> 4U;
+    const unsigned run = ac ? symbol >> 4U : 0, move = ac && symbol == 0 ? MOVE_TO_END : run + 1;
     if (rest < 0) {
-        return MAKE_ENTRY(length, true, run, 1, size);
+        return MAKE_ENTRY(length, true, run, move, size);
     }
-    return MAKE_ENTRY(length + size, false, run, 1, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
+    return MAKE_ENTRY(length + size, false, run, move, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
 }
 
 /* Lets entries that leave bits over take the end of the block along, where its code comes next. */
@@ -108,9 +122,9 @@ static void join_ends(fov_huffman_table *table, unsigned end_code) {
     for (unsigned i = 0; i < 1U << LOOK; i++) {
         const fov_huffman_entry e = table->fast[i];
         const int rest = LOOK - ENTRY_BITS(e) - end_length;
-        const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_RUN(e) != END_OF_BLOCK && ENTRY_VALUE(e) != 0;
+        const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_VALUE(e) != 0;
         if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == end_code) {
-            table->fast[i] = MAKE_ENTRY(ENTRY_BITS(e) + end_length, false, ENTRY_RUN(e), STEP_TO_END, ENTRY_VALUE(e));
+            table->fast[i] = MAKE_ENTRY(ENTRY_BITS(e) + end_length, false, ENTRY_RUN(e), ENTRY_MOVE(e) + MOVE_TO_END, ENTRY_VALUE(e));
         }
     }
 }
@@ -122,6 +136,7 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
     }
     unsigned code = 0, index = 0, end_code = 0;
     memset(table, 0, sizeof *table);
+    table->ac = ac;
     for (unsigned i = 0; i < 1U << LOOK; i++) {
         table->fast[i] = ENTRY_PENDING;
     }
@@ -212,6 +227,7 @@ static void lay_out(decoding *d) {
         p->first_x = d->first_column * p->h * 8;
         p->first_y = d->first_row * p->v * 8;
         p->stride = p->groups * GROUP * 8 + (size_t)2 * MARGIN;
+        d->mcu_blocks += (size_t)p->h * p->v;
     }
 }
 
@@ -231,7 +247,8 @@ static fov_status make_room(decoding *d) {
     fov_baseline *b = d->baseline;
     const size_t chroma_bytes = d->plane[0].stride + MARGIN;
     size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS], rough[FOV_JPEG_COMPONENTS];
-    size_t chroma = 0, sums = 0, passed = 0;
+    size_t chroma = 0, sums = 0, passed = 0, block = 0;
+    const size_t blocks = d->mcu_columns * d->mcu_blocks;
     bool fits = true;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
         const plane *p = &d->plane[c];
@@ -240,7 +257,7 @@ static fov_status make_room(decoding *d) {
                reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
     }
     fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &sums, chroma_bytes, sizeof(int16_t)) &&
-           reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t));
+           reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t)) && reserve(&used, &block, blocks, sizeof *d->block);
     if (!fits || used > b->scratch_bytes) {
         fov_mem_free(b->scratch);
         b->scratch_bytes = 0;
@@ -259,6 +276,7 @@ static fov_status make_room(decoding *d) {
     d->chroma[1] = base + chroma + chroma_bytes;
     d->sums = (int16_t *)(void *)(base + sums);
     d->passed = (int16_t *)(void *)(base + passed);
+    d->block = (coded_block *)(void *)(base + block);
     return FOV_OK;
 }
 
@@ -266,7 +284,7 @@ static fov_status make_room(decoding *d) {
 
 /* Where coefficient k of the zigzag lies in a group: [row][block][column]. */
 #define AT(row, column) ((row) * 8 * GROUP + (column))
-static const uint8_t places[64] = {
+static const uint8_t places[64 + 15] = { /* those past the end are no coefficient's */
     AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2), AT(1, 3), AT(0, 4), AT(0, 5),
     AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4), AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4),
     AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3), AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3),
@@ -292,40 +310,89 @@ static bool restart(decoding *d) {
     return true;
 }
 
-static bool read_block(fov_bits *bits, plane *p, int16_t *to, bool *rough) {
-    int32_t difference;
-    size_t last;
-    if (!read_dc(bits, p->dc, &difference)) {
-        return false;
-    }
-    p->dc_value += difference;
-    if (p->dc_value < -MAX_DC || p->dc_value > MAX_DC) {
-        return false;
-    }
-    if (!read_ac(bits, p->ac, places, to, &last)) {
-        return false;
-    }
-    to[0] = (int16_t)p->dc_value;
-    *rough |= last > 0;
-    return true;
-}
+/* The place in a block, plus 64, as it stands in the top byte of a word to which entries are added: the sign then says that the block is over. */
+#define FIRST_PLACE (64U << 24)
+#define STEPS (FILLED / LOOK) /* that need no filling */
+#define END_WITHOUT_AC (64 + 1 + MOVE_TO_END)
 
-/* One MCU; `column` counts those of the box, `keep` is false outside it. */
-static bool read_mcu(decoding *d, bool keep, size_t column) {
-    bool rough = false; /* of blocks that are passed over */
-    for (unsigned c = 0; c < d->frame->component_count; c++) {
-        plane *p = &d->plane[c];
-        for (size_t y = 0; y < p->v; y++) {
-            for (size_t x = 0; x < p->h; x++) {
-                const size_t block = column * p->h + x, group = y * p->groups + block / GROUP;
-                int16_t *to = keep ? p->coefficients + group * GROUP_VALUES + block % GROUP * 8 : d->passed;
-                if (!read_block(&d->bits, p, to, keep ? &p->rough[group] : &rough)) {
+/* Blocks from `k` to `end` of the row's, which begin an MCU; false when the data make no sense.
+ *
+ * What costs is not work but guesses of the processor that fail, so that the ends of blocks are no branches: one loop runs over the symbols of all
+ * blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where the next
+ * coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
+static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
+    fov_bits b = *bits;
+    uint32_t place = FIRST_PLACE, wrong = 0;
+    while (k < end) {
+        fill_bits(&b);
+        FOV_JPEG_UNROLL
+        for (int step = 0; step < STEPS; step++) {
+            fov_huffman_entry entry = table[peek(&b, LOOK)];
+            int32_t value = ENTRY_VALUE(entry);
+            if (__builtin_expect((entry & ENTRY_PENDING) != 0, 0)) {
+                const pending_code code = read_pending(b, (const fov_huffman_table *)(const void *)table, entry);
+                if (code.entry == 0) {
                     return false;
                 }
+                b = code.bits;
+                entry = code.entry;
+                value = code.value;
+            }
+            const uint32_t here = (place >> 24) + ENTRY_RUN(entry), next = place + entry;
+            if (__builtin_expect(here == 127, 0) && ENTRY_MOVE(entry) > MOVE_TO_END) {
+                /* the end of a block that is full is not coded: what looks like it belongs to the next block */
+                entry -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length;
+            }
+            b.word <<= entry & 63;
+            b.count -= (int)(entry & 31);
+            wrong |= here;
+            k->to[places[here - 64]] = (int16_t)value;
+            k->first[place != FIRST_PLACE] = (int16_t)value;
+            k->end = (uint8_t)(next >> 24);
+            table = choose_table(next, k->next_dc, k->ac);
+            place = choose_place(next, FIRST_PLACE, next & 0xFF000000U);
+            k += next >> 31;
+            if (k == end) {
+                break;
             }
         }
     }
+    *bits = b;
+    return wrong < 128;
+}
+
+/* DC of the blocks from their differences, and whether they have more; false when it is none an encoder writes. */
+static bool finish_blocks(decoding *d, const coded_block *k, const coded_block *end) {
+    for (; k < end; k++) {
+        int32_t *dc = &d->plane[k->component].dc_value;
+        *dc += k->first[0];
+        if (*dc < -MAX_DC || *dc > MAX_DC) {
+            return false;
+        }
+        k->to[0] = (int16_t)*dc;
+        *k->rough |= k->end != END_WITHOUT_AC;
+    }
     return true;
+}
+
+/* Where the blocks of a row of MCUs go; `wanted` says whether any of them is looked at. */
+static void lay_blocks(decoding *d, bool wanted) {
+    coded_block *k = d->block;
+    for (size_t column = 0; column < d->mcu_columns; column++) {
+        const bool keep = wanted && column >= d->first_column && column <= d->last_column;
+        for (unsigned c = 0; c < d->frame->component_count; c++) {
+            plane *p = &d->plane[c];
+            const plane *after = &d->plane[c + 1 < d->frame->component_count ? c + 1 : 0];
+            for (size_t i = 0; i < (size_t)p->v * p->h; i++, k++) {
+                const size_t across = (column - d->first_column) * p->h + i % p->h, group = i / p->h * p->groups + across / GROUP;
+                k->to = keep ? p->coefficients + group * GROUP_VALUES + across % GROUP * 8 : d->passed;
+                k->rough = keep ? &p->rough[group] : &d->passed_rough;
+                k->component = (uint8_t)c;
+                k->ac = p->ac->fast;
+                k->next_dc = (i + 1 < (size_t)p->v * p->h ? p : after)->dc->fast;
+            }
+        }
+    }
 }
 
 static bool read_mcu_row(decoding *d, size_t row) {
@@ -335,17 +402,22 @@ static bool read_mcu_row(decoding *d, size_t row) {
         memset(p->coefficients, 0, p->v * p->groups * GROUP_VALUES * sizeof(int16_t));
         memset(p->rough, 0, p->v * p->groups * sizeof(bool));
     }
+    if (row == 0 || row == d->first_row) {
+        lay_blocks(d, wanted);
+    }
     const bool ends = row == d->last_row && row + 1 < d->mcu_rows; /* nothing after the box is needed */
-    const size_t columns = ends ? d->last_column + 1 : d->mcu_columns;
-    for (size_t column = 0; column < columns; column++) {
+    const size_t columns = ends ? d->last_column + 1 : d->mcu_columns, blocks = d->mcu_blocks;
+    for (size_t column = 0, count; column < columns; column += count) {
+        count = columns - column;
         if (d->frame->restart_interval > 0) {
             if (d->until_restart == 0 && !restart(d)) {
                 return false;
             }
-            d->until_restart--;
+            count = count < d->until_restart ? count : d->until_restart;
+            d->until_restart -= count;
         }
-        const bool keep = wanted && column >= d->first_column && column <= d->last_column;
-        if (!read_mcu(d, keep, column - d->first_column)) {
+        coded_block *from = d->block + column * blocks, *end = from + count * blocks;
+        if (!read_blocks(&d->bits, d->plane[0].dc->fast, from, end) || !finish_blocks(d, from, end)) {
             return false;
         }
     }

@@ -11,7 +11,7 @@ extern const fov_pixel_loops fov_pixel_loops_avx2, fov_pixel_loops_avx512, fov_p
 
 static const fov_pixel_loops *loops_of(fov_isa isa) {
 #ifdef FOV_HAVE_X86
-    if (isa == FOV_ISA_AVX512VNNI) {
+    if (isa >= FOV_ISA_AVX512VNNI) {
         return &fov_pixel_loops_avx512vnni;
     }
     if (isa == FOV_ISA_AVX512) {

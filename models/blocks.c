@@ -82,6 +82,7 @@ fov_node *fov_transformer_block(fov_graph *g, fov_node *x, size_t heads, fov_lin
         return NULL;
     }
     const size_t d = last_dim(x);
+    fov_graph_block_begin(g);
     fov_node *y = fov_layernorm_layer(g, x, "norm1", layer);
     fov_graph_push(g, "attn");
     y = fov_linear_layer(g, y, "qkv", 3 * d, true, FOV_ACT_NONE, init, layer);
@@ -94,5 +95,7 @@ fov_node *fov_transformer_block(fov_graph *g, fov_node *x, size_t heads, fov_lin
     y = fov_linear_layer(g, y, "fc1", 4 * d, true, FOV_ACT_GELU, init, layer);
     y = fov_linear_layer(g, y, "fc2", d, true, FOV_ACT_NONE, init, layer);
     fov_graph_pop(g);
-    return fov_add(g, x, y);
+    x = fov_add(g, x, y);
+    fov_graph_block_end(g);
+    return x;
 }

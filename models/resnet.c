@@ -82,7 +82,9 @@ static fov_backbone_out build(fov_graph *g, const fov_backbone_spec *spec, fov_n
         fov_graph_push(g, "layer%zu", stage + 1);
         for (size_t j = 0; j < shape->blocks[stage]; j++) {
             fov_graph_push(g, "%zu", j);
+            fov_graph_block_begin(g);
             x = block(g, x, spec, (size_t)64 << stage, stage > 0 && j == 0 ? 2 : 1, (int)stage + 1);
+            fov_graph_block_end(g);
             fov_graph_pop(g);
         }
         fov_graph_pop(g);

@@ -17,7 +17,7 @@
 enum { MAX_PROCESSORS = 1 << 16, LINE_BYTES = 512 };
 
 const char *fov_isa_name(fov_isa isa) {
-    static const char *const names[FOV_ISA_COUNT] = {"c", "avx2", "avx512", "avx512vnni"};
+    static const char *const names[FOV_ISA_COUNT] = {"c", "avx2", "avx512", "avx512vnni", "avx512bf16"};
     return (unsigned)isa < FOV_ISA_COUNT ? names[isa] : "unknown";
 }
 
@@ -28,8 +28,9 @@ fov_isa fov_cpu_best(void) {
     const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
     const bool vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    const bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
     if (avx2) {
-        return !avx512 ? FOV_ISA_AVX2 : vnni ? FOV_ISA_AVX512VNNI : FOV_ISA_AVX512;
+        return !avx512 ? FOV_ISA_AVX2 : bf16 ? FOV_ISA_AVX512BF16 : vnni ? FOV_ISA_AVX512VNNI : FOV_ISA_AVX512;
     }
 #endif
     return FOV_ISA_C;
@@ -58,7 +59,7 @@ fov_status fov_cpu_check(void) {
         return FOV_OK;
     }
     if (wanted == FOV_ISA_COUNT) {
-        return FOV_FAIL(FOV_E_INVALID, "FOVEA_ISA is \"%s\"; it can be c, avx2, avx512 or avx512vnni, or unset", value);
+        return FOV_FAIL(FOV_E_INVALID, "FOVEA_ISA is \"%s\"; it can be c, avx2, avx512, avx512vnni or avx512bf16, or unset", value);
     }
     if (wanted > fov_cpu_best()) {
         return FOV_FAIL(FOV_E_INVALID, "FOVEA_ISA is %s, but this processor or build offers %s at most", value,

@@ -6,12 +6,13 @@
 
 #include "base/error.h"
 
-typedef enum fov_isa { FOV_ISA_C, FOV_ISA_AVX2, FOV_ISA_AVX512, FOV_ISA_AVX512VNNI, FOV_ISA_COUNT } fov_isa;
+typedef enum fov_isa { FOV_ISA_C, FOV_ISA_AVX2, FOV_ISA_AVX512, FOV_ISA_AVX512VNNI, FOV_ISA_AVX512BF16, FOV_ISA_COUNT } fov_isa;
 
-/* avx2 has FMA too; avx512 is F, BW, DQ and VL; avx512vnni adds VNNI and VBMI, which came together (Ice Lake, Zen 4). A family of loops
- * that has nothing to gain from a set uses its build for the next lower one. */
+/* avx2 has FMA too; avx512 is F, BW, DQ and VL; avx512vnni adds VNNI and VBMI, which came together (Ice Lake, Zen 4), avx512bf16 the
+ * products of bfloat16 pairs (Sapphire Rapids, Zen 4). A family of loops that has nothing to gain from a set uses its build for the next
+ * lower one. */
 
-/* Best set that both this processor and this build have; the environment variable FOVEA_ISA (c, avx2, avx512, avx512vnni) lowers it. An
+/* Best set that both this processor and this build have; the environment variable FOVEA_ISA (c, avx2, avx512, avx512vnni, avx512bf16) lowers it. An
  * unknown or unavailable value of FOVEA_ISA is an error from fov_cpu_check, and ignored here. */
 fov_isa fov_cpu_isa(void);
 fov_isa fov_cpu_best(void); /* without the environment */

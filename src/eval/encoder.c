@@ -1,7 +1,8 @@
 /* Pictures to features: an eval-mode graph with a fixed batch.
  *
  * The batch is always full, black pictures filling the rest, so that every picture goes through the same arithmetic whether it comes alone or
- * with others: features do not depend on how many pictures there are, nor on which. */
+ * with others: features do not depend on how many pictures there are, nor on which. (In the portable set, whose products OpenBLAS does, the place
+ * of a picture in its batch decides its last bits.) */
 #include "eval/encoder.h"
 
 #include <math.h>

@@ -72,7 +72,8 @@ void fov_logistic_logits(fov_logistic_problem *p, const double *parameters) {
 static double take_residual(fov_real *z, size_t stride, const double *bias, size_t classes, uint32_t label, double *bias_gradient) {
     double largest = -HUGE_VAL, sum = 0.0;
     for (size_t k = 0; k < classes; k++) {
-        largest = fmax(largest, (double)z[k * stride] + bias[k]);
+        const double logit = (double)z[k * stride] + bias[k];
+        largest = logit > largest ? logit : largest; /* not fmax: gcc 12 for aarch64 crashes where it vectorises that */
     }
     const double target = (double)z[label * stride] + bias[label];
     for (size_t k = 0; k < classes; k++) {

@@ -21,6 +21,7 @@ struct fov_graph {
     unsigned depth;
     fov_store *store;
     bool training, frozen;
+    uint32_t block, blocks; /* the one that is open, how many there were */
     fov_status status;
     char message[512];
 };
@@ -110,6 +111,15 @@ void fov_graph_freeze(fov_graph *graph, bool frozen) {
     graph->frozen = frozen;
 }
 
+void fov_graph_block_begin(fov_graph *graph) {
+    FOV_ASSERT(graph->block == 0);
+    graph->block = ++graph->blocks;
+}
+
+void fov_graph_block_end(fov_graph *graph) {
+    graph->block = 0;
+}
+
 fov_node *fov_graph_fail(fov_graph *graph, fov_status status, const char *format, ...) {
     if (graph->status != FOV_OK) {
         return NULL;
@@ -196,7 +206,7 @@ fov_node *fov_graph_add(fov_graph *graph, const fov_op *op, const void *attr, si
         return NULL;
     }
     FOV_ASSERT(input_count <= FOV_MAX_INPUTS);
-    fov_node node = {.op = op, .graph = graph, .scope = fov_graph_scope(graph), .dtype = FOV_DTYPE_REAL};
+    fov_node node = {.op = op, .graph = graph, .scope = fov_graph_scope(graph), .dtype = FOV_DTYPE_REAL, .block = graph->block};
     if (!take_inputs(graph, &node, inputs, input_count, required)) {
         return NULL;
     }

@@ -42,6 +42,11 @@ struct fov_op {
     void (*backward)(const fov_step *step); /* NULL: gradients do not pass */
     fov_cost (*cost)(const fov_node *node); /* NULL: free */
     uint32_t reads;
+    /* Rebuilds the output, bit for bit, from the stash and the inputs named in `again_reads`, for a plan that did not keep it until backward.
+     * Gets out, in, stash and forward_work as forward does. A cheap pass over memory, or NULL. */
+    void (*again)(const fov_step *step);
+    uint32_t again_reads; /* FOV_READS_IN bits */
+    bool once;            /* forward does more than write output and stash (running statistics): a step runs it once */
     int inplace; /* index of the input whose memory forward may reuse for its output, -1 none. Never one that backward reads */
     bool alias;  /* the output is the same bytes as input 0 (reshape): no forward, no memory; gradient passes as it is */
 };
@@ -59,6 +64,7 @@ struct fov_node {
     fov_param *param;                /* op "param": the parameter */
     const char *input_name;          /* op "input": its name */
     bool needs_grad;
+    uint32_t block; /* see fov_graph_block_begin; 0 outside of blocks */
     /* set by infer, all in bytes: */
     size_t stash_bytes;            /* kept from forward to backward */
     size_t forward_work, backward_work; /* scratch during one pass */
@@ -103,6 +109,11 @@ void fov_graph_use_store(fov_graph *graph, fov_store *store);
 fov_store *fov_graph_store(const fov_graph *graph);
 /* From now on nodes and parameters pass no gradient (a teacher); false ends it. */
 void fov_graph_freeze(fov_graph *graph, bool frozen);
+
+/* Nodes added between the two belong to one block, such as a residual block: a plan with FOV_RECOMPUTE_BLOCKS keeps what enters and leaves it
+ * until backward, and computes the rest again. Blocks do not nest. */
+void fov_graph_block_begin(fov_graph *graph);
+void fov_graph_block_end(fov_graph *graph);
 
 /* Records an error at the current scope unless one is there already; returns NULL so that builders can `return` it. */
 fov_node *fov_graph_fail(fov_graph *graph, fov_status status, const char *format, ...) FOV_PRINTF(3, 4);

@@ -7,7 +7,19 @@
 
 typedef struct fov_plan fov_plan;
 
+/* Which values are not kept from forward to backward, but computed again just before they are needed there. The numbers are the same bits. */
+typedef enum fov_recompute {
+    FOV_RECOMPUTE_AUTO,  /* those that a pass over memory gives back (fov_op.again), as far as that makes the block smaller */
+    FOV_RECOMPUTE_NONE,
+    FOV_RECOMPUTE_BLOCKS /* all inside of blocks (fov_graph_block_begin): about a third more time, least memory */
+} fov_recompute;
+
+/* "auto", "none", "blocks" with NULL at the end, in the order of fov_recompute, and back; anything else is auto. */
+extern const char *const fov_recompute_names[];
+fov_recompute fov_recompute_named(const char *name);
+
 typedef struct fov_plan_options {
+    fov_recompute recompute;
     bool no_reuse; /* every tensor its own bytes; a test demands the same bits both ways */
     bool poison;   /* fill dead ranges with NaN (debug builds set it) */
 } fov_plan_options;

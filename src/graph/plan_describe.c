@@ -9,6 +9,9 @@ fov_cost fov_plan_cost(const fov_plan *plan) {
     fov_cost sum = {0};
     for (size_t s = 0; s < plan->step_count; s++) {
         const fov_cost cost = cost_of(plan->steps[s].node);
+        if (plan->steps[s].again != FOV_DROP_NOT) {
+            continue; /* not part of what the step has to compute */
+        }
         if (plan->steps[s].backward) {
             sum.backward_flops += cost.backward_flops;
             sum.backward_bytes += cost.backward_bytes;
@@ -26,10 +29,11 @@ static void describe_step(const fov_plan *plan, size_t s, fov_text *text) {
     const fov_cost cost = cost_of(step->node);
     char shape[128];
     /* Forward shows where the value lies, backward where the gradient of that value lies. */
-    const size_t piece = step->backward ? info->grad : info->value;
+    const bool again = step->again != FOV_DROP_NOT;
+    const size_t piece = step->backward ? info->grad : again ? info->value_again : info->value;
     const size_t offset = piece != FOV_NO_PIECE ? plan->pieces[piece].offset : 0;
     const size_t bytes = piece != FOV_NO_PIECE ? plan->pieces[piece].bytes : 0;
-    fov_text_printf(text, "%5zu  %-8s  %-15s  %-36s  %-22s  %12zu  %11zu  %9.4f", s, step->backward ? "backward" : "forward",
+    fov_text_printf(text, "%5zu  %-8s  %-15s  %-36s  %-22s  %12zu  %11zu  %9.4f", s, step->backward ? "backward" : again ? "again" : "forward",
                     step->node->op->name, step->node->scope[0] != '\0' ? step->node->scope : "-",
                     fov_shape_text(&step->node->shape, shape, sizeof shape), offset, bytes,
                     (step->backward ? cost.backward_flops : cost.forward_flops) * 1e-9);

@@ -6,6 +6,8 @@
  *
  * An alias op (reshape) has no step: it shares value and gradient with its root. An op that may work in place takes over its input's piece
  * when nobody reads that input later. */
+#include <string.h>
+
 #include "base/checked.h"
 #include "graph/plan_internal.h"
 
@@ -16,14 +18,6 @@ static size_t lines(size_t bytes) {
 
 static const fov_node *node_at(const fov_plan *plan, size_t id) {
     return fov_graph_node(plan->graph, id);
-}
-
-static fov_plan_node *root_of(const fov_plan *plan, const fov_node *node) {
-    return &plan->nodes[plan->nodes[node->id].root];
-}
-
-static bool has_step(const fov_plan *plan, const fov_node *node) {
-    return plan->nodes[node->id].active && !fov_node_is_leaf(node) && !node->op->alias;
 }
 
 /* ---- what is needed ---- */
@@ -53,10 +47,13 @@ static void mark_roots(fov_plan *plan) {
         plan->nodes[id] = (fov_plan_node){.root = node->op->alias ? plan->nodes[node->input[0]->id].root : (uint32_t)id,
                                           .forward_step = FOV_NO_STEP,
                                           .backward_step = FOV_NO_STEP,
+                                          .again_step = FOV_NO_STEP,
                                           .grad_first = FOV_NO_STEP,
                                           .value = FOV_NO_PIECE,
                                           .grad = FOV_NO_PIECE,
-                                          .stash = FOV_NO_PIECE};
+                                          .stash = FOV_NO_PIECE,
+                                          .value_again = FOV_NO_PIECE,
+                                          .stash_again = FOV_NO_PIECE};
     }
 }
 
@@ -101,23 +98,54 @@ static fov_status mark_gradients(fov_plan *plan) {
 
 /* ---- steps ---- */
 
+static size_t add_step(fov_plan *plan, const fov_node *node, bool backward, fov_plan_drop again) {
+    plan->steps[plan->step_count] =
+        (fov_plan_step){.node = node, .backward = backward, .again = again, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+    return plan->step_count++;
+}
+
+/* The value is read by the next backward step: if it was dropped, it is rebuilt now, and before it what it is rebuilt from. */
+static void need_value(fov_plan *plan, const fov_node *node) {
+    fov_plan_node *root = fov_plan_root(plan, node);
+    const fov_node *source = node_at(plan, root->root);
+    if (root->drop == FOV_DROP_NOT || root->again_step != FOV_NO_STEP) {
+        return;
+    }
+    for (unsigned i = 0; i < source->input_count; i++) {
+        if (source->input[i] != NULL && fov_again_reads(source, root->drop, i)) {
+            need_value(plan, source->input[i]);
+        }
+    }
+    root->again_step = add_step(plan, source, false, root->drop);
+}
+
+static void add_backward(fov_plan *plan, const fov_node *node) {
+    if ((node->op->reads & FOV_READS_OUT) != 0) {
+        need_value(plan, node);
+    }
+    for (unsigned i = 0; i < node->input_count; i++) {
+        if (node->input[i] != NULL && fov_backward_reads(node, i)) {
+            need_value(plan, node->input[i]);
+        }
+    }
+    plan->nodes[node->id].backward_step = add_step(plan, node, true, FOV_DROP_NOT);
+}
+
 static fov_status make_steps(fov_plan *plan) {
-    plan->steps = fov_arena_alloc(&plan->arena, (2 * plan->node_count + 1) * sizeof *plan->steps);
+    plan->steps = fov_arena_alloc(&plan->arena, (3 * plan->node_count + 1) * sizeof *plan->steps);
     FOV_TRY_ALLOC(plan->steps);
+    plan->step_count = 0;
     for (size_t id = 0; id < plan->node_count; id++) {
         const fov_node *node = node_at(plan, id);
-        if (has_step(plan, node)) {
-            plan->nodes[id].forward_step = plan->step_count;
-            plan->steps[plan->step_count++] = (fov_plan_step){.node = node, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+        if (fov_plan_has_step(plan, node)) {
+            plan->nodes[id].forward_step = add_step(plan, node, false, FOV_DROP_NOT);
         }
     }
     plan->forward_count = plan->step_count;
     for (size_t id = plan->node_count; id-- > 0;) {
         const fov_node *node = node_at(plan, id);
-        if (plan->nodes[id].reached && has_step(plan, node)) {
-            plan->nodes[id].backward_step = plan->step_count;
-            plan->steps[plan->step_count++] =
-                (fov_plan_step){.node = node, .backward = true, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+        if (plan->nodes[id].reached && fov_plan_has_step(plan, node)) {
+            add_backward(plan, node);
         }
     }
     return FOV_OK;
@@ -129,14 +157,21 @@ static bool gives_gradient(const fov_plan *plan, const fov_node *node, unsigned 
 }
 
 static void note_use(fov_plan *plan, const fov_node *node, size_t step) {
-    fov_plan_node *root = root_of(plan, node);
-    root->last_use = step > root->last_use ? step : root->last_use;
+    fov_plan_node *root = fov_plan_root(plan, node);
+    size_t *last = root->again_step != FOV_NO_STEP && step >= root->again_step ? &root->last_late : &root->last_use;
+    *last = step > *last ? step : *last;
+}
+
+static bool step_reads(const fov_plan_step *step, unsigned i) {
+    const fov_node *node = step->node;
+    return node->input[i] != NULL && (step->backward ? fov_backward_reads(node, i)
+                                                     : step->again == FOV_DROP_NOT || fov_again_reads(node, step->again, i));
 }
 
 /* Last uses of values and first writes of gradients, step by step; sets the accumulate flags on the way. */
 static void trace_steps(fov_plan *plan) {
     if (plan->loss != NULL) {
-        root_of(plan, plan->loss)->grad_first = plan->forward_count; /* seeded before the first backward step */
+        fov_plan_root(plan, plan->loss)->grad_first = plan->forward_count; /* seeded before the first backward step */
     }
     for (size_t s = 0; s < plan->step_count; s++) {
         fov_plan_step *step = &plan->steps[s];
@@ -145,11 +180,11 @@ static void trace_steps(fov_plan *plan) {
             note_use(plan, node, s);
         }
         for (unsigned i = 0; i < node->input_count; i++) {
-            if (node->input[i] != NULL && (!step->backward || (node->op->reads & FOV_READS_IN(i)) != 0)) {
+            if (step_reads(step, i)) {
                 note_use(plan, node->input[i], s);
             }
             if (step->backward && gives_gradient(plan, node, i)) {
-                fov_plan_node *root = root_of(plan, node->input[i]);
+                fov_plan_node *root = fov_plan_root(plan, node->input[i]);
                 step->accumulate[i] = root->grad_first != FOV_NO_STEP || node_at(plan, root->root)->op == &fov_op_param;
                 root->grad_first = root->grad_first != FOV_NO_STEP ? root->grad_first : s;
             }
@@ -178,13 +213,13 @@ static size_t inplace_piece(const fov_plan *plan, const fov_node *node) {
     if (plan->options.no_reuse || which < 0 || (unsigned)which >= node->input_count || node->input[which] == NULL) {
         return FOV_NO_PIECE;
     }
-    const fov_plan_node *source = root_of(plan, node->input[which]);
+    const fov_plan_node *source = fov_plan_root(plan, node->input[which]);
     if (source->value == FOV_NO_PIECE || source->last_use != plan->nodes[node->id].forward_step ||
         fov_node_bytes(node) != fov_node_bytes(node->input[which])) {
         return FOV_NO_PIECE;
     }
     for (unsigned i = 0; i < node->input_count; i++) {
-        if (i != (unsigned)which && node->input[i] != NULL && root_of(plan, node->input[i])->value == source->value) {
+        if (i != (unsigned)which && node->input[i] != NULL && fov_plan_root(plan, node->input[i])->value == source->value) {
             return FOV_NO_PIECE;
         }
     }
@@ -214,20 +249,38 @@ static fov_status add_work(fov_plan *plan, size_t s) {
     return FOV_OK;
 }
 
+static size_t latest(size_t a, size_t b) {
+    return b != FOV_NO_STEP && b > a ? b : a;
+}
+
+/* What is kept from forward for backward; a value whose forward runs again has a stash each time. */
+static void add_stash(fov_plan *plan, const fov_node *node) {
+    fov_plan_node *info = &plan->nodes[node->id];
+    const bool rerun = info->again_step != FOV_NO_STEP && info->drop == FOV_DROP_RERUN;
+    const size_t last = rerun ? info->forward_step : latest(latest(info->forward_step, info->backward_step), info->again_step);
+    info->stash = add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, info->forward_step, last);
+    if (rerun) {
+        info->stash_again = add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, info->again_step,
+                                      latest(info->again_step, info->backward_step));
+    }
+}
+
 static fov_status make_pieces(fov_plan *plan) {
-    plan->pieces = fov_arena_alloc(&plan->arena, (3 * plan->node_count + 2 * plan->step_count + 1) * sizeof *plan->pieces);
+    plan->pieces = fov_arena_alloc(&plan->arena, (5 * plan->node_count + 2 * plan->step_count + 1) * sizeof *plan->pieces);
     FOV_TRY_ALLOC(plan->pieces);
+    plan->piece_count = 0;
     for (size_t s = 0; s < plan->step_count; s++) {
         const fov_node *node = plan->steps[s].node;
         fov_plan_node *info = &plan->nodes[node->id];
         FOV_TRY(add_work(plan, s));
         if (plan->steps[s].backward) {
             info->grad = add_piece(plan, FOV_PIECE_GRAD, node, fov_shape_count(&node->shape) * sizeof(fov_real), info->grad_first, s);
-            continue;
+        } else if (plan->steps[s].again != FOV_DROP_NOT) {
+            info->value_again = add_piece(plan, FOV_PIECE_VALUE, node, fov_node_bytes(node), s, info->last_late);
+        } else {
+            add_value(plan, node);
+            add_stash(plan, node);
         }
-        add_value(plan, node);
-        info->stash =
-            add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, s, info->backward_step != FOV_NO_STEP ? info->backward_step : s);
     }
     return FOV_OK;
 }
@@ -273,20 +326,54 @@ static fov_status find_stores(fov_plan *plan) {
     return FOV_OK;
 }
 
-fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs, size_t output_count) {
-    plan->node_count = fov_graph_size(plan->graph);
-    plan->nodes = fov_arena_alloc(&plan->arena, (plan->node_count + 1) * sizeof *plan->nodes);
-    FOV_TRY_ALLOC(plan->nodes);
-    FOV_TRY(find_stores(plan));
+/* Steps and packed pieces with chains of rebuilt values of at most `chain`. */
+static fov_status lay_out(fov_plan *plan, fov_node *const *outputs, size_t output_count, unsigned chain) {
+    bool *border = fov_arena_alloc(&plan->arena, plan->node_count + 1);
+    FOV_TRY_ALLOC(border);
+    memset(border, 0, plan->node_count + 1);
     mark_roots(plan);
     mark_active(plan, outputs, output_count);
     FOV_TRY(mark_gradients(plan));
+    fov_plan_choose_drops(plan, chain, border);
     FOV_TRY(make_steps(plan));
     trace_steps(plan);
     FOV_TRY(make_pieces(plan));
     FOV_TRY(check_total(plan));
     fov_piece **placed = fov_arena_alloc(&plan->arena, (plan->piece_count + 1) * sizeof *placed);
     FOV_TRY_ALLOC(placed);
-    plan->block_bytes = fov_plan_pack(plan->pieces, plan->piece_count, !plan->options.no_reuse, placed);
+    plan->packed_bytes = fov_plan_pack(plan->pieces, plan->piece_count, true, placed);
+    plan->block_bytes = plan->packed_bytes;
+    if (plan->options.no_reuse) {
+        plan->block_bytes = fov_plan_pack(plan->pieces, plan->piece_count, false, placed);
+    }
     return FOV_OK;
+}
+
+/* Longer chains keep less, but rebuild more at once: the shortest one that is within 2 % of the smallest block is taken. */
+static fov_status find_chain(fov_plan *plan, fov_node *const *outputs, size_t output_count, unsigned *chain) {
+    static const unsigned chains[] = {0, 1, 2, 4, 8};
+    size_t bytes[sizeof chains / sizeof *chains], least = SIZE_MAX;
+    for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
+        FOV_TRY(lay_out(plan, outputs, output_count, chains[i]));
+        bytes[i] = plan->packed_bytes;
+        least = bytes[i] < least ? bytes[i] : least;
+    }
+    size_t best = 0;
+    while (bytes[best] - least > least / 50) {
+        best++;
+    }
+    *chain = chains[best];
+    return FOV_OK;
+}
+
+fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs, size_t output_count) {
+    unsigned chain = 0;
+    plan->node_count = fov_graph_size(plan->graph);
+    plan->nodes = fov_arena_alloc(&plan->arena, (plan->node_count + 1) * sizeof *plan->nodes);
+    FOV_TRY_ALLOC(plan->nodes);
+    FOV_TRY(find_stores(plan));
+    if (plan->loss != NULL && plan->options.recompute != FOV_RECOMPUTE_NONE) {
+        FOV_TRY(find_chain(plan, outputs, output_count, &chain));
+    }
+    return lay_out(plan, outputs, output_count, chain);
 }

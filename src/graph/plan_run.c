@@ -77,14 +77,17 @@ static void *piece_at(const fov_plan *plan, size_t piece) {
     return piece != FOV_NO_PIECE ? plan->block + plan->pieces[piece].offset : NULL;
 }
 
-/* The bytes of a node's value, which the caller knows to be alive. */
-static const void *value_of(const fov_plan *plan, const fov_node *node) {
+/* The bytes of a node's value, which the caller knows to be alive. After forward (`late`) those of the rebuilt one, if it was dropped. */
+static const void *value_of(const fov_plan *plan, const fov_node *node, bool late) {
     const fov_plan_node *root = &plan->nodes[plan->nodes[node->id].root];
     const fov_node *source = fov_graph_node(plan->graph, root->root);
     if (source->op == &fov_op_param) {
         return fov_param_values(fov_node_store(source), source->param);
     }
-    return source->op == &fov_op_input ? root->bound : piece_at(plan, root->value);
+    if (source->op == &fov_op_input) {
+        return root->bound;
+    }
+    return piece_at(plan, late && root->value_again != FOV_NO_PIECE ? root->value_again : root->value);
 }
 
 static fov_real *grad_of(const fov_plan *plan, const fov_node *node) {
@@ -96,7 +99,10 @@ static fov_real *grad_of(const fov_plan *plan, const fov_node *node) {
 /* Leaves are readable at any time; other values only where a lifetime was kept for it. */
 static bool readable(const fov_plan *plan, const fov_node *node, const fov_plan_step *step, unsigned i) {
     const fov_node *source = fov_graph_node(plan->graph, plan->nodes[node->id].root);
-    return !step->backward || fov_node_is_leaf(source) || (step->node->op->reads & FOV_READS_IN(i)) != 0;
+    if (fov_node_is_leaf(source)) {
+        return true;
+    }
+    return step->backward ? fov_backward_reads(step->node, i) : step->again == FOV_DROP_NOT || fov_again_reads(step->node, step->again, i);
 }
 
 static void fill_backward(const fov_plan *plan, const fov_plan_step *planned, fov_step *step) {
@@ -112,26 +118,30 @@ static void fill_backward(const fov_plan *plan, const fov_plan_step *planned, fo
 
 static void run_step(const fov_plan *plan, const fov_plan_step *planned, const fov_run *run) {
     const fov_node *node = planned->node;
+    const fov_plan_node *info = &plan->nodes[node->id];
+    const bool late = planned->backward || planned->again != FOV_DROP_NOT;
     fov_step step = {.node = node,
                      .k = fov_kernels_get(),
                      .pool = plan->pool,
-                     .stash = piece_at(plan, plan->nodes[node->id].stash),
+                     .stash = piece_at(plan, late && info->stash_again != FOV_NO_PIECE ? info->stash_again : info->stash),
                      .work = piece_at(plan, planned->work),
                      .worker_base = piece_at(plan, planned->worker_work),
                      .training = fov_graph_training(plan->graph),
                      .seed = run->seed,
                      .counter = run->counter};
     if (!planned->backward || (node->op->reads & FOV_READS_OUT) != 0) {
-        step.out = piece_at(plan, plan->nodes[node->id].value);
+        step.out = piece_at(plan, late && info->value_again != FOV_NO_PIECE ? info->value_again : info->value);
     }
     for (unsigned i = 0; i < node->input_count; i++) {
         if (node->input[i] != NULL && readable(plan, node->input[i], planned, i)) {
-            step.in[i] = value_of(plan, node->input[i]);
+            step.in[i] = value_of(plan, node->input[i], late);
         }
     }
     if (planned->backward) {
         fill_backward(plan, planned, &step);
         node->op->backward(&step);
+    } else if (planned->again == FOV_DROP_AGAIN) {
+        node->op->again(&step);
     } else {
         node->op->forward(&step);
     }
@@ -210,7 +220,7 @@ fov_status fov_plan_run(fov_plan *plan, const fov_run *run) {
 
 const fov_real *fov_plan_value(const fov_plan *plan, const fov_node *node) {
     FOV_ASSERT(node->graph == plan->graph && (plan->nodes[node->id].kept || fov_node_is_leaf(node)));
-    return value_of(plan, node);
+    return value_of(plan, node, false);
 }
 
 size_t fov_plan_bytes(const fov_plan *plan) {

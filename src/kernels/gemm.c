@@ -84,6 +84,7 @@ typedef struct scheme {
     const fov_product *p;
     const fov_kernels *kernels;
     way way;
+    size_t k;               /* steps of a panel: of k, or with bf16 pairs of them */
     size_t height, width;   /* of a tile */
     size_t tiles, panels;   /* that C has, downwards and across */
     size_t parts;           /* of whole rows */
@@ -118,33 +119,35 @@ static void cut_by_blocks(scheme *s) {
     s->down = blocks(s->tiles, BLOCK_ROWS / s->height);
     s->across = blocks(s->panels, BLOCK_COLUMNS / s->width);
     const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
-    s->cuts = most(least(wanted, p->k / CUT_LEAST), 1);
-    s->direct_a = p->a.transposed && p->a.stride <= DIRECT_STRIDE;
-    s->direct_b = !p->b.transposed && p->b.stride <= DIRECT_STRIDE && p->n % s->width == 0;
+    s->cuts = most(least(wanted, s->k / CUT_LEAST), 1);
+    s->direct_a = !p->bf16 && p->a.transposed && p->a.stride <= DIRECT_STRIDE;
+    s->direct_b = !p->bf16 && !p->b.transposed && p->b.stride <= DIRECT_STRIDE && p->n % s->width == 0;
 }
 
 static scheme scheme_of(const fov_product *p) {
     scheme s = {.p = p, .kernels = fov_kernels_get(), .way = BY_BLAS, .cuts = 1};
+    s.k = p->bf16 ? (p->k + 1) / 2 : p->k;
     s.height = s.kernels->tile_rows();
     s.width = s.kernels->tile_columns();
     s.tiles = blocks(p->m, s.height);
     s.panels = blocks(p->n, s.width);
     s.parts = part_count(p, s.tiles, s.height);
     if (!has_tiles(s.kernels)) {
+        FOV_ASSERT(!p->bf16);
         return s;
     }
     size_t depth = DEPTH;
-    if (!p->a.transposed && p->k <= PACKED_MOST / (s.panels * s.width + 1)) {
+    if (!p->a.transposed && s.k <= PACKED_MOST / (s.panels * s.width + 1)) {
         s.way = BY_ROWS;
-        s.direct_a = (s.panels <= DIRECT_PANELS || p->k <= DIRECT_DEPTH) && p->a.stride <= DIRECT_STRIDE;
+        s.direct_a = !p->bf16 && (s.panels <= DIRECT_PANELS || s.k <= DIRECT_DEPTH) && p->a.stride <= DIRECT_STRIDE;
     } else {
         s.way = BY_BLOCKS;
         cut_by_blocks(&s);
         const size_t sides = (blocks(s.tiles, s.down) * s.height + blocks(s.panels, s.across) * s.width);
         depth = least(BLOCK_PACKED / sides, BLOCK_DEPTH);
     }
-    s.depths = most(blocks(blocks(p->k, s.cuts), depth), 1);
-    s.deepest = blocks(blocks(p->k, s.cuts), s.depths) + 1;
+    s.depths = most(blocks(blocks(s.k, s.cuts), depth), 1);
+    s.deepest = blocks(blocks(s.k, s.cuts), s.depths) + 1;
     s.a_panel = (s.height * s.deepest + PAD + 15) / 16 * 16;
     return s;
 }
@@ -159,24 +162,29 @@ static size_t tile_first(const scheme *s, size_t tile) {
 
 /* ---- operands ---- */
 
-/* Packs `lanes` rows of op(A), or columns of op(B), from `first`, and `n` of k from `from`; y is [n, width]. */
-static void pack(const fov_kernels *kernels, fov_real *y, size_t width, fov_matrix x, bool is_b, size_t first, size_t lanes, size_t from,
-                 size_t n) {
-    if (x.transposed != is_b) {
-        kernels->pack_rows(y, width, width, x.data + from * x.stride + first, x.stride, lanes, n);
+/* Packs `lanes` rows of op(A), or columns of op(B), from `first`, and `n` steps from `from`; y is [n, width]. */
+static void pack(const scheme *s, fov_real *y, size_t width, fov_matrix x, bool is_b, size_t first, size_t lanes, size_t from, size_t n) {
+    const bool along = x.transposed != is_b; /* the lanes are side by side in memory */
+    if (s->p->bf16) {
+        uint32_t *pairs = (uint32_t *)(void *)y;
+        const size_t begin = 2 * from, count = least(2 * n, s->p->k - begin);
+        const fov_real *at = along ? x.data + begin * x.stride + first : x.data + first * x.stride + begin;
+        (along ? s->kernels->bf16_pack_rows : s->kernels->bf16_pack_lanes)(pairs, width, at, x.stride, lanes, count);
+    } else if (along) {
+        s->kernels->pack_rows(y, width, width, x.data + from * x.stride + first, x.stride, lanes, n);
     } else {
-        kernels->pack_lanes(y, width, x.data + first * x.stride + from, x.stride, lanes, n);
+        s->kernels->pack_lanes(y, width, x.data + first * x.stride + from, x.stride, lanes, n);
     }
 }
 
 static void pack_tile(const scheme *s, fov_real *panel, size_t tile, size_t from, size_t n) {
     const size_t first = tile_first(s, tile), rows = tile_first(s, tile + 1) - first;
-    pack(s->kernels, panel, rows, s->p->a, false, first, rows, from, n);
+    pack(s, panel, rows, s->p->a, false, first, rows, from, n);
 }
 
 static void pack_panel(const scheme *s, fov_real *panel, size_t index, size_t from, size_t n) {
     const size_t first = index * s->width;
-    pack(s->kernels, panel, s->width, s->p->b, true, first, least(s->width, s->p->n - first), from, n);
+    pack(s, panel, s->width, s->p->b, true, first, least(s->width, s->p->n - first), from, n);
 }
 
 /* A range of tiles or panels of C, and where the operand of the first of them is: packed, or as it lies. */
@@ -191,6 +199,11 @@ static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a,
     const size_t column = j * s->width, columns = least(s->width, p->n - column);
     const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
     const fov_real *panel = b.data + (j - b.begin) * (b.direct ? s->width : depth * s->width);
+    if (p->bf16) {
+        const void *tile = a.data + (t - a.begin) * s->a_panel, *pairs = panel;
+        s->kernels->bf16_tile(c + row * c_stride + column, c_stride, rows, columns, tile, pairs, depth, beta);
+        return;
+    }
     const bool as_rows = a.direct && !p->a.transposed;
     const fov_real *tile = a.data + (!a.direct ? (t - a.begin) * s->a_panel : as_rows ? along * p->a.stride : along);
     s->kernels->gemm_tile_at(c + row * c_stride + column, c_stride, rows, columns, tile, as_rows ? p->a.stride : 1,
@@ -245,7 +258,7 @@ static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const size_t index = chunk / s->panels, panel = chunk % s->panels;
-    const size_t from = cut_at(s->p->k, index, s->depths), depth = cut_at(s->p->k, index + 1, s->depths) - from;
+    const size_t from = cut_at(s->k, index, s->depths), depth = cut_at(s->k, index + 1, s->depths) - from;
     pack_panel(s, s->packed_b + from * s->panels * s->width + panel * depth * s->width, panel, from, depth);
 }
 
@@ -260,7 +273,7 @@ static void part_chunk(void *context, size_t part, unsigned worker) {
         p->before(p->context, part);
     }
     for (size_t i = 0; i < s->depths; i++) {
-        const size_t from = cut_at(p->k, i, s->depths), depth = cut_at(p->k, i + 1, s->depths) - from;
+        const size_t from = cut_at(s->k, i, s->depths), depth = cut_at(s->k, i + 1, s->depths) - from;
         a.data = a.direct ? p->a.data + tile_first(s, a.begin) * p->a.stride + from : packed;
         for (size_t t = a.begin; t < a.end && !a.direct; t++) {
             pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
@@ -310,7 +323,7 @@ static void block_chunk(void *context, size_t chunk, unsigned worker) {
     fov_real *a_to = packed, *b_to = packed + (s->direct_a ? 0 : (a.end - a.begin) * s->a_panel);
     fov_real *c = s->cuts == 1 ? p->c : s->sums + cut * p->m * p->n;
     const size_t c_stride = s->cuts == 1 ? p->c_stride : p->n;
-    const size_t begin = cut_at(p->k, cut, s->cuts), length = cut_at(p->k, cut + 1, s->cuts) - begin;
+    const size_t begin = cut_at(s->k, cut, s->cuts), length = cut_at(s->k, cut + 1, s->cuts) - begin;
     for (size_t i = 0; i < s->depths; i++) {
         const size_t from = begin + cut_at(length, i, s->depths), depth = begin + cut_at(length, i + 1, s->depths) - from;
         a.data = a.direct ? p->a.data + from * p->a.stride + tile_first(s, a.begin) : a_to;
@@ -374,7 +387,7 @@ size_t fov_product_work(const fov_product *p) {
         return 0;
     }
     const scheme s = scheme_of(p);
-    const size_t numbers = s.way == BY_ROWS ? s.panels * s.width * p->k : s.cuts > 1 ? s.cuts * p->m * p->n : 0;
+    const size_t numbers = s.way == BY_ROWS ? s.panels * s.width * s.k : s.cuts > 1 ? s.cuts * p->m * p->n : 0;
     return numbers * sizeof(fov_real);
 }
 

@@ -25,6 +25,7 @@ typedef struct fov_product {
     fov_matrix a, b;
     size_t m, n, k;
     fov_real beta; /* 0: C is not read; or 1 */
+    bool bf16;     /* operands are rounded to bfloat16, sums are float; needs a set with tiles (not the portable one, not double) */
     void (*before)(void *context, size_t part);
     void (*after)(void *context, size_t part);
     void *context;

@@ -13,6 +13,7 @@ extern const fov_kernels fov_kernels_c;
 #ifdef FOV_HAVE_X86
 extern const fov_kernels fov_kernels_avx2;
 extern const fov_kernels fov_kernels_avx512;
+extern const fov_kernels fov_kernels_avx512bf16;
 #endif
 
 static const fov_kernels *const tables[FOV_ISA_COUNT] = {
@@ -21,6 +22,7 @@ static const fov_kernels *const tables[FOV_ISA_COUNT] = {
     [FOV_ISA_AVX2] = &fov_kernels_avx2,
     [FOV_ISA_AVX512] = &fov_kernels_avx512,
     [FOV_ISA_AVX512VNNI] = &fov_kernels_avx512,
+    [FOV_ISA_AVX512BF16] = &fov_kernels_avx512bf16,
 #endif
 };
 

@@ -24,17 +24,17 @@ typedef struct fov_adamw_constants {
 /* One head of one image: t rows of `head` numbers each, `stride` numbers apart in q, k, v and their gradients, out_stride in out and dout.
  * lse has a number for each row, which forward writes (unless NULL) and backward reads: log2 of the sum of exponentials. Backward takes
  * `block` queries at a time, a multiple of tile_columns; it reads q, k, v, out and dout, and writes dq, dk and dv, or adds to them when
- * `accumulate`. */
+ * `accumulate`. `next` and next_out say how far behind q and out those of the next call lie, which are prefetched (0: unknown). */
 typedef struct fov_attention_head {
     const fov_real *q, *k, *v, *dout;
     fov_real *out, *lse, *dq, *dk, *dv;
-    size_t stride, out_stride, t, head, block;
+    size_t stride, out_stride, t, head, block, next, next_out;
     fov_real scale;
     int accumulate;
 } fov_attention_head;
 
 typedef struct fov_kernels {
-    const char *name; /* "c", "avx2", "avx512" */
+    const char *name; /* "c", "avx2", "avx512", "avx512bf16" */
 #define FOV_KERNEL(result, name, arguments) result(*name) arguments;
 #include "kernels/kernels.def"
 #undef FOV_KERNEL

@@ -1,15 +1,17 @@
 /* Multi-head self-attention in one piece: softmax(q k^T / sqrt(d / heads)) v (Vaswani et al. 2017, section 3.2).
  *
- * One chunk is one (image, head), and one call of a kernel (kernels/isa/attention.c). Its logits live in the worker's scratch; only the log
+ * One (image, head) is one call of a kernel (kernels/isa/attention_head.c), and no two write the same numbers. Its logits live in the worker's scratch; only the log
  * of each row's sum is kept for backward, which computes the probabilities again from it (as FlashAttention, Dao et al. 2022), a block of
- * queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; blocks of one head are added to dk and dv in order by the
- * same chunk, so no two chunks write the same numbers. */
+ * queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; the blocks of a head are added to dk and dv in order. A chunk is
+ * all heads of an image where there are images enough: their rows lie side by side, and those of the next head are fetched meanwhile. */
 #include <math.h>
 
 #include "base/checked.h"
 #include "ops/token_shared.h"
 
 #define BLOCK_BYTES ((size_t)192 << 10) /* of p, and as much of ds: 224 queries of 197 keys */
+
+#define MANY_IMAGES 16
 
 typedef struct attention_attr {
     size_t heads;
@@ -49,20 +51,40 @@ static fov_status infer(fov_node *node) {
     return fov_token_output(node, FOV_SHAPE(x[0], x[1], x[2] / 3));
 }
 
-/* A chunk's operands; those of backward are NULL in forward. */
-static fov_attention_head head_of(const fov_step *step, size_t chunk) {
+/* Heads of a chunk: all of an image, or one. */
+static size_t heads_per_chunk(const fov_node *node) {
+    return node->shape.dim[0] >= MANY_IMAGES ? heads_of(node) : 1;
+}
+
+/* Where a head's numbers begin in [n, t, width], `which` counting the heads of all images. */
+static size_t place_of(const fov_node *node, size_t which, size_t width) {
+    const size_t *shape = node->shape.dim, heads = heads_of(node);
+    return which / heads * shape[1] * width + which % heads * (shape[2] / heads);
+}
+
+/* The head that this worker is likely to do next: of its chunk, or of the chunk that is free when each worker has taken one. */
+static size_t next_of(const fov_step *step, size_t which) {
+    const size_t per = heads_per_chunk(step->node);
+    return (which + 1) % per != 0 ? which + 1 : (which / per + fov_pool_threads(step->pool)) * per;
+}
+
+/* A head's operands; those of backward are NULL in forward. */
+static fov_attention_head head_of(const fov_step *step, size_t which) {
     const size_t *shape = step->node->shape.dim, t = shape[1], d = shape[2], heads = heads_of(step->node), head = d / heads;
-    const size_t image = chunk / heads, column = chunk % heads * head;
-    const size_t in = image * t * 3 * d + column, out = image * t * d + column;
+    const size_t in = place_of(step->node, which, 3 * d), out = place_of(step->node, which, d), next = next_of(step, which);
     const fov_real *q = (const fov_real *)step->in[0] + in;
     fov_attention_head h = {.q = q, .k = q + d, .v = q + 2 * d, .out = (fov_real *)step->out + out};
+    if (next < shape[0] * heads) {
+        h.next = place_of(step->node, next, 3 * d) - in;
+        h.next_out = place_of(step->node, next, d) - out;
+    }
     h.stride = 3 * d;
     h.out_stride = d;
     h.t = t;
     h.head = head;
     h.block = block_of(t, step->k->tile_columns());
     h.scale = (fov_real)(1.0 / sqrt((double)head));
-    h.lse = step->stash == NULL ? NULL : (fov_real *)step->stash + chunk * t;
+    h.lse = step->stash == NULL ? NULL : (fov_real *)step->stash + which * t;
     if (step->grad_in[0] != NULL) {
         h.dout = step->grad_out + out;
         h.dq = step->grad_in[0] + in;
@@ -75,23 +97,33 @@ static fov_attention_head head_of(const fov_step *step, size_t chunk) {
 
 static void forward_chunk(void *context, size_t chunk, unsigned worker) {
     const fov_step *step = context;
-    const fov_attention_head h = head_of(step, chunk);
-    step->k->attention_forward(&h, fov_step_worker(step, worker));
+    const size_t per = heads_per_chunk(step->node);
+    for (size_t which = chunk * per; which < (chunk + 1) * per; which++) {
+        const fov_attention_head h = head_of(step, which);
+        step->k->attention_forward(&h, fov_step_worker(step, worker));
+    }
 }
 
 static void backward_chunk(void *context, size_t chunk, unsigned worker) {
     const fov_step *step = context;
-    const fov_attention_head h = head_of(step, chunk);
-    step->k->attention_backward(&h, fov_step_worker(step, worker));
+    const size_t per = heads_per_chunk(step->node);
+    for (size_t which = chunk * per; which < (chunk + 1) * per; which++) {
+        const fov_attention_head h = head_of(step, which);
+        step->k->attention_backward(&h, fov_step_worker(step, worker));
+    }
+}
+
+static size_t chunks_of(const fov_node *node) {
+    return node->shape.dim[0] * heads_of(node) / heads_per_chunk(node);
 }
 
 static void forward(const fov_step *step) {
-    fov_pool_for(step->pool, step->node->shape.dim[0] * heads_of(step->node), forward_chunk, (void *)step);
+    fov_pool_for(step->pool, chunks_of(step->node), forward_chunk, (void *)step);
 }
 
 static void backward(const fov_step *step) {
     if (step->grad_in[0] != NULL) {
-        fov_pool_for(step->pool, step->node->shape.dim[0] * heads_of(step->node), backward_chunk, (void *)step);
+        fov_pool_for(step->pool, chunks_of(step->node), backward_chunk, (void *)step);
     }
 }
 

@@ -183,6 +183,13 @@ static void forward(const fov_step *step) {
     fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
 }
 
+/* The output once more, by the statistics that forward left. */
+static void again(const fov_step *step) {
+    bn_pass p = pass_of(step);
+    affine(&p);
+    fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+}
+
 /* ---- backward ---- */
 
 /* Where the mask of a chunk comes from: y with a residual, x without. */
@@ -261,7 +268,7 @@ static fov_cost cost(const fov_node *node) {
 #define BN_OP(extra, over)                                                                                                                 \
     {                                                                                                                                      \
         .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra),          \
-        .inplace = (over)                                                                                                                  \
+        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .inplace = (over)                               \
     }
 
 const fov_op fov_op_batchnorm = BN_OP(0U, -1);

@@ -91,6 +91,8 @@ const fov_op fov_op_layernorm = {.name = "layernorm",
                                  .backward = backward,
                                  .cost = cost,
                                  .reads = FOV_READS_IN(0) | FOV_READS_IN(1),
+                                 .again = forward,
+                                 .again_reads = FOV_READS_IN(0) | FOV_READS_IN(1) | FOV_READS_IN(2),
                                  .inplace = -1};
 
 fov_node *fov_layernorm(fov_graph *g, fov_node *x, fov_node *gamma, fov_node *beta, double eps) {

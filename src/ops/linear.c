@@ -3,7 +3,7 @@
  *   dz = dy act'(z),  dx = dz W,  dW = dz^T x,  db = sum of dz over rows
  *
  * Bias and activation follow the product part by part, while the part's rows are in cache; dz and the bias gradient are made likewise,
- * part by part before dx = dz W reads them. What backward reads differs by activation, hence two descriptors of one name: none needs x
+ * part by part before dx = dz W reads them. What backward reads differs by activation, hence descriptors of one name: none needs x
  * alone, ReLU also y (its sign tells the slope), GELU x and its pre-activation z, which forward leaves in the stash.
  */
 #include "kernels/gemm.h"
@@ -107,6 +107,22 @@ static void activate_part(void *context, size_t part) {
     }
 }
 
+/* y = gelu(z) once more from the stash, which has the bias in it. */
+static void gelu_again_part(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const linear_pass *pass = context;
+    size_t first, rows;
+    fov_product_part(&pass->product, part, &first, &rows);
+    const size_t at = first * pass->s.co;
+    pass->step->k->linear_bias_gelu((fov_real *)pass->step->out + at, (fov_real *)pass->step->stash + at, NULL, rows, pass->s.co);
+}
+
+static void gelu_again(const fov_step *step) {
+    linear_pass pass = {.step = step, .s = sizes_of(step->node), .act = FOV_ACT_GELU};
+    pass.product = forward_product(&pass.s);
+    fov_pool_for(step->pool, fov_product_parts(&pass.product), gelu_again_part, &pass);
+}
+
 static void forward(const fov_step *step) {
     linear_pass pass = {.step = step, .s = sizes_of(step->node), .act = act_of(step->node)};
     fov_product *p = &pass.product;
@@ -202,17 +218,18 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){product, products * product, bytes, products * bytes};
 }
 
-#define LINEAR_OP(extra)                                                                                                                   \
+#define LINEAR_OP(extra, again_)                                                                                                           \
     {                                                                                                                                      \
         .name = "linear", .infer = infer, .forward = forward, .backward = backward, .cost = cost,                                          \
-        .reads = FOV_READS_IN(0) | FOV_READS_IN(1) | (extra), .inplace = -1                                                                \
+        .reads = FOV_READS_IN(0) | FOV_READS_IN(1) | (extra), .again = (again_), .inplace = -1                                             \
     }
 
-const fov_op fov_op_linear = LINEAR_OP(0U);
-static const fov_op linear_relu = LINEAR_OP(FOV_READS_OUT);
+const fov_op fov_op_linear = LINEAR_OP(0U, NULL);
+static const fov_op linear_relu = LINEAR_OP(FOV_READS_OUT, NULL);
+static const fov_op linear_gelu = LINEAR_OP(0U, gelu_again);
 
 fov_node *fov_linear(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, fov_act act) {
     const linear_attr attr = {.act = act};
-    return fov_graph_add(g, act == FOV_ACT_RELU ? &linear_relu : &fov_op_linear, &attr, sizeof attr, (fov_node *const[]){x, weight, bias},
-                         3, 2);
+    const fov_op *op = act == FOV_ACT_RELU ? &linear_relu : act == FOV_ACT_GELU ? &linear_gelu : &fov_op_linear;
+    return fov_graph_add(g, op, &attr, sizeof attr, (fov_node *const[]){x, weight, bias}, 3, 2);
 }

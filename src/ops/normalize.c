@@ -92,7 +92,7 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){2.0 * n, 0, n * ((is_deep(node) ? 2.0 : 1.0) + (double)sizeof(fov_real)), 0};
 }
 
-const fov_op fov_op_normalize = {.name = "normalize", .infer = infer, .forward = forward, .cost = cost, .inplace = -1};
+const fov_op fov_op_normalize = {.name = "normalize", .infer = infer, .forward = forward, .cost = cost, .again = forward, .again_reads = FOV_READS_IN(0), .inplace = -1};
 
 fov_node *fov_normalize(fov_graph *g, fov_node *x, const double *mean, const double *std) {
     normalize_attr attr = {{0}, {0}};

@@ -1,6 +1,7 @@
 /* The settings of `fovea pretrain`, declared once. A missing fallback means: chosen from the pictures (setup.c). */
 #include <stddef.h>
 
+#include "graph/plan.h"
 #include "train/trainer.h"
 
 #define FIELD(name) offsetof(fov_pretrain_settings, name)
@@ -47,6 +48,7 @@ const fov_option fov_pretrain_options[] = {
     {WORD("std", std, "LIST", "standard deviation of each channel, with --mean")},
     {CHOICE("cache", cache, "KIND", "decoded pictures in memory: where they fit a quarter of what is free, always, never"), .fallback = "auto", .choices = caches, .resumable = true},
     {CHOICE("shrink", shrink, "KIND", "photos much larger than their views: decoded at 1/2 to 1/8, or always whole and exact"), .fallback = "auto", .choices = shrinks},
+    {CHOICE("recompute", recompute, "KIND", "what is computed again in backward to save memory: cheap values, nothing, all inside of blocks; the results are the same bits"), .fallback = "auto", .choices = fov_recompute_names, .resumable = true},
     {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},
     {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
     {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 1e-9, .max = 1.0, .resumable = true},

@@ -59,7 +59,8 @@ static fov_session_options session_options(const trainer *t) {
                              .clip_norm = s->clip_norm,
                              .ema_decay = s->ema,
                              .seed = (uint64_t)s->seed,
-                             .pool = t->pool};
+                             .pool = t->pool,
+                             .plan = {.recompute = fov_recompute_named(s->recompute)}};
     memcpy(o.mean, setup->preprocess.mean, sizeof o.mean);
     memcpy(o.std, setup->preprocess.std, sizeof o.std);
     return o;

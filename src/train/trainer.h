@@ -22,6 +22,7 @@ typedef struct fov_pretrain_settings {
     const char *mean, *std; /* numbers with commas between, one a channel */
     const char *cache;     /* "auto", "ram", "none" */
     const char *shrink;    /* "auto", "none" */
+    const char *recompute; /* "auto", "none", "blocks" */
     const char *init;      /* safetensors file to start from */
     const char *alpha;     /* "white", "black", "drop" */
     const char *config;    /* file of settings; what the command line says is stronger */

@@ -14,7 +14,7 @@
 
 #define TOLERANCE 1e-5
 
-static const char *const sets[] = {"c", "avx2", "avx512"};
+static const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
 
 static fov_safetensors *golden;
 

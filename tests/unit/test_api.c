@@ -14,12 +14,14 @@
 #include <fovea/fovea.h>
 
 #include "augment/image.h"
+#include "base/cpu.h"
 #include "base/interrupt.h"
 #include "base/io.h"
 
 #define PICTURES 70 /* more than one block of files */
 #define WIDTH 40
 #define HEIGHT 36
+#define WIDE 192 /* features of the backbone */
 
 static char folder[400], pictures[500], run[500], file[PICTURES][600];
 static uint8_t pixels[HEIGHT * WIDTH * 3];
@@ -114,27 +116,37 @@ static void stopping_and_going_on_gives_the_same_weights(void **state) {
     fov_blob_clear(&parts);
 }
 
+/* The bits of a product of OpenBLAS, the engine of the portable set, depend on where in it a row lies. */
+static void assert_same_features(const float *some, const float *other) {
+    if (fov_cpu_isa() != FOV_ISA_C) {
+        assert_memory_equal(some, other, WIDE * sizeof *some);
+    }
+    for (size_t i = 0; i < WIDE; i++) {
+        assert_float_equal(some[i], other[i], 1e-4);
+    }
+}
+
 /* Uses the run of the test before. */
 static void files_and_pixels_have_the_same_features(void **state) {
     (void)state;
-    static float all[PICTURES][192], one[192];
+    static float all[PICTURES][WIDE], one[WIDE];
     const char *paths[PICTURES];
     fov_embedder *embedder = NULL;
     for (size_t i = 0; i < PICTURES; i++) {
         paths[i] = file[i];
     }
     require(fov_embedder_open(&embedder, run, 2));
-    assert_int_equal(fov_embedder_width(embedder), 192);
+    assert_int_equal(fov_embedder_width(embedder), WIDE);
     assert_int_equal(fov_embedder_image_size(embedder), 32);
     assert_int_equal(fov_embedder_channels(embedder), 3);
     assert_int_equal(fov_embedder_depth(embedder), 8);
     require(fov_embedder_embed_files(embedder, paths, PICTURES, all[0]));
     for (unsigned i = 0; i < PICTURES; i += 23) {
         require(fov_embedder_embed_file(embedder, file[i], one));
-        assert_memory_equal(one, all[i], sizeof one);
+        assert_same_features(one, all[i]);
         paint(i);
         require(fov_embedder_embed_rgb(embedder, pixels, WIDTH, HEIGHT, one));
-        assert_memory_equal(one, all[i], sizeof one);
+        assert_same_features(one, all[i]);
     }
     assert_memory_not_equal(all[0], all[1], sizeof one);
 

@@ -31,7 +31,7 @@ static void test_isa(void **state) {
     (void)setenv("FOVEA_ISA", "sse9", 1);
     assert_int_equal(fov_cpu_isa(), best);
     assert_int_equal(fov_cpu_check(), FOV_E_INVALID);
-    assert_string_equal(fov_last_error(), "FOVEA_ISA is \"sse9\"; it can be c, avx2, avx512 or avx512vnni, or unset");
+    assert_string_equal(fov_last_error(), "FOVEA_ISA is \"sse9\"; it can be c, avx2, avx512, avx512vnni or avx512bf16, or unset");
     (void)setenv("FOVEA_ISA", "", 1);
     assert_int_equal(fov_cpu_check(), FOV_OK);
     (void)unsetenv("FOVEA_ISA");

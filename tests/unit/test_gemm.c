@@ -101,8 +101,8 @@ static void test_serial(void **state) {
 
 static void test_every_set(void **state) {
     (void)state;
-    const char *const sets[] = {"c", "avx2", "avx512"};
-    for (size_t i = 0; i < 3; i++) {
+    const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
+    for (size_t i = 0; i < 4; i++) {
         const fov_kernels *set = fov_kernels_named(sets[i]);
         if (set != NULL) {
             walk(KERNEL, set, NULL);

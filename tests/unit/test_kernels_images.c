@@ -38,8 +38,8 @@ static const size_t channels_of[] = {1, 3, 4, 8, 15, 16, 17, 40, 67};
 typedef void (*check_fn)(const fov_kernels *k, size_t rows, size_t c);
 
 static void each_set(check_fn check) {
-    const char *const sets[] = {"c", "avx2", "avx512"};
-    for (size_t s = 0; s < 3; s++) {
+    const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
+    for (size_t s = 0; s < 4; s++) {
         const fov_kernels *k = fov_kernels_named(sets[s]);
         for (size_t i = 0; k != NULL && i < sizeof rows_of / sizeof rows_of[0]; i++) {
             for (size_t j = 0; j < sizeof channels_of / sizeof channels_of[0]; j++) {

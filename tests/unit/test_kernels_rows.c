@@ -13,7 +13,7 @@
 
 #define MOST 4096
 
-static const char *const sets[] = {"c", "avx2", "avx512"};
+static const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
 static const size_t widths[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 257};
 #define WIDTHS (sizeof widths / sizeof widths[0])
 #define ROWS ((size_t)5)
@@ -271,8 +271,8 @@ static void check_set(void **state) {
 }
 
 int main(void) {
-    struct CMUnitTest tests[3];
-    for (size_t i = 0; i < 3; i++) {
+    struct CMUnitTest tests[4];
+    for (size_t i = 0; i < 4; i++) {
         tests[i] = (struct CMUnitTest){.name = sets[i], .test_func = check_set, .initial_state = (void *)(uintptr_t)sets[i]};
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

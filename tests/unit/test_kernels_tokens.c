@@ -15,7 +15,7 @@
 #define MAX_COLUMNS 300
 #define ROWS 3
 
-static const char *const sets[] = {"c", "avx2", "avx512"};
+static const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
 static const size_t sizes[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 65, 127, 197, 256, 299};
 
 #define EACH_SET(k)                                                                    \
@@ -42,7 +42,7 @@ static void close_to(double got, double want, double tolerance, const char *set,
 static double reference_lse(const fov_real *x, size_t n) {
     double top = (double)x[0];
     for (size_t i = 1; i < n; i++) {
-        top = fmax(top, (double)x[i]);
+        top = (double)x[i] > top ? (double)x[i] : top; /* not fmax: gcc 12 for aarch64 crashes where it vectorises that */
     }
     double sum = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -51,7 +51,17 @@ static double reference_lse(const fov_real *x, size_t n) {
     return top + log(sum);
 }
 
-/* exp alone: lse = 0 makes softmax_from_lse the exponential of its argument. */
+/* exp alone: softmax_both_ways with a shift of 0 one way and infinity the other. */
+static void exp_of(const fov_kernels *k, fov_real *y, size_t n) {
+    fov_real *far = malloc(n * sizeof *far);
+    assert_non_null(far);
+    for (size_t i = 0; i < n; i++) {
+        far[i] = (fov_real)INFINITY;
+    }
+    k->softmax_both_ways(y, 0, far, n);
+    free(far);
+}
+
 static void exp_is_accurate(void **state) {
     (void)state;
     enum { COUNT = 20001 };
@@ -62,8 +72,7 @@ static void exp_is_accurate(void **state) {
         for (size_t i = 0; i < COUNT; i++) {
             y[i] = x[i] = (fov_real)(-87.3 * (double)i / (COUNT - 1));
         }
-        const fov_real zero = 0;
-        k->softmax_from_lse(y, &zero, 1, COUNT);
+        exp_of(k, y, COUNT);
         double worst = 0.0;
         for (size_t i = 0; i < COUNT; i++) {
             worst = fmax(worst, fabs((double)y[i] / exp((double)x[i]) - 1.0));
@@ -78,15 +87,14 @@ static void exp_is_accurate(void **state) {
 static void exp_handles_edges(void **state) {
     (void)state;
     EACH_SET(k) {
-        const fov_real zero = 0;
         for (size_t n = 1; n <= 40; n += 13) {
             fov_real y[40];
-            static const double edges[] = {-100.0, -1e6, -INFINITY};
-            for (size_t e = 0; e < 3; e++) {
+            static const double edges[] = {-100.0, -1e6};
+            for (size_t e = 0; e < 2; e++) {
                 for (size_t i = 0; i < n; i++) {
                     y[i] = (fov_real)edges[e];
                 }
-                k->softmax_from_lse(y, &zero, 1, n);
+                exp_of(k, y, n);
                 for (size_t i = 0; i < n; i++) {
                     close_to((double)y[i], 0.0, 1e-37, k->name, n);
                 }
@@ -94,7 +102,7 @@ static void exp_handles_edges(void **state) {
             for (size_t i = 0; i < n; i++) {
                 y[i] = (fov_real)NAN;
             }
-            k->softmax_from_lse(y, &zero, 1, n);
+            exp_of(k, y, n);
             for (size_t i = 0; i < n; i++) {
                 assert_true(isnan(y[i]));
             }
@@ -102,54 +110,27 @@ static void exp_handles_edges(void **state) {
     }
 }
 
-static void check_softmax(const fov_kernels *k, size_t n, double scale) {
-    fov_real *x = numbers(ROWS * n, scale, 1);
-    fov_real *y = malloc(ROWS * n * sizeof *y);
-    fov_real lse[ROWS];
-    fov_real lse_alone[ROWS];
-    assert_non_null(y);
-    k->softmax_rows(y, lse, x, ROWS, n);
-    k->lse_rows(lse_alone, x, ROWS, n);
-    for (size_t r = 0; r < ROWS; r++) {
-        const double want = reference_lse(x + r * n, n);
-        close_to((double)lse[r], want, 2e-7 * (fabs(want) + 1.0), k->name, n);
-        close_to((double)lse_alone[r], want, 2e-7 * (fabs(want) + 1.0), k->name, n);
-        double sum = 0.0;
-        for (size_t j = 0; j < n; j++) {
-            const double p = exp((double)x[r * n + j] - want);
-            /* x - max is rounded once, to half a unit in its last place */
-            close_to((double)y[r * n + j], p, p * (1e-6 + 1.2e-7 * fabs((double)x[r * n + j] - want)) + 1e-37, k->name, n);
-            sum += (double)y[r * n + j];
-        }
-        close_to(sum, 1.0, 2e-6, k->name, n);
-    }
-    /* in place, without lse */
-    fov_real *again = numbers(ROWS * n, scale, 1);
-    k->softmax_rows(again, NULL, again, ROWS, n);
-    assert_memory_equal(again, y, ROWS * n * sizeof *y);
-    /* and back from lse */
-    k->softmax_from_lse(x, lse, ROWS, n);
-    for (size_t i = 0; i < ROWS * n; i++) {
-        close_to((double)x[i], (double)y[i], (double)y[i] * (1e-6 + 2e-6 * scale) + 1e-37, k->name, n);
-    }
-    free(x);
-    free(y);
-    free(again);
-}
-
-static void softmax_equals_reference(void **state) {
+static void lse_equals_reference(void **state) {
     (void)state;
     static const double scales[] = {0.0, 1.0, 30.0, 1000.0};
     EACH_SET(k) {
         for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
             for (size_t c = 0; c < sizeof scales / sizeof scales[0]; c++) {
-                check_softmax(k, sizes[s], scales[c]);
+                const size_t n = sizes[s];
+                fov_real *x = numbers(ROWS * n, scales[c], 1);
+                fov_real lse[ROWS];
+                k->lse_rows(lse, x, ROWS, n);
+                for (size_t r = 0; r < ROWS; r++) {
+                    const double want = reference_lse(x + r * n, n);
+                    close_to((double)lse[r], want, 2e-7 * (fabs(want) + 1.0), k->name, n);
+                }
+                free(x);
             }
         }
     }
 }
 
-static void softmax_extreme_logits(void **state) {
+static void lse_of_extreme_logits(void **state) {
     (void)state;
     EACH_SET(k) {
         for (size_t s = 1; s < sizeof sizes / sizeof sizes[0]; s++) {
@@ -159,46 +140,13 @@ static void softmax_extreme_logits(void **state) {
             for (size_t i = 0; i < n; i++) {
                 x[i] = (fov_real)(i == n - 1 ? 1e30 : (i == 0 ? -INFINITY : -1e30));
             }
-            k->softmax_rows(x, &lse, x, 1, n);
-            assert_true((double)x[n - 1] == 1.0);
-            for (size_t i = 0; i + 1 < n; i++) {
-                close_to((double)x[i], 0.0, 1e-37, k->name, n);
-            }
+            k->lse_rows(&lse, x, 1, n);
             close_to((double)lse / 1e30, 1.0, 1e-6, k->name, n);
             for (size_t i = 0; i < n; i++) {
                 x[i] = i == n / 2 ? (fov_real)NAN : (fov_real)0;
             }
-            k->softmax_rows(x, &lse, x, 1, n);
-            for (size_t i = 0; i < n; i++) {
-                assert_true(isnan(x[i]));
-            }
+            k->lse_rows(&lse, x, 1, n);
             assert_true(isnan(lse));
-        }
-    }
-}
-
-static void softmax_backward_equals_reference(void **state) {
-    (void)state;
-    EACH_SET(k) {
-        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
-            const size_t n = sizes[s];
-            fov_real *y = numbers(ROWS * n, 2.0, 2);
-            fov_real *g = numbers(ROWS * n, 1.0, 3);
-            fov_real *before = numbers(ROWS * n, 1.0, 3);
-            k->softmax_rows(y, NULL, y, ROWS, n);
-            k->softmax_backward_rows(g, y, ROWS, n);
-            for (size_t r = 0; r < ROWS; r++) {
-                double dot = 0.0;
-                for (size_t j = r * n; j < (r + 1) * n; j++) {
-                    dot += (double)y[j] * (double)before[j];
-                }
-                for (size_t j = r * n; j < (r + 1) * n; j++) {
-                    close_to((double)g[j], (double)y[j] * ((double)before[j] - dot), 2e-6 * (double)y[j], k->name, n);
-                }
-            }
-            free(y);
-            free(g);
-            free(before);
         }
     }
 }
@@ -281,10 +229,9 @@ static void patch_errors_equal_reference(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_is_accurate),          cmocka_unit_test(exp_handles_edges),
-        cmocka_unit_test(softmax_equals_reference), cmocka_unit_test(softmax_extreme_logits),
-        cmocka_unit_test(softmax_backward_equals_reference), cmocka_unit_test(both_ways_equals_reference),
-        cmocka_unit_test(patch_errors_equal_reference),
+        cmocka_unit_test(exp_is_accurate),       cmocka_unit_test(exp_handles_edges),
+        cmocka_unit_test(lse_equals_reference),  cmocka_unit_test(lse_of_extreme_logits),
+        cmocka_unit_test(both_ways_equals_reference), cmocka_unit_test(patch_errors_equal_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

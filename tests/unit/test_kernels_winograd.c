@@ -114,10 +114,10 @@ static void check(const fov_kernels *k, const tile_case *c, arrays *a) {
 
 static void test_transforms(void **state) {
     (void)state;
-    const char *const sets[] = {"c", "avx2", "avx512"};
+    const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
     arrays *a = fov_mem_zalloc(FOV_MEM_BASE, sizeof *a);
     assert_non_null(a);
-    for (size_t s = 0; s < 3; s++) {
+    for (size_t s = 0; s < 4; s++) {
         const fov_kernels *k = fov_kernels_named(sets[s]);
         for (size_t i = 0; k != NULL && i < sizeof cases / sizeof cases[0]; i++) {
             check(k, &cases[i], a);

@@ -48,6 +48,12 @@ static void random_network(network *net, uint64_t seed, size_t length) {
         fov_node *a = made[count - 1 - fov_rng_below(&rng, reach)], *b = made[count - 1 - fov_rng_below(&rng, reach)];
         fov_node *next = NULL;
         fov_graph_push(g, "n%zu", count);
+        if (count % 5 == 2) { /* blocks of five; what comes after the last one is outside */
+            if (count > 2) {
+                fov_graph_block_end(g);
+            }
+            fov_graph_block_begin(g);
+        }
         switch (fov_rng_below(&rng, 8)) {
         case 0:
             next = fov_scale(g, a, 0.9);
@@ -77,6 +83,7 @@ static void random_network(network *net, uint64_t seed, size_t length) {
         fov_graph_pop(g);
         made[count++] = next;
     }
+    fov_graph_block_end(g);
     net->output = made[count / 2];
     net->loss = add_weighted_sum(g, fov_add(g, made[count - 1], made[0]));
     require(fov_graph_status(g));
@@ -125,9 +132,11 @@ static void touch_step(const fov_plan *plan, touches *seen, size_t s) {
     const fov_node *node = step->node;
     touch(seen, step->work, s);
     touch(seen, step->worker_work, s);
-    touch(seen, plan->nodes[node->id].stash, s);
+    const fov_plan_node *info = &plan->nodes[node->id];
+    const bool late = step->backward || step->again != FOV_DROP_NOT;
+    touch(seen, late && info->stash_again != FOV_NO_PIECE ? info->stash_again : info->stash, s);
     if (!step->backward || (node->op->reads & FOV_READS_OUT) != 0) {
-        touch(seen, plan->nodes[node->id].value, s);
+        touch(seen, late && info->value_again != FOV_NO_PIECE ? info->value_again : info->value, s);
     }
     if (step->backward) {
         touch(seen, plan->nodes[node->id].grad, s);
@@ -137,8 +146,11 @@ static void touch_step(const fov_plan *plan, touches *seen, size_t s) {
             continue;
         }
         const fov_plan_node *root = &plan->nodes[plan->nodes[node->input[i]->id].root];
-        if (!step->backward || (node->op->reads & FOV_READS_IN(i)) != 0) {
-            touch(seen, root->value, s);
+        const uint32_t reads = step->backward                     ? node->op->reads
+                               : step->again == FOV_DROP_AGAIN ? node->op->again_reads
+                                                               : ~(uint32_t)0;
+        if ((reads & FOV_READS_IN(i)) != 0) {
+            touch(seen, late && root->value_again != FOV_NO_PIECE ? root->value_again : root->value, s);
         }
         if (step->backward && plan->nodes[node->input[i]->id].wants) {
             touch(seen, root->grad, s);
@@ -181,18 +193,28 @@ static void check_packing(const fov_plan *plan) {
 static void packing_never_overlaps_what_is_alive(void **state) {
     (void)state;
     fov_real *input = new_input();
+    size_t again = 0;
     for (uint64_t seed = 0; seed < 60; seed++) {
         network net;
         random_network(&net, seed, 4 + seed % 50);
         fov_plan *packed = plan_of(&net, NULL, (fov_plan_options){0}, input);
         fov_plan *separate = plan_of(&net, NULL, (fov_plan_options){.no_reuse = true}, input);
+        fov_plan *all_kept = plan_of(&net, NULL, (fov_plan_options){.recompute = FOV_RECOMPUTE_NONE}, input);
+        fov_plan *blocks = plan_of(&net, NULL, (fov_plan_options){.recompute = FOV_RECOMPUTE_BLOCKS}, input);
         check_packing(packed);
         check_packing(separate);
+        check_packing(all_kept);
+        check_packing(blocks);
         assert_true(fov_plan_bytes(packed) <= fov_plan_bytes(separate));
+        assert_true(fov_plan_bytes(packed) <= fov_plan_bytes(all_kept) + fov_plan_bytes(all_kept) / 50);
+        again += blocks->step_count - all_kept->step_count;
+        fov_plan_free(blocks);
+        fov_plan_free(all_kept);
         fov_plan_free(packed);
         fov_plan_free(separate);
         network_free(&net);
     }
+    assert_true(again > 60);
     fov_mem_free(input);
 }
 
@@ -222,8 +244,14 @@ static void reuse_poison_and_threads_leave_the_bits(void **state) {
         fov_plan *packed = plan_of(&net, NULL, (fov_plan_options){.poison = true}, input);
         fov_plan *separate = plan_of(&net, NULL, (fov_plan_options){.no_reuse = true, .poison = true}, input);
         fov_plan *threaded = plan_of(&net, pool, (fov_plan_options){0}, input);
+        fov_plan *all_kept = plan_of(&net, NULL, (fov_plan_options){.poison = true, .recompute = FOV_RECOMPUTE_NONE}, input);
+        fov_plan *blocks = plan_of(&net, pool, (fov_plan_options){.poison = true, .recompute = FOV_RECOMPUTE_BLOCKS}, input);
         same_run(&net, packed, separate, grads);
         same_run(&net, packed, threaded, grads);
+        same_run(&net, packed, all_kept, grads);
+        same_run(&net, packed, blocks, grads);
+        fov_plan_free(blocks);
+        fov_plan_free(all_kept);
         fov_plan_free(packed);
         fov_plan_free(separate);
         fov_plan_free(threaded);

@@ -437,11 +437,11 @@ static void other_formats_learn(void **state) {
 }
 
 /* What two steps leave: weights, running statistics, optimizer state, average and losses. */
-static uint64_t trace(const train_case *c, const method *m, unsigned threads, bool no_reuse) {
+static uint64_t trace(const train_case *c, const method *m, unsigned threads, fov_plan_options plan) {
     fov_session_options options = case_session_options(c, m->optimizer);
     options.ema_decay = 0.9;
     options.clip_norm = 0.5;
-    options.plan.no_reuse = no_reuse;
+    options.plan = plan;
     options.plan.poison = threads == 3;
     require(fov_pool_new(&options.pool, threads));
     fov_session *s = NULL;
@@ -469,20 +469,24 @@ static void equal_bits(void **state) {
     (void)state;
     static const struct {
         unsigned threads;
-        bool no_reuse;
-    } ways[] = {{2, false}, {3, true}, {8, false}, {1, true}};
+        fov_plan_options plan;
+    } ways[] = {{2, {.recompute = FOV_RECOMPUTE_NONE}},
+                {3, {.recompute = FOV_RECOMPUTE_BLOCKS, .no_reuse = true}},
+                {8, {.recompute = FOV_RECOMPUTE_BLOCKS}},
+                {1, {.recompute = FOV_RECOMPUTE_NONE, .no_reuse = true}}};
     const method methods[] = {simclr, mae};
     for (size_t i = 0; i < LENGTH(methods); i++) {
         train_case c;
         open_case(&c, &methods[i], 4);
-        const uint64_t want = trace(&c, &methods[i], 1, false);
+        const uint64_t want = trace(&c, &methods[i], 1, (fov_plan_options){0});
         for (size_t w = 0; w < LENGTH(ways); w++) {
-            if (trace(&c, &methods[i], ways[w].threads, ways[w].no_reuse) != want) {
-                fail_msg("%s: other bits with %u threads%s", methods[i].objective, ways[w].threads, ways[w].no_reuse ? ", no reuse" : "");
+            if (trace(&c, &methods[i], ways[w].threads, ways[w].plan) != want) {
+                fail_msg("%s: other bits with %u threads%s, recompute %s", methods[i].objective, ways[w].threads,
+                         ways[w].plan.no_reuse ? ", no reuse" : "", fov_recompute_names[ways[w].plan.recompute]);
             }
         }
         c.pixels[100] ^= 1; /* and the trace does depend on its batch */
-        assert_true(trace(&c, &methods[i], 2, false) != want);
+        assert_true(trace(&c, &methods[i], 2, (fov_plan_options){0}) != want);
         case_close(&c);
     }
 }

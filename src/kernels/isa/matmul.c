@@ -10,7 +10,7 @@
 #include "kernels/isa.h"
 
 #if defined(__AVX512F__)
-#include <immintrin.h>
+#include "kernels/isa_transpose.h"
 #define VECTOR_BYTES 64
 #define TILE_ROWS 14
 #elif defined(__AVX2__)
@@ -228,33 +228,6 @@ void FOV_ISA_FN(gemm_tile_at)(fov_real *c, size_t c_stride, size_t rows, size_t 
 }
 
 #if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
-/* Registers r[i] = row i to r[j] = column j. */
-static inline __attribute__((always_inline)) void transpose_16(__m512 r[16]) {
-    __m512 t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        for (int j = 0; j < 2; j++) {
-            const __m512d low = _mm512_castps_pd(t[i + j]);
-            const __m512d high = _mm512_castps_pd(t[i + j + 2]);
-            r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
-            r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
-        }
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 8; i++) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
-    }
-}
-
 static void interleave_16(float *y, size_t y_stride, size_t width, const float *x, size_t x_stride, size_t lanes, size_t n) {
     const __mmask16 kept = (__mmask16)((1U << width) - 1U);
     for (size_t i = 0; i < n; i += 16) {

@@ -1,6 +1,6 @@
-/* Rows of attention and of contrastive losses: softmax, its gradient, log-sum-exp; and the errors of normalised patches.
+/* Rows of contrastive losses: log-sum-exp and softmax; and the errors of normalised patches.
  *
- * Every softmax subtracts the row's largest entry, so exp is called with x <= 0 only. In float exp(x) = 2^n exp(r) with
+ * log-sum-exp subtracts the row's largest entry, so exp is called with x <= 0 there. In float exp(x) = 2^n exp(r) with
  * n = round(x / ln 2) and |r| <= ln 2 / 2; exp(r) = 1 + r + r^2 P(r), P of degree 5 fitted for the least largest relative error
  * (1e-10; 8e-8 after rounding). Written without branches or calls so that compilers turn the loops into vector code, which libm's
  * expf does not allow. Entries more than 87.3 below give 0, so that no subnormal numbers slow the products that follow; NaN stays NaN. */
@@ -50,35 +50,6 @@ static inline fov_real row_max(const fov_real *x, size_t n) {
     return top;
 }
 
-/* y = exp(x - shift); returns the sum. y may be x. */
-static inline fov_real exp_row_sum(fov_real *y, const fov_real *x, fov_real shift, size_t n) {
-    fov_real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++) {
-        const fov_real value = exp_value(x[i] - shift);
-        y[i] = value;
-        sum += value;
-    }
-    return sum;
-}
-
-void FOV_ISA_FN(softmax_rows)(fov_real *y, fov_real *lse, const fov_real *x, size_t rows, size_t columns) {
-    for (size_t i = 0; i < rows; i++) {
-        const fov_real *xi = x + i * columns;
-        fov_real *yi = y + i * columns;
-        const fov_real top = row_max(xi, columns);
-        const fov_real sum = exp_row_sum(yi, xi, top, columns);
-        const fov_real inverse = (fov_real)1 / sum;
-#pragma omp simd
-        for (size_t j = 0; j < columns; j++) {
-            yi[j] *= inverse;
-        }
-        if (lse != NULL) {
-            lse[i] = (fov_real)((double)top + log((double)sum));
-        }
-    }
-}
-
 void FOV_ISA_FN(lse_rows)(fov_real *lse, const fov_real *x, size_t rows, size_t columns) {
     for (size_t i = 0; i < rows; i++) {
         const fov_real *xi = x + i * columns;
@@ -89,33 +60,6 @@ void FOV_ISA_FN(lse_rows)(fov_real *lse, const fov_real *x, size_t rows, size_t 
             sum += (double)exp_value(xi[j] - top);
         }
         lse[i] = (fov_real)((double)top + log(sum));
-    }
-}
-
-void FOV_ISA_FN(softmax_from_lse)(fov_real *y, const fov_real *lse, size_t rows, size_t columns) {
-    for (size_t i = 0; i < rows; i++) {
-        fov_real *yi = y + i * columns;
-        const fov_real shift = lse[i];
-#pragma omp simd
-        for (size_t j = 0; j < columns; j++) {
-            yi[j] = exp_value(yi[j] - shift);
-        }
-    }
-}
-
-void FOV_ISA_FN(softmax_backward_rows)(fov_real *grad, const fov_real *y, size_t rows, size_t columns) {
-    for (size_t i = 0; i < rows; i++) {
-        fov_real *gi = grad + i * columns;
-        const fov_real *yi = y + i * columns;
-        fov_real dot = 0;
-#pragma omp simd reduction(+ : dot)
-        for (size_t j = 0; j < columns; j++) {
-            dot += yi[j] * gi[j];
-        }
-#pragma omp simd
-        for (size_t j = 0; j < columns; j++) {
-            gi[j] = yi[j] * (gi[j] - dot);
-        }
     }
 }
 

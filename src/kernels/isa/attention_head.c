@@ -22,6 +22,8 @@
 #define LOG2_E ((fov_real)1.44269504088896340736)
 #define LOWEST_EXPONENT (-125)
 
+enum { LINE = 64 / (int)sizeof(fov_real) };
+
 /* ---- vectors ---- */
 
 INLINE vec every(fov_real x) {
@@ -162,6 +164,38 @@ static void pack_panels(fov_real *panels, const fov_real *x, size_t stride, size
     }
 }
 
+INLINE void ask(const fov_real *row, size_t n) {
+    for (size_t j = 0; j < n; j += LINE) {
+        __builtin_prefetch(row + j, 0, 2);
+    }
+}
+
+INLINE void ask_to_write(const fov_real *row, size_t n) {
+    for (size_t j = 0; j < n; j += LINE) {
+        __builtin_prefetch(row + j, 1, 2);
+    }
+}
+
+/* Brings part `part` of `parts` of the rows into L2 that this head will write and the next will read: rows are short pieces far apart, which
+ * the processor's own prefetching does not see coming. */
+INLINE void prefetch_rows(const fov_attention_head *h, size_t part, size_t parts) {
+    for (size_t i = h->t * part / parts; i < h->t * (part + 1) / parts; i++) {
+        const size_t row = i * h->stride, next = row + h->next, out = i * h->out_stride, next_out = out + h->next_out;
+        ask(h->q + next, h->head);
+        ask(h->k + next, h->head);
+        ask(h->v + next, h->head);
+        if (h->dout == NULL) {
+            ask_to_write(h->out + out, h->head);
+            continue;
+        }
+        ask(h->out + next_out, h->head);
+        ask(h->dout + next_out, h->head);
+        ask_to_write(h->dq + row, h->head);
+        ask_to_write(h->dk + row, h->head);
+        ask_to_write(h->dv + row, h->head);
+    }
+}
+
 /* ---- panels of logits ---- */
 
 /* y [rows of a tile, TILE_COLUMNS] = alpha A B for `vectors` vectors of queries; A: rows of the t in panels, from row `first`. */
@@ -204,12 +238,14 @@ INLINE vec column_tops(const fov_real *p, vec top, size_t rows) {
 
 /* p = the probabilities of `vectors` vectors of queries, but for the factor 1 / sum of each. */
 static void forward_panel(const fov_attention_head *h, fov_real *p, fov_real inverse[TILE_COLUMNS], fov_real lse[TILE_COLUMNS],
-                          const fov_real *keys, const fov_real *queries, size_t vectors) {
+                          const fov_real *keys, const fov_real *queries, size_t query, size_t vectors) {
+    const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
     fov_real alpha[TILE_ROWS];
     fill_alpha(alpha, h->scale * LOG2_E);
     vec top[2] = {every(-(fov_real)INFINITY), every(-(fov_real)INFINITY)};
-    for (size_t i = 0; i < tiles_of(h->t); i++) {
+    for (size_t i = 0; i < tiles; i++) {
         const size_t first = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - first;
+        prefetch_rows(h, query / TILE_COLUMNS * tiles + i, panels * tiles);
         logits_tile(h, p, first, rows, vectors, keys, queries, alpha);
         for (size_t v = 0; v < vectors; v++) {
             top[v] = column_tops(p + first * TILE_COLUMNS + v * LANES, top[v], rows);
@@ -233,7 +269,7 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
         const size_t count = t - first < TILE_COLUMNS ? t - first : TILE_COLUMNS;
         _Alignas(64) fov_real inverse[TILE_COLUMNS], lse[TILE_COLUMNS];
         FOV_ISA_FN(pack_lanes)(queries, TILE_COLUMNS, h->q + first * h->stride, h->stride, count, head);
-        forward_panel(h, p, inverse, lse, keys, queries, count > LANES ? 2 : 1);
+        forward_panel(h, p, inverse, lse, keys, queries, first, count > LANES ? 2 : 1);
         for (size_t i = 0; i < count && h->lse != NULL; i++) {
             h->lse[first + i] = lse[i];
         }
@@ -298,7 +334,9 @@ static void backward_panel(const fov_attention_head *h, const backward_work *w, 
     row_numbers(h, lse, along, first, count);
     FOV_ISA_FN(pack_lanes)(w->query_columns, TILE_COLUMNS, h->q + first * h->stride, h->stride, count, head);
     FOV_ISA_FN(pack_lanes)(w->dout_columns, TILE_COLUMNS, h->dout + first * h->out_stride, h->out_stride, count, head);
-    for (size_t i = 0; i < tiles_of(h->t); i++) {
+    const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    for (size_t i = 0; i < tiles; i++) {
+        prefetch_rows(h, first / TILE_COLUMNS * tiles + i, panels * tiles);
         const size_t key = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - key;
         fov_real *pi = p + key * TILE_COLUMNS, *di = ds + key * TILE_COLUMNS;
         logits_tile(h, p, key, rows, vectors, w->keys, w->query_columns, scale2);
