@@ -51,6 +51,26 @@ void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real 
                               bool add);
 fov_conv_bytes fov_conv_weight_gradient_bytes(const fov_conv *c);
 
+/* ---- shared by minimal filtering ---- */
+
+#define FOV_WINOGRAD_TILE ((size_t)4)    /* outputs of a tile along one axis; its window has two more */
+#define FOV_WINOGRAD_PLACES ((size_t)36) /* of a window */
+
+/* Tiles of the outputs of n images, image by image, row by row. */
+typedef struct fov_winograd_map {
+    size_t n, out_h, out_w, in_h, in_w, pad;
+    size_t tiles_y, tiles_x, tiles; /* of an image; of all images */
+} fov_winograd_map;
+
+typedef struct fov_winograd_tile {
+    size_t image, y, x, rows, columns; /* its outputs: from y, x, and how many of 4 x 4 there are */
+    size_t inside[4];                  /* first and last row, first and last column of its window that are inside the picture */
+    size_t in_pixel, out_pixel;        /* among the pixels of all images: first one inside, first output */
+} fov_winograd_tile;
+
+fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t in[2], size_t pad); /* out, in: height and width */
+fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile);
+
 /* ---- shared by weight gradients ---- */
 
 /* A block of images [n, h, w, c]: some images, some rows. */

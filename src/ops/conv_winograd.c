@@ -1,22 +1,21 @@
 /* Convolution and its input gradient by minimal filtering F(4x4, 3x3), see kernels/isa/winograd.c for the transforms.
  *
- * As in conv_gather.c, up to 14 images of a group are interleaved ([h, w, c, image]). The transform of a 6 x 6 window then gives, for each
- * of the 36 places, a panel [c, image] that a register tile multiplies with the transformed weights [36][c, 32]; the products of one window
- * and 32 output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Two windows at a time share
- * them. */
+ * Tiles of all images stand in one row, in the order of memory. The transforms of a block of tiles give, for each of the 36 places, a
+ * matrix [tile, c] that register tiles multiply as it lies with a panel of transformed weights [c, 32]; the products of a block and 32
+ * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Channels lie side by side in
+ * pictures and matrices, so nothing is ever copied or transposed. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
 enum {
-    TILE = 4,
-    WINDOW = 6,
-    PLACES = 36,
+    TILE = FOV_WINOGRAD_TILE,
+    PLACES = FOV_WINOGRAD_PLACES,
     TAPS = 9,
-    BAND_BYTES = 512 * 1024,
-    MOST_GROUPS = 4,
-    SHARING = 2,
+    MOST_TILES = 28,      /* of a block; half as many where they have more than FEW_CHANNELS: the block must fit L2 */
+    FEW_CHANNELS = 128,
     WANTED_CHUNKS = 32,
-    PAD_REALS = 16
+    PAD_REALS = 16,       /* between rows whose distance would be a multiple of what the caches are divided by */
+    PAST_COUNT = 4 << 20, /* numbers of a tensor that is not found in a cache again */
 };
 
 typedef struct winograd {
@@ -24,13 +23,13 @@ typedef struct winograd {
     const fov_kernels *k;
     const fov_real *in, *transformed;
     fov_real *out;
-    size_t n, out_h, out_w, out_c, in_h, in_w, in_c, pad;
-    bool back, add;
-    size_t tiles_y, tiles_x;
-    size_t lanes, columns, panels, groups; /* images a group at most; columns of a panel of weights */
-    size_t set, sets, bands, splits;       /* groups a chunk; bands of tile rows; splits of the panels */
-    size_t band_rows;                      /* most input rows that a band needs */
-    size_t v_step, m_step, u_step;         /* reals between places: transformed input, products, transformed weights */
+    fov_winograd_map map;
+    size_t out_c, in_c;
+    bool back, add, past;
+    size_t columns, panels;        /* columns of a panel of weights */
+    size_t block, blocks, splits;  /* tiles of a block; splits of the panels */
+    size_t v_row;                  /* reals between tiles of the transformed input */
+    size_t v_step, m_step, u_step; /* reals between places: transformed input, products, transformed weights */
 } winograd;
 
 static size_t least(size_t a, size_t b) {
@@ -41,135 +40,81 @@ static size_t ceil_div(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
 
-/* Input rows that tile rows use. */
-static fov_range rows_used(const winograd *g, fov_range tiles) {
-    const size_t first = tiles.first * TILE, last = (tiles.last - 1) * TILE + WINDOW;
-    return (fov_range){first > g->pad ? first - g->pad : 0, least(last > g->pad ? last - g->pad : 0, g->in_h)};
-}
-
-static size_t most_rows(const winograd *g, size_t bands) {
-    size_t most = 0;
-    for (size_t b = 0; b < bands; b++) {
-        const size_t rows = fov_range_count(rows_used(g, fov_range_part(g->tiles_y, b, bands)));
-        most = rows > most ? rows : most;
-    }
-    return most;
-}
-
 static void cut(winograd *g) {
     g->k = fov_kernels_get();
-    g->lanes = g->k->tile_rows();
     g->columns = g->k->tile_columns();
-    g->tiles_y = ceil_div(g->out_h, TILE);
-    g->tiles_x = ceil_div(g->out_w, TILE);
-    g->groups = ceil_div(g->n, g->lanes);
     g->panels = ceil_div(g->out_c, g->columns);
-    const size_t row_bytes = g->lanes * g->in_w * g->in_c * sizeof(fov_real);
-    g->bands = 1;
-    g->band_rows = most_rows(g, 1);
-    while (g->bands < g->tiles_y && (g->band_rows * row_bytes > BAND_BYTES || g->groups * g->bands < WANTED_CHUNKS)) {
-        g->bands++;
-        g->band_rows = most_rows(g, g->bands);
-    }
-    g->set = 1;
-    while (g->set < MOST_GROUPS && (g->set + 1) * g->band_rows * row_bytes <= BAND_BYTES) {
-        g->set++;
-    }
-    g->sets = ceil_div(g->groups, g->set);
+    const size_t rows = g->k->tile_rows(), most = g->in_c > FEW_CHANNELS ? MOST_TILES / 2 : MOST_TILES;
+    g->block = most / rows * rows;
+    g->blocks = ceil_div(g->map.tiles, g->block);
     g->splits = 1;
-    while (g->splits < ceil_div(g->panels, 4) && g->sets * g->bands * g->splits < WANTED_CHUNKS) {
+    while (g->splits < ceil_div(g->panels, 4) && g->blocks * g->splits < WANTED_CHUNKS) {
         g->splits++;
     }
-    g->v_step = g->in_c * g->lanes + PAD_REALS;
-    g->m_step = g->columns * g->lanes + PAD_REALS;
+    g->v_row = g->in_c + PAD_REALS;
+    g->v_step = g->v_row * g->block + PAD_REALS;
+    g->m_step = g->columns * g->block + PAD_REALS;
     g->u_step = g->in_c * g->columns + PAD_REALS;
+    g->past = g->map.n * g->map.out_h * g->map.out_w * g->out_c >= PAST_COUNT;
 }
 
-static size_t group_reals(const winograd *g) {
-    return g->band_rows * g->in_w * g->in_c * g->lanes + PAD_REALS;
+/* ---- tiles ---- */
+
+fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile) {
+    const size_t each = m->tiles_y * m->tiles_x;
+    const size_t y = tile % each / m->tiles_x * TILE, x = tile % m->tiles_x * TILE;
+    fov_winograd_tile t = {.image = tile / each, .y = y, .x = x};
+    t.rows = least(TILE, m->out_h - y);
+    t.columns = least(TILE, m->out_w - x);
+    t.inside[0] = m->pad > y ? m->pad - y : 0;
+    t.inside[1] = least(TILE + 2, m->in_h + m->pad - y);
+    t.inside[2] = m->pad > x ? m->pad - x : 0;
+    t.inside[3] = least(TILE + 2, m->in_w + m->pad - x);
+    t.in_pixel = (t.image * m->in_h + y + t.inside[0] - m->pad) * m->in_w + x + t.inside[2] - m->pad;
+    t.out_pixel = (t.image * m->out_h + y) * m->out_w + x;
+    return t;
 }
 
-/* One 6 x 6 window of one group of images. */
-typedef struct unit {
-    fov_range images;
-    size_t y, x;            /* tile row and column */
-    const fov_real *pixels; /* the group's, from input row `top` */
-    size_t top;
-} unit;
-
-/* What of a window is inside, along one axis. */
-static fov_range inside(size_t tile, size_t pad, size_t extent) {
-    const size_t origin = tile * TILE;
-    return (fov_range){pad > origin ? pad - origin : 0, least(WINDOW, extent + pad - origin)};
+fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t in[2], size_t pad) {
+    fov_winograd_map m = {.n = n, .out_h = out[0], .out_w = out[1], .in_h = in[0], .in_w = in[1], .pad = pad};
+    m.tiles_y = ceil_div(m.out_h, TILE);
+    m.tiles_x = ceil_div(m.out_w, TILE);
+    m.tiles = n * m.tiles_y * m.tiles_x;
+    return m;
 }
 
-static void transform_input(const winograd *g, const unit *u, fov_real *v) {
-    const size_t lanes = fov_range_count(u->images);
-    const size_t pixel = g->in_c * lanes;
-    const fov_range rows = inside(u->y, g->pad, g->in_h), columns = inside(u->x, g->pad, g->in_w);
-    const size_t where[4] = {rows.first, rows.last, columns.first, columns.last};
-    const size_t y = u->y * TILE + rows.first - g->pad - u->top, x = u->x * TILE + columns.first - g->pad;
-    g->k->winograd_input(v, g->v_step, u->pixels + (y * g->in_w + x) * pixel, g->in_w * pixel, pixel, where, pixel);
-}
-
-static void transform_output(const winograd *g, const unit *u, const fov_real *m, size_t channel) {
-    const size_t rows = least(TILE, g->out_h - u->y * TILE), columns = least(TILE, g->out_w - u->x * TILE);
-    for (size_t i = u->images.first; i < u->images.last; i++) {
-        fov_real *to = g->out + ((i * g->out_h + u->y * TILE) * g->out_w + u->x * TILE) * g->out_c + channel;
-        g->k->winograd_output(to, g->out_w * g->out_c, g->out_c, rows, columns, m + (i - u->images.first) * g->columns, g->m_step, g->add,
-                              least(g->columns, g->out_c - channel));
-    }
-}
-
-/* Some windows, all of a split's output channels. */
-static void run_units(const winograd *g, const unit *units, size_t count, fov_range panels, fov_real *v, fov_real *m) {
-    for (size_t i = 0; i < count; i++) {
-        transform_input(g, &units[i], v + i * PLACES * g->v_step);
-    }
-    for (size_t panel = panels.first; panel < panels.last; panel++) {
-        for (size_t place = 0; place < PLACES; place++) {
-            const fov_real *weights = g->transformed + (panel * PLACES + place) * g->u_step;
-            for (size_t i = 0; i < count; i++) {
-                const size_t lanes = fov_range_count(units[i].images);
-                g->k->gemm_tile(m + (i * PLACES + place) * g->m_step, g->columns, lanes, g->columns, v + (i * PLACES + place) * g->v_step,
-                                lanes, 0, weights, 0, g->in_c, 1, 1, 0);
-            }
-        }
-        for (size_t i = 0; i < count; i++) {
-            transform_output(g, &units[i], m + i * PLACES * g->m_step, panel * g->columns);
+static void multiply(const winograd *g, size_t panel, size_t tiles, const fov_real *v, fov_real *m) {
+    const size_t rows = g->k->tile_rows();
+    for (size_t place = 0; place < PLACES; place++) {
+        const fov_real *weights = g->transformed + (panel * PLACES + place) * g->u_step;
+        for (size_t t = 0; t < tiles; t += rows) {
+            g->k->gemm_tile_at(m + place * g->m_step + t * g->columns, g->columns, least(rows, tiles - t), g->columns,
+                               v + place * g->v_step + t * g->v_row, g->v_row, 1, weights, g->columns, g->in_c, 0);
         }
     }
 }
 
+/* A block of tiles, some panels of output channels. */
 static void winograd_chunk(void *context, size_t chunk, unsigned worker) {
     const winograd *g = context;
-    const fov_range tiles = fov_range_part(g->tiles_y, chunk / g->splits % g->bands, g->bands);
     const fov_range panels = fov_range_part(g->panels, chunk % g->splits, g->splits);
-    const fov_range groups = fov_range_part(g->groups, chunk / (g->bands * g->splits), g->sets);
-    const fov_range used = rows_used(g, tiles);
-    const size_t row = g->in_w * g->in_c;
-    fov_real *pixels = fov_step_worker(g->step, worker);
-    fov_real *v = pixels + g->set * group_reals(g);
-    fov_real *m = v + SHARING * PLACES * g->v_step;
-    for (size_t i = groups.first; i < groups.last; i++) {
-        const fov_range images = fov_range_part(g->n, i, g->groups);
-        g->k->pack_lanes(pixels + (i - groups.first) * group_reals(g), fov_range_count(images),
-                         g->in + (images.first * g->in_h + used.first) * row, g->in_h * row, fov_range_count(images),
-                         fov_range_count(used) * row);
+    const fov_range tiles = fov_range_part(g->map.tiles, chunk / g->splits, g->blocks);
+    const size_t count = fov_range_count(tiles);
+    fov_real *v = fov_step_worker(g->step, worker);
+    fov_real *m = v + PLACES * g->v_step;
+    fov_winograd_tile all[MOST_TILES];
+    for (size_t i = 0; i < count; i++) {
+        all[i] = fov_winograd_tile_at(&g->map, tiles.first + i);
+        g->k->winograd_input(v + i * g->v_row, g->v_step, g->in + all[i].in_pixel * g->in_c, g->map.in_w * g->in_c, g->in_c, all[i].inside,
+                             g->in_c);
     }
-    unit units[SHARING];
-    const size_t each = fov_range_count(tiles) * g->tiles_x, all = each * fov_range_count(groups);
-    for (size_t done = 0; done < all; done += SHARING) {
-        const size_t count = least(SHARING, all - done);
+    for (size_t panel = panels.first; panel < panels.last; panel++) {
+        const size_t channel = panel * g->columns, channels = least(g->columns, g->out_c - channel);
+        multiply(g, panel, count, v, m);
         for (size_t i = 0; i < count; i++) {
-            const size_t group = (done + i) / each, tile = (done + i) % each;
-            units[i] = (unit){.images = fov_range_part(g->n, groups.first + group, g->groups),
-                              .y = tiles.first + tile / g->tiles_x,
-                              .x = tile % g->tiles_x,
-                              .pixels = pixels + group * group_reals(g),
-                              .top = used.first};
+            g->k->winograd_output(g->out + all[i].out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, all[i].rows,
+                                  all[i].columns, m + i * g->columns, g->m_step, g->add, g->past, channels);
         }
-        run_units(g, units, count, panels, v, m);
     }
 }
 
@@ -202,27 +147,21 @@ static void transform_panel(void *context, size_t panel, unsigned worker) {
 /* ---- entries ---- */
 
 static winograd forward_of(const fov_conv *c) {
-    winograd g = {.n = c->n, .out_h = c->oh, .out_w = c->ow, .out_c = c->co, .in_h = c->h, .in_w = c->w, .in_c = c->ci, .pad = c->pad};
+    winograd g = {.out_c = c->co, .in_c = c->ci};
+    g.map = fov_winograd_map_of(c->n, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, c->pad);
     cut(&g);
     return g;
 }
 
 static winograd back_of(const fov_conv *c) {
-    winograd g = {.n = c->n,
-                  .out_h = c->h,
-                  .out_w = c->w,
-                  .out_c = c->ci,
-                  .in_h = c->oh,
-                  .in_w = c->ow,
-                  .in_c = c->co,
-                  .pad = 2 - c->pad,
-                  .back = true};
+    winograd g = {.out_c = c->ci, .in_c = c->co, .back = true};
+    g.map = fov_winograd_map_of(c->n, (const size_t[]){c->h, c->w}, (const size_t[]){c->oh, c->ow}, 2 - c->pad);
     cut(&g);
     return g;
 }
 
 static fov_conv_bytes bytes_of(const winograd *g) {
-    const size_t run = g->set * group_reals(g) + SHARING * PLACES * (g->v_step + g->m_step) + PAD_REALS;
+    const size_t run = PLACES * (g->v_step + g->m_step);
     const size_t transform = TAPS * g->in_c * g->columns;
     return (fov_conv_bytes){.work = g->panels * PLACES * g->u_step * sizeof(fov_real),
                             .worker = (run > transform ? run : transform) * sizeof(fov_real)};
@@ -233,7 +172,7 @@ static void run(winograd *g, const fov_step *step, const fov_real *weight) {
     g->step = step;
     g->transformed = step->work;
     fov_pool_for(step->pool, g->panels, transform_panel, &t);
-    fov_pool_for(step->pool, g->sets * g->bands * g->splits, winograd_chunk, g);
+    fov_pool_for(step->pool, g->blocks * g->splits, winograd_chunk, g);
 }
 
 /* Products of the direct method along one axis: taps inside the picture, for every output. */

@@ -10,32 +10,9 @@
  *         0  4  0 -5  0  1           0    0     1
  *
  * and the weight gradient is dw = G^T [(A dout A^T) * (B^T d B)] G. Every transform acts on n independent numbers that lie side by side at
- * each place of the tile (channels of several images), so it is plain vector arithmetic without shuffles. Numbers are rounded up to whole
+ * each place of the tile (channels of one picture), so it is plain vector arithmetic without shuffles. Numbers are rounded up to whole
  * vectors: buffers of transformed numbers have room for that. */
-#include "kernels/isa.h"
-
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#elif defined(__AVX2__)
-#define VECTOR_BYTES 32
-#else
-#define VECTOR_BYTES 16
-#endif
-
-enum { LANES = VECTOR_BYTES / (int)sizeof(fov_real) };
-
-typedef fov_real vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef fov_real vec_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(fov_real)), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE vec load(const fov_real *p) {
-    return *(const vec_anywhere *)p;
-}
-
-INLINE void store(fov_real *p, vec x) {
-    *(vec_anywhere *)p = x;
-}
+#include "kernels/isa_vector.h"
 
 /* Each takes its numbers d[0], d[step], ... */
 
@@ -93,15 +70,8 @@ INLINE void times_g_back(vec o[3], const vec *d, size_t step) {
     o[2] = sum + sum2 + d5;
 }
 
-void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
-                                size_t n) {
-    size_t from[36]; /* offset of each pixel; those outside are not read */
-    unsigned char there[36];
-    for (size_t p = 0; p < 36; p++) {
-        const size_t row = p / 6, column = p % 6;
-        there[p] = row >= inside[0] && row < inside[1] && column >= inside[2] && column < inside[3];
-        from[p] = there[p] ? (row - inside[0]) * x_row + (column - inside[2]) * x_column : 0;
-    }
+INLINE void input_tile(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
+                       const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[36];
 #pragma GCC unroll 6
@@ -109,7 +79,12 @@ void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, s
             vec d[6];
 #pragma GCC unroll 6
             for (size_t c = 0; c < 6; c++) {
-                d[c] = there[6 * r + c] ? load(x + from[6 * r + c] + i) : (vec){0};
+                const int there = whole || (r >= inside[0] && r < inside[1] && c >= inside[2] && c < inside[3]);
+                const fov_real *from = x + (r - inside[0]) * x_row + (c - inside[2]) * x_column + i;
+                d[c] = there ? load(from) : (vec){0};
+                if (c >= 2 && there) { /* what the tile on the right has more; pictures are walked through from memory */
+                    __builtin_prefetch(from + 4 * x_column);
+                }
             }
             times_b(t + 6 * r, d, 1);
         }
@@ -125,6 +100,15 @@ void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, s
     }
 }
 
+void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
+                                size_t n) {
+    if (inside[0] == 0 && inside[1] == 6 && inside[2] == 0 && inside[3] == 6) {
+        input_tile(v, v_step, x, x_row, x_column, (const size_t[]){0, 6, 0, 6}, 1, n);
+    } else {
+        input_tile(v, v_step, x, x_row, x_column, inside, 0, n);
+    }
+}
+
 void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
                                    size_t columns, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
@@ -134,7 +118,9 @@ void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x
             vec d[4];
 #pragma GCC unroll 4
             for (size_t c = 0; c < 4; c++) {
-                d[c] = r < rows && c < columns ? load(x + r * x_row + c * x_column + i) : (vec){0};
+                const fov_real *from = x + r * x_row + c * x_column + i;
+                d[c] = r < rows && c < columns ? load(from) : (vec){0};
+                __builtin_prefetch(from + 4 * x_column);
             }
             times_a_back(t + 6 * r, d, 1);
         }
@@ -150,8 +136,11 @@ void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x
     }
 }
 
-void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
-                                 int add, size_t n) {
+/* What becomes of a number: it is written, written past the caches, or added. */
+enum { WRITE, PAST, ADD };
+
+INLINE void output_tile(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
+                        const int how, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[24];
 #pragma GCC unroll 6
@@ -171,10 +160,26 @@ void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, siz
             for (size_t r = 0; r < 4; r++) {
                 if (r < rows && c < columns) {
                     fov_real *to = y + r * y_row + c * y_column + i;
-                    store(to, add ? load(to) + o[r] : o[r]);
+                    if (how == PAST) {
+                        stream(to, o[r]);
+                    } else {
+                        store(to, how == ADD ? load(to) + o[r] : o[r]);
+                    }
                 }
             }
         }
+    }
+}
+
+void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
+                                 int add, int past, size_t n) {
+    if (add) {
+        output_tile(y, y_row, y_column, rows, columns, m, m_step, ADD, n);
+    } else if (past && streamable(y, y_row) && streamable(y, y_column)) {
+        output_tile(y, y_row, y_column, rows, columns, m, m_step, PAST, n);
+        fence();
+    } else {
+        output_tile(y, y_row, y_column, rows, columns, m, m_step, WRITE, n);
     }
 }
 
