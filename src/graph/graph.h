@@ -80,7 +80,7 @@ struct fov_step {
     const void *in[FOV_MAX_INPUTS];         /* in backward: valid where reads says so; parameters are always valid */
     const fov_real *grad_out;               /* backward only */
     fov_real *grad_in[FOV_MAX_INPUTS];      /* backward only; NULL where no gradient is wanted */
-    bool accumulate[FOV_MAX_INPUTS];        /* add to grad_in[i] instead of writing it; always true for parameters */
+    bool accumulate[FOV_MAX_INPUTS];        /* add to grad_in[i] instead of writing it */
     void *stash;
     void *work;                             /* forward_work or backward_work bytes, contents undefined */
     unsigned char *worker_base;             /* see fov_step_worker */

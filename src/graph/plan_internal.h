@@ -27,7 +27,7 @@ typedef struct fov_piece {
 } fov_piece;
 
 typedef struct fov_plan_node {
-    uint32_t root; /* itself, or where a chain of alias ops starts: the node whose bytes and gradient these are */
+    uint32_t root; /* itself, where a chain of alias ops starts, or the parameter's first node: whose bytes and gradient these are */
     bool active;   /* outputs or loss depend on it */
     bool wants;    /* has a gradient: some trainable parameter with room for gradients lies below */
     bool reached;  /* the loss's gradient comes here */
@@ -68,8 +68,10 @@ struct fov_plan {
     fov_piece *pieces;
     unsigned char *block;
     size_t block_bytes, packed_bytes, separate_bytes; /* as it is; with packing; if every piece had its own bytes */
-    fov_store **stores;                 /* whose gradients a run zeroes */
+    fov_store **stores;                 /* whose gradients a run replaces */
     size_t store_count;
+    fov_real **idle;                    /* gradients that no step writes: a run zeroes them */
+    size_t *idle_counts, idle_count;    /* their elements, how many there are */
     bool timed, ran;
 };
 

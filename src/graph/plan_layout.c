@@ -41,10 +41,22 @@ static void mark_active(fov_plan *plan, fov_node *const *outputs, size_t output_
     }
 }
 
+/* A parameter that was asked for twice has two nodes; the first one stands for both. */
+static uint32_t find_root(const fov_plan *plan, const fov_node *node) {
+    if (node->op->alias) {
+        return plan->nodes[node->input[0]->id].root;
+    }
+    for (uint32_t id = 0; id < node->id && node->param != NULL; id++) {
+        if (node_at(plan, id)->param == node->param) {
+            return id;
+        }
+    }
+    return node->id;
+}
+
 static void mark_roots(fov_plan *plan) {
     for (size_t id = 0; id < plan->node_count; id++) {
-        const fov_node *node = node_at(plan, id);
-        plan->nodes[id] = (fov_plan_node){.root = node->op->alias ? plan->nodes[node->input[0]->id].root : (uint32_t)id,
+        plan->nodes[id] = (fov_plan_node){.root = find_root(plan, node_at(plan, id)),
                                           .forward_step = FOV_NO_STEP,
                                           .backward_step = FOV_NO_STEP,
                                           .again_step = FOV_NO_STEP,
@@ -185,7 +197,7 @@ static void trace_steps(fov_plan *plan) {
             }
             if (step->backward && gives_gradient(plan, node, i)) {
                 fov_plan_node *root = fov_plan_root(plan, node->input[i]);
-                step->accumulate[i] = root->grad_first != FOV_NO_STEP || node_at(plan, root->root)->op == &fov_op_param;
+                step->accumulate[i] = root->grad_first != FOV_NO_STEP;
                 root->grad_first = root->grad_first != FOV_NO_STEP ? root->grad_first : s;
             }
         }
@@ -326,6 +338,38 @@ static fov_status find_stores(fov_plan *plan) {
     return FOV_OK;
 }
 
+static bool step_writes_gradient(const fov_plan *plan, const fov_param *param) {
+    for (size_t id = 0; id < plan->node_count; id++) {
+        const fov_plan_node *root = fov_plan_root(plan, node_at(plan, id));
+        if (node_at(plan, id)->param == param && root->grad_first != FOV_NO_STEP) {
+            return plan->loss == NULL || root != fov_plan_root(plan, plan->loss); /* which is seeded, not written */
+        }
+    }
+    return false;
+}
+
+static fov_status find_idle(fov_plan *plan) {
+    size_t most = 0;
+    for (size_t i = 0; i < plan->store_count; i++) {
+        most += fov_store_size(plan->stores[i]);
+    }
+    plan->idle = fov_arena_alloc(&plan->arena, (most + 1) * sizeof *plan->idle);
+    FOV_TRY_ALLOC(plan->idle);
+    plan->idle_counts = fov_arena_alloc(&plan->arena, (most + 1) * sizeof *plan->idle_counts);
+    FOV_TRY_ALLOC(plan->idle_counts);
+    for (size_t i = 0; i < plan->store_count; i++) {
+        for (size_t p = 0; p < fov_store_size(plan->stores[i]); p++) {
+            const fov_param *param = fov_store_at(plan->stores[i], p);
+            fov_real *grads = fov_param_grads(plan->stores[i], param);
+            if (grads != NULL && !step_writes_gradient(plan, param)) {
+                plan->idle[plan->idle_count] = grads;
+                plan->idle_counts[plan->idle_count++] = param->count;
+            }
+        }
+    }
+    return FOV_OK;
+}
+
 /* Steps and packed pieces with chains of rebuilt values of at most `chain`. */
 static fov_status lay_out(fov_plan *plan, fov_node *const *outputs, size_t output_count, unsigned chain) {
     bool *border = fov_arena_alloc(&plan->arena, plan->node_count + 1);
@@ -375,5 +419,6 @@ fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs, size_t outp
     if (plan->loss != NULL && plan->options.recompute != FOV_RECOMPUTE_NONE) {
         FOV_TRY(find_chain(plan, outputs, output_count, &chain));
     }
-    return lay_out(plan, outputs, output_count, chain);
+    FOV_TRY(lay_out(plan, outputs, output_count, chain));
+    return find_idle(plan);
 }

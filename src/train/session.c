@@ -169,9 +169,7 @@ fov_status fov_session_step(fov_session *s, const fov_batch *batch, double lr, f
     const double clip = s->options.clip_norm;
     const double scale = clip > 0.0 && result->grad_norm > clip ? clip / (result->grad_norm + 1e-6) : 1.0;
     s->updates++;
-    fov_optimizer_step(&s->optimizer, lr, scale, s->updates, s->options.pool);
-    if (s->average != NULL) {
-        fov_ema_update(s->average, s->store, s->options.ema_decay, s->options.pool);
-    }
+    const fov_average average = {.values = s->average, .decay = s->options.ema_decay};
+    fov_optimizer_step(&s->optimizer, lr, scale, s->updates, average, s->options.pool);
     return FOV_OK;
 }
