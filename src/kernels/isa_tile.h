@@ -1,5 +1,5 @@
-/* Vectors of an instruction set, and the register tile that products with an epilogue of their own are made of. For files in
- * src/kernels/isa, after kernels/isa.h.
+/* The register tile that products with an epilogue of their own are made of. For files in
+ * src/kernels/isa.
  *
  * A tile of C [rows, width vectors] stays in registers while k runs, one broadcast number of A against `width` vectors of B (Goto and van
  * de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008). 14 x 32 floats fill the 32 registers of AVX-512, 6 x 16
@@ -7,33 +7,15 @@
 #ifndef FOV_KERNELS_ISA_TILE_H
 #define FOV_KERNELS_ISA_TILE_H
 
-#include "kernels/isa.h"
+#include "kernels/isa_vector.h"
 
 #if defined(__AVX512F__)
-#define VECTOR_BYTES 64
 #define TILE_ROWS 14
-#elif defined(__AVX2__)
-#define VECTOR_BYTES 32
-#define TILE_ROWS 6
 #else
-#define VECTOR_BYTES 16
 #define TILE_ROWS 6
 #endif
 
-enum { LANES = VECTOR_BYTES / (int)sizeof(fov_real), TILE_COLUMNS = 2 * LANES };
-
-#define INLINE static inline __attribute__((always_inline))
-
-typedef fov_real vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef fov_real vec_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(fov_real)), may_alias));
-
-INLINE vec load(const fov_real *p) {
-    return *(const vec_anywhere *)p;
-}
-
-INLINE void store(fov_real *p, vec x) {
-    *(vec_anywhere *)p = x;
-}
+enum { TILE_COLUMNS = 2 * LANES };
 
 INLINE void store_sum(fov_real *c, vec x, int add) {
     store(c, add ? x + load(c) : x);

@@ -15,6 +15,9 @@
 
 enum { IN_X, IN_MEAN, IN_VAR, IN_COUNTER, IN_GAMMA, IN_BETA, IN_RESIDUAL, IN_COUNT };
 
+/* Tensors of this many numbers are not found in a cache again. */
+#define PAST_COUNT ((size_t)4 << 20)
+
 typedef struct bn_attr {
     double eps, momentum;
     bool relu;
@@ -61,6 +64,7 @@ typedef struct bn_pass {
     fov_real *factor, *center, *slope; /* dx = factor (g - center - (x - mean) slope) */
     bool masked;                       /* g stands in dresidual */
     bool add_x, add_residual;          /* dx and dresidual are added to, not written */
+    bool past;                         /* results go past the caches: they are larger than those */
 } bn_pass;
 
 static bn_pass pass_of(const fov_step *step) {
@@ -71,6 +75,7 @@ static bn_pass pass_of(const fov_step *step) {
                  .training = fov_graph_training(step->node->graph),
                  .sums = step->work};
     const size_t c = p.cut.width;
+    p.past = p.cut.rows * c >= PAST_COUNT;
     fov_real *rest = (fov_real *)(void *)(p.sums + 2 * p.cut.chunks * c);
     p.scale = rest;
     p.shift = rest + c;
@@ -94,13 +99,25 @@ static void sums_chunk(void *context, size_t chunk, unsigned worker) {
     p->step->k->bn_sums(p->sums + 2 * chunk * c, x + fov_cut_first(&p->cut, chunk) * c, x, fov_cut_count(&p->cut, chunk), c);
 }
 
-/* The chunks' sums of channel `i`, in order. */
-static double total(const bn_pass *p, size_t which, size_t i) {
-    double sum = 0;
-    for (size_t chunk = 0; chunk < p->cut.chunks; chunk++) {
-        sum += p->sums[(2 * chunk + which) * p->cut.width + i];
+enum { TOTAL_CHANNELS = 128 };
+
+/* Adds the chunks' sums of some channels to those of the first chunk, in order. */
+static void total_chunk(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const bn_pass *p = context;
+    const size_t all = 2 * p->cut.width, first = part * TOTAL_CHANNELS;
+    const size_t last = all - first < TOTAL_CHANNELS ? all : first + TOTAL_CHANNELS;
+    for (size_t chunk = 1; chunk < p->cut.chunks; chunk++) {
+        for (size_t i = first; i < last; i++) {
+            p->sums[i] += p->sums[chunk * all + i];
+        }
     }
-    return sum;
+}
+
+/* Both sums of every channel, to the front of `sums`. */
+static void sum_up(const bn_pass *p, fov_chunk_fn chunk) {
+    fov_pool_for(p->step->pool, p->cut.chunks, chunk, (void *)p);
+    fov_pool_for(p->step->pool, (2 * p->cut.width + TOTAL_CHANNELS - 1) / TOTAL_CHANNELS, total_chunk, (void *)p);
 }
 
 static void batch_statistics(const bn_pass *p) {
@@ -110,11 +127,11 @@ static void batch_statistics(const bn_pass *p) {
     fov_real *running_mean = (fov_real *)p->step->in[IN_MEAN];
     fov_real *running_var = (fov_real *)p->step->in[IN_VAR];
     fov_real *counter = (fov_real *)p->step->in[IN_COUNTER];
-    fov_pool_for(p->step->pool, p->cut.chunks, sums_chunk, (void *)p);
+    sum_up(p, sums_chunk);
     for (size_t i = 0; i < p->cut.width; i++) {
-        const double offset = total(p, 0, i) / n;
+        const double offset = p->sums[i] / n;
         const double mean = (double)pivot[i] + offset;
-        const double var = fmax(total(p, 1, i) / n - offset * offset, 0.0);
+        const double var = fmax(p->sums[p->cut.width + i] / n - offset * offset, 0.0);
         p->mean[i] = (fov_real)mean;
         p->rstd[i] = (fov_real)(1.0 / sqrt(var + attr->eps));
         running_mean[i] = (fov_real)((1.0 - attr->momentum) * (double)running_mean[i] + attr->momentum * mean);
@@ -151,8 +168,8 @@ static void apply_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t first = fov_cut_first(&p->cut, chunk) * p->cut.width;
     const fov_real *residual = p->step->in[IN_RESIDUAL];
     p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
-                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, fov_cut_count(&p->cut, chunk),
-                         p->cut.width);
+                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, p->past,
+                         fov_cut_count(&p->cut, chunk), p->cut.width);
 }
 
 static void forward(const fov_step *step) {
@@ -185,7 +202,7 @@ static void gradient_sums_chunk(void *context, size_t chunk, unsigned worker) {
     const bn_pass *p = context;
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     fov_real *dresidual = p->step->grad_in[IN_RESIDUAL];
-    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual,
+    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual, p->past,
                                  p->step->grad_out + first, (const fov_real *)p->step->in[IN_X] + first, mask_source(p, first), p->mean,
                                  p->relu ? p->scale : NULL, p->shift, fov_cut_count(&p->cut, chunk), c);
 }
@@ -196,8 +213,8 @@ static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, g, (const fov_real *)p->step->in[IN_X] + first, y,
-                            p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope,
+    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, p->past, g,
+                            (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope,
                             fov_cut_count(&p->cut, chunk), c);
 }
 
@@ -216,8 +233,8 @@ static void coefficients(bn_pass *p) {
     p->slope = p->center + c;
     for (size_t i = 0; i < c; i++) {
         const double rstd = (double)p->rstd[i];
-        const double sum = total(p, 0, i);
-        const double product = total(p, 1, i);
+        const double sum = p->sums[i];
+        const double product = p->sums[p->cut.width + i];
         add_to(step->grad_in[IN_GAMMA], i, product * rstd, step->accumulate[IN_GAMMA]);
         add_to(step->grad_in[IN_BETA], i, sum, step->accumulate[IN_BETA]);
         p->factor[i] = p->scale[i];
@@ -233,7 +250,7 @@ static void backward(const fov_step *step) {
     p.add_x = shared || step->accumulate[IN_X];
     p.add_residual = shared ? step->accumulate[IN_X] : step->accumulate[IN_RESIDUAL];
     affine(&p);
-    fov_pool_for(step->pool, p.cut.chunks, gradient_sums_chunk, &p);
+    sum_up(&p, gradient_sums_chunk);
     coefficients(&p);
     if (step->grad_in[IN_X] != NULL) {
         p.masked = step->grad_in[IN_RESIDUAL] != NULL && !p.add_residual;

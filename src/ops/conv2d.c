@@ -4,6 +4,7 @@
  * The direct passes are in conv_gather.c (forward and input gradient) and conv_weight.c (weight gradient); conv_winograd.c and
  * conv_winograd_weight.c take over where minimal filtering saves products. Which way is a matter of shape alone. A 1 x 1 window with stride
  * 1 is a product over all pixels, and is run as n h w pictures of one pixel. */
+#include "kernels/gemm.h"
 #include "ops/conv.h"
 #include "ops/ops.h"
 #include "ops/row_shared.h"
@@ -64,11 +65,54 @@ typedef struct conv_bytes {
     fov_conv_bytes forward, input, weight;
 } conv_bytes;
 
-static conv_bytes bytes_of(const fov_conv *c) {
-    if (fov_winograd_suits(c)) {
-        return (conv_bytes){fov_winograd_forward_bytes(c), fov_winograd_input_gradient_bytes(c), fov_winograd_weight_gradient_bytes(c)};
-    }
+/* A way to do all three passes. */
+typedef struct conv_way {
+    const char *name;
+    conv_bytes (*bytes)(const fov_conv *c);
+    void (*forward)(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
+    void (*input)(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add);
+    void (*weight)(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add);
+} conv_way;
+
+static conv_bytes winograd_bytes(const fov_conv *c) {
+    return (conv_bytes){fov_winograd_forward_bytes(c), fov_winograd_input_gradient_bytes(c), fov_winograd_weight_gradient_bytes(c)};
+}
+
+static conv_bytes direct_bytes(const fov_conv *c) {
     return (conv_bytes){fov_conv_forward_bytes(c), fov_conv_input_gradient_bytes(c), fov_conv_weight_gradient_bytes(c)};
+}
+
+/* A 1 x 1 window with stride 1 is one product over all pixels in each pass. */
+static conv_bytes product_bytes(const fov_conv *c) {
+    return (conv_bytes){{.work = fov_gemm_work(c->n, c->co, c->ci)},
+                        {.work = fov_gemm_work(c->n, c->ci, c->co)},
+                        {.work = fov_gemm_work(c->co, c->ci, c->n)}};
+}
+
+static void product_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight) {
+    fov_gemm(step->pool, out, c->co, (fov_matrix){in, c->ci, false}, (fov_matrix){weight, c->ci, true}, c->n, c->co, c->ci, 0, step->work);
+}
+
+static void product_input(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add) {
+    fov_gemm(step->pool, din, c->ci, (fov_matrix){dout, c->co, false}, (fov_matrix){weight, c->ci, false}, c->n, c->ci, c->co, add ? 1 : 0,
+             step->work);
+}
+
+static void product_weight(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add) {
+    fov_gemm(step->pool, dweight, c->ci, (fov_matrix){dout, c->co, true}, (fov_matrix){in, c->ci, false}, c->co, c->ci, c->n, add ? 1 : 0,
+             step->work);
+}
+
+static const conv_way winograd = {"winograd", winograd_bytes, fov_winograd_forward, fov_winograd_input_gradient,
+                                  fov_winograd_weight_gradient};
+static const conv_way direct = {"direct", direct_bytes, fov_conv_forward, fov_conv_input_gradient, fov_conv_weight_gradient};
+static const conv_way product = {"product", product_bytes, product_forward, product_input, product_weight};
+
+static const conv_way *way_of(const fov_conv *c) {
+    if (c->kh == 1 && c->kw == 1 && c->stride == 1 && c->pad == 0) {
+        return &product;
+    }
+    return fov_winograd_suits(c) ? &winograd : &direct;
 }
 
 /* The output's pixels as rows, for the bias. */
@@ -83,7 +127,7 @@ static fov_status infer(fov_node *node) {
     const size_t *w = node->input[1]->shape.dim;
     node->shape = FOV_SHAPE(x[0], (x[1] + 2 * attr->pad - w[1]) / attr->stride + 1, (x[2] + 2 * attr->pad - w[2]) / attr->stride + 1, w[0]);
     const fov_conv c = conv_of(node);
-    const conv_bytes bytes = bytes_of(&c);
+    const conv_bytes bytes = way_of(&c)->bytes(&c);
     const size_t bias = node->input[2] == NULL ? 0 : bias_cut(node).chunks * c.co * sizeof(fov_real);
     node->forward_work = bytes.forward.work;
     node->backward_work = largest(largest(bytes.input.work, bytes.weight.work), bias);
@@ -105,8 +149,7 @@ static void bias_chunk(void *context, size_t chunk, unsigned worker) {
 
 static void forward(const fov_step *step) {
     const fov_conv c = conv_of(step->node);
-    const bool winograd = fov_winograd_suits(&c);
-    (winograd ? fov_winograd_forward : fov_conv_forward)(step, &c, step->out, step->in[0], step->in[1]);
+    way_of(&c)->forward(step, &c, step->out, step->in[0], step->in[1]);
     if (step->in[2] != NULL) {
         bias_pass p = {step, bias_cut(step->node)};
         fov_pool_for(step->pool, p.cut.chunks, bias_chunk, &p);
@@ -124,14 +167,12 @@ static void bias_gradient_chunk(void *context, size_t chunk, unsigned worker) {
 
 static void backward(const fov_step *step) {
     const fov_conv c = conv_of(step->node);
-    const bool winograd = fov_winograd_suits(&c);
+    const conv_way *way = way_of(&c);
     if (step->grad_in[0] != NULL) {
-        (winograd ? fov_winograd_input_gradient : fov_conv_input_gradient)(step, &c, step->grad_in[0], step->grad_out, step->in[1],
-                                                                           step->accumulate[0]);
+        way->input(step, &c, step->grad_in[0], step->grad_out, step->in[1], step->accumulate[0]);
     }
     if (step->grad_in[1] != NULL) {
-        (winograd ? fov_winograd_weight_gradient : fov_conv_weight_gradient)(step, &c, step->grad_in[1], step->grad_out, step->in[0],
-                                                                             step->accumulate[1]);
+        way->weight(step, &c, step->grad_in[1], step->grad_out, step->in[0], step->accumulate[1]);
     }
     if (step->grad_in[2] != NULL) {
         bias_pass p = {step, bias_cut(step->node)};

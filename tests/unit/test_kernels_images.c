@@ -78,7 +78,7 @@ static void check_apply(const fov_kernels *k, size_t rows, size_t c) {
         if (how >= 4) {
             memcpy(y, residual, rows * c * sizeof *y);
         }
-        k->bn_apply(y, x, how < 2 ? NULL : how < 4 ? residual : y, scale, shift, relu, rows, c);
+        k->bn_apply(y, x, how < 2 ? NULL : how < 4 ? residual : y, scale, shift, relu, rows % 2 == 0, rows, c);
         for (size_t i = 0; i < rows * c; i++) {
             const double sum = (double)x[i] * (double)scale[i % c] + (double)shift[i % c] + (how < 2 ? 0 : (double)residual[i]);
             expect(k->name, "apply", i, (double)y[i], relu ? fmax(sum, 0) : sum, 10);
@@ -104,8 +104,8 @@ static double g_of(const norm *n, int how, size_t i, size_t c) {
 static void check_sums_of(const fov_kernels *k, const norm *n, int how, int keep, size_t rows, size_t c) {
     double *sums = fov_mem_array(FOV_MEM_BASE, 2 * c, sizeof *sums);
     fov_real *kept = numbers(rows * c, 0, 20), *before = numbers(rows * c, 0, 20);
-    k->bn_gradient_sums(sums, keep == 0 ? NULL : kept, keep == 2, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale,
-                        n->shift, rows, c);
+    k->bn_gradient_sums(sums, keep == 0 ? NULL : kept, keep == 2, rows % 2 == 0, n->dy, n->x, how == 2 ? n->y : NULL, n->mean,
+                        how == 0 ? NULL : n->scale, n->shift, rows, c);
     for (size_t j = 0; j < c; j++) {
         double sum = 0, product = 0;
         for (size_t i = 0; i < rows; i++) {
@@ -125,8 +125,8 @@ static void check_sums_of(const fov_kernels *k, const norm *n, int how, int keep
 
 static void check_gradient_of(const fov_kernels *k, const norm *n, int how, int accumulate, size_t rows, size_t c) {
     fov_real *dx = numbers(rows * c, 0, 21), *before = numbers(rows * c, 0, 21);
-    k->bn_gradient(dx, accumulate, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale, n->shift, n->factor, n->center,
-                   n->slope, rows, c);
+    k->bn_gradient(dx, accumulate, rows % 2 == 0, n->dy, n->x, how == 2 ? n->y : NULL, n->mean, how == 0 ? NULL : n->scale, n->shift,
+                   n->factor, n->center, n->slope, rows, c);
     for (size_t i = 0; i < rows * c; i++) {
         const size_t j = i % c;
         const double inner = g_of(n, how, i, c) - (double)n->center[j] - ((double)n->x[i] - (double)n->mean[j]) * (double)n->slope[j];
