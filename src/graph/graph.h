@@ -14,6 +14,7 @@
 #include "base/real.h"
 #include "graph/store.h"
 #include "kernels/kernels.h"
+#include "kernels/precision.h"
 
 #define FOV_MAX_INPUTS 8
 
@@ -107,6 +108,9 @@ void fov_graph_pop(fov_graph *graph);
 /* The store that parameters are looked up in and added to from now on. Keeps the pointer. */
 void fov_graph_use_store(fov_graph *graph, fov_store *store);
 fov_store *fov_graph_store(const fov_graph *graph);
+/* Precision of the products of nodes that are built from now on, where an operation knows more than float32. */
+void fov_graph_use_precision(fov_graph *graph, fov_precision precision);
+fov_precision fov_graph_precision(const fov_graph *graph);
 /* From now on nodes and parameters pass no gradient (a teacher); false ends it. */
 void fov_graph_freeze(fov_graph *graph, bool frozen);
 

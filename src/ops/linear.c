@@ -12,29 +12,31 @@
 
 typedef struct linear_attr {
     fov_act act;
+    bool bf16; /* products; bias, activation and sums are float32 */
 } linear_attr;
 
 typedef struct linear_sizes {
     size_t rows, ci, co;
+    bool bf16;
 } linear_sizes;
 
 static linear_sizes sizes_of(const fov_node *node) {
     const fov_shape *weight = &node->input[1]->shape;
     const size_t ci = weight->dim[1], co = weight->dim[0];
-    return (linear_sizes){.rows = co > 0 ? fov_shape_count(&node->shape) / co : 0, .ci = ci, .co = co};
+    return (linear_sizes){.rows = co > 0 ? fov_shape_count(&node->shape) / co : 0, .ci = ci, .co = co, .bf16 = ((const linear_attr *)node->attr)->bf16};
 }
 
 /* The three products; operands and what is done besides are the caller's to fill in. */
 static fov_product forward_product(const linear_sizes *s) {
-    return (fov_product){.c_stride = s->co, .a = {NULL, s->ci, false}, .b = {NULL, s->ci, true}, .m = s->rows, .n = s->co, .k = s->ci};
+    return (fov_product){.c_stride = s->co, .a = {NULL, s->ci, false}, .b = {NULL, s->ci, true}, .m = s->rows, .n = s->co, .k = s->ci, .bf16 = s->bf16};
 }
 
 static fov_product input_product(const linear_sizes *s) {
-    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, false}, .b = {NULL, s->ci, false}, .m = s->rows, .n = s->ci, .k = s->co};
+    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, false}, .b = {NULL, s->ci, false}, .m = s->rows, .n = s->ci, .k = s->co, .bf16 = s->bf16};
 }
 
 static fov_product weight_product(const linear_sizes *s) {
-    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, true}, .b = {NULL, s->ci, false}, .m = s->co, .n = s->ci, .k = s->rows};
+    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, true}, .b = {NULL, s->ci, false}, .m = s->co, .n = s->ci, .k = s->rows, .bf16 = s->bf16};
 }
 
 static fov_act act_of(const fov_node *node) {
@@ -229,7 +231,7 @@ static const fov_op linear_relu = LINEAR_OP(FOV_READS_OUT, NULL);
 static const fov_op linear_gelu = LINEAR_OP(0U, gelu_again);
 
 fov_node *fov_linear(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, fov_act act) {
-    const linear_attr attr = {.act = act};
+    const linear_attr attr = {.act = act, .bf16 = fov_graph_precision(g) == FOV_PRECISION_BF16};
     const fov_op *op = act == FOV_ACT_RELU ? &linear_relu : act == FOV_ACT_GELU ? &linear_gelu : &fov_op_linear;
     return fov_graph_add(g, op, &attr, sizeof attr, (fov_node *const[]){x, weight, bias}, 3, 2);
 }

@@ -25,9 +25,11 @@ static fov_status build(fov_session *s) {
     s->context = (fov_objective_context){.options = o->objective_options, .spec = &s->options.spec, .batch_size = o->micro_batch, .deep = o->deep};
     memcpy(s->context.mean, o->mean, sizeof o->mean);
     memcpy(s->context.std, o->std, sizeof o->std);
+    FOV_TRY(fov_precision_check(o->precision));
     FOV_TRY(fov_store_new(&s->store));
     FOV_TRY(fov_graph_new(&s->graph, true));
     fov_graph_use_store(s->graph, s->store);
+    fov_graph_use_precision(s->graph, o->precision);
     s->loss = o->objective->build(s->graph, &s->context);
     FOV_TRY(fov_graph_status(s->graph));
     FOV_TRY(check_view(s));
