@@ -61,6 +61,7 @@ static void mark_roots(fov_plan *plan) {
                                           .backward_step = FOV_NO_STEP,
                                           .again_step = FOV_NO_STEP,
                                           .grad_first = FOV_NO_STEP,
+                                          .grad_second = FOV_NO_STEP,
                                           .value = FOV_NO_PIECE,
                                           .grad = FOV_NO_PIECE,
                                           .stash = FOV_NO_PIECE,
@@ -111,8 +112,12 @@ static fov_status mark_gradients(fov_plan *plan) {
 /* ---- steps ---- */
 
 static size_t add_step(fov_plan *plan, const fov_node *node, bool backward, fov_plan_drop again) {
-    plan->steps[plan->step_count] =
-        (fov_plan_step){.node = node, .backward = backward, .again = again, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+    plan->steps[plan->step_count] = (fov_plan_step){.node = node,
+                                                    .backward = backward,
+                                                    .again = again,
+                                                    .work = FOV_NO_PIECE,
+                                                    .worker_work = FOV_NO_PIECE,
+                                                    .grad_work = FOV_NO_PIECE};
     return plan->step_count++;
 }
 
@@ -198,7 +203,8 @@ static void trace_steps(fov_plan *plan) {
             if (step->backward && gives_gradient(plan, node, i)) {
                 fov_plan_node *root = fov_plan_root(plan, node->input[i]);
                 step->accumulate[i] = root->grad_first != FOV_NO_STEP;
-                root->grad_first = root->grad_first != FOV_NO_STEP ? root->grad_first : s;
+                size_t *which = step->accumulate[i] ? &root->grad_second : &root->grad_first;
+                *which = *which != FOV_NO_STEP ? *which : s;
             }
         }
     }
@@ -277,8 +283,21 @@ static void add_stash(fov_plan *plan, const fov_node *node) {
     }
 }
 
+/* The gradient of the step's node, unless it took over another's bytes, and what is made of it. */
+static void add_gradient(fov_plan *plan, size_t s) {
+    const fov_node *node = plan->steps[s].node;
+    fov_plan_node *info = &plan->nodes[node->id];
+    if (info->grad == FOV_NO_PIECE) {
+        info->grad = add_piece(plan, FOV_PIECE_GRAD, node, fov_shape_count(&node->shape) * sizeof(fov_real), info->grad_first, s);
+    }
+    fov_plan_share_gradient(plan, s);
+    if (plan->steps[s].grad_work == FOV_NO_PIECE) {
+        plan->steps[s].grad_work = add_piece(plan, FOV_PIECE_WORK, node, node->grad_work, s, s);
+    }
+}
+
 static fov_status make_pieces(fov_plan *plan) {
-    plan->pieces = fov_arena_alloc(&plan->arena, (5 * plan->node_count + 2 * plan->step_count + 1) * sizeof *plan->pieces);
+    plan->pieces = fov_arena_alloc(&plan->arena, (5 * plan->node_count + 3 * plan->step_count + 1) * sizeof *plan->pieces);
     FOV_TRY_ALLOC(plan->pieces);
     plan->piece_count = 0;
     for (size_t s = 0; s < plan->step_count; s++) {
@@ -286,7 +305,7 @@ static fov_status make_pieces(fov_plan *plan) {
         fov_plan_node *info = &plan->nodes[node->id];
         FOV_TRY(add_work(plan, s));
         if (plan->steps[s].backward) {
-            info->grad = add_piece(plan, FOV_PIECE_GRAD, node, fov_shape_count(&node->shape) * sizeof(fov_real), info->grad_first, s);
+            add_gradient(plan, s);
         } else if (plan->steps[s].again != FOV_DROP_NOT) {
             info->value_again = add_piece(plan, FOV_PIECE_VALUE, node, fov_node_bytes(node), s, info->last_late);
         } else {

@@ -125,6 +125,7 @@ static void run_step(const fov_plan *plan, const fov_plan_step *planned, const f
                      .k = fov_kernels_get(),
                      .pool = plan->pool,
                      .stash = piece_at(plan, late && info->stash_again != FOV_NO_PIECE ? info->stash_again : info->stash),
+                     .grad_work = piece_at(plan, planned->grad_work),
                      .work = piece_at(plan, planned->work),
                      .worker_base = piece_at(plan, planned->worker_work),
                      .training = fov_graph_training(plan->graph),

@@ -49,11 +49,8 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Backward's scratch: [dz, unless there is no activation] [partial bias gradients] [the products' own]. */
-static size_t dz_bytes(const fov_node *node, const linear_sizes *s) {
-    return act_of(node) != FOV_ACT_NONE ? (s->rows * s->co * sizeof(fov_real) + 63) / 64 * 64 : 0;
-}
-
+/* dz lies in grad_work, which the plan puts over grad_out where that is read by nobody else. Backward's other scratch: [partial bias
+ * gradients] [the products' own]. */
 static size_t partial_bytes(const fov_node *node, const linear_sizes *s) {
     const fov_product parts = input_product(s);
     return node->input[2] != NULL ? (fov_product_parts(&parts) * s->co * sizeof(fov_real) + 63) / 64 * 64 : 0;
@@ -79,7 +76,8 @@ static fov_status infer(fov_node *node) {
     const fov_product y = forward_product(&s), dx = input_product(&s), dw = weight_product(&s);
     node->forward_work = fov_product_work(&y);
     node->stash_bytes = act_of(node) == FOV_ACT_GELU ? s.rows * s.co * sizeof(fov_real) : 0;
-    node->backward_work = dz_bytes(node, &s) + partial_bytes(node, &s) + larger(fov_product_work(&dx), fov_product_work(&dw));
+    node->grad_work = act_of(node) != FOV_ACT_NONE ? s.rows * s.co * sizeof(fov_real) : 0;
+    node->backward_work = partial_bytes(node, &s) + larger(fov_product_work(&dx), fov_product_work(&dw));
     return FOV_OK;
 }
 
@@ -190,9 +188,8 @@ static void backward(const fov_step *step) {
     unsigned char *work = step->work;
     const fov_real *dz = step->grad_out;
     if (pass.act != FOV_ACT_NONE) {
-        pass.dz = (fov_real *)(void *)work;
+        pass.dz = step->grad_work;
         dz = pass.dz;
-        work += dz_bytes(step->node, &pass.s);
     }
     if (step->grad_in[2] != NULL) {
         pass.partial = (fov_real *)(void *)work;

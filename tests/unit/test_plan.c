@@ -132,6 +132,7 @@ static void touch_step(const fov_plan *plan, touches *seen, size_t s) {
     const fov_node *node = step->node;
     touch(seen, step->work, s);
     touch(seen, step->worker_work, s);
+    touch(seen, step->grad_work, s);
     const fov_plan_node *info = &plan->nodes[node->id];
     const bool late = step->backward || step->again != FOV_DROP_NOT;
     touch(seen, late && info->stash_again != FOV_NO_PIECE ? info->stash_again : info->stash, s);
