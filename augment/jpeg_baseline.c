@@ -61,7 +61,6 @@ typedef struct decoding {
     size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
     plane plane[FOV_JPEG_COMPONENTS];
     uint8_t *chroma[2];                          /* one upsampled row each */
-    int16_t *sums;
     int16_t *passed;                             /* a block nobody looks at */
     bool passed_rough;
     coded_block *block;                                /* [mcu_columns][mcu_blocks] */
@@ -247,7 +246,7 @@ static fov_status make_room(decoding *d) {
     fov_baseline *b = d->baseline;
     const size_t chroma_bytes = d->plane[0].stride + MARGIN;
     size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS], rough[FOV_JPEG_COMPONENTS];
-    size_t chroma = 0, sums = 0, passed = 0, block = 0;
+    size_t chroma = 0, passed = 0, block = 0;
     const size_t blocks = d->mcu_columns * d->mcu_blocks;
     bool fits = true;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
@@ -256,8 +255,7 @@ static fov_status make_room(decoding *d) {
                reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t)) &&
                reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
     }
-    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &sums, chroma_bytes, sizeof(int16_t)) &&
-           reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t)) && reserve(&used, &block, blocks, sizeof *d->block);
+    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t)) && reserve(&used, &block, blocks, sizeof *d->block);
     if (!fits || used > b->scratch_bytes) {
         fov_mem_free(b->scratch);
         b->scratch_bytes = 0;
@@ -274,7 +272,6 @@ static fov_status make_room(decoding *d) {
     }
     d->chroma[0] = base + chroma;
     d->chroma[1] = base + chroma + chroma_bytes;
-    d->sums = (int16_t *)(void *)(base + sums);
     d->passed = (int16_t *)(void *)(base + passed);
     d->block = (coded_block *)(void *)(base + block);
     return FOV_OK;
@@ -489,8 +486,7 @@ static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
         d->baseline->loops->pixel_chroma_h2v1(row_of(p, y) + (first - p->first_x) - 1, count, out);
     } else {
         const size_t near = y / 2, far = y % 2 == 1 ? near + 1 : near > 0 ? near - 1 : 0;
-        d->baseline->loops->pixel_chroma_h2v2(row_of(p, near) + (first - p->first_x) - 1, row_of(p, far) + (first - p->first_x) - 1, count, d->sums,
-                                              out);
+        d->baseline->loops->pixel_chroma_h2v2(row_of(p, near) + (first - p->first_x) - 1, row_of(p, far) + (first - p->first_x) - 1, count, out);
     }
     return out + left % 2;
 }

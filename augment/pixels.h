@@ -66,7 +66,7 @@ typedef struct fov_box {
  * pixel_box_column  the same over the 2 radius + 3 rows given
  * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
  * pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end (near[0]
- *                 is the one before the first); sums has room for count + 2
+ *                 is the one before the first)
  * pixel_ycc_rgb   JFIF's YCbCr to RGB */
 #define FOV_JPEG_GROUP 4
 

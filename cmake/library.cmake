@@ -44,11 +44,13 @@ set(FOVEA_ALL_ISAS ${FOVEA_PIXEL_ISAS} ${FOVEA_ISAS})
 list(REMOVE_DUPLICATES FOVEA_ALL_ISAS)
 file(GLOB FOVEA_AUGMENT_ISA_SOURCES CONFIGURE_DEPENDS augment/isa/*.c)
 # Their few float operations must round as the reference's do, in every set.
-set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} augment/affine.c augment/sharpness.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+set_source_files_properties(${FOVEA_AUGMENT_ISA_SOURCES} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 function(fovea_objects name definitions)
   set(objects "")
   add_library(${name} OBJECT ${FOVEA_SOURCES})
+  # Outside kernels a product and a sum round twice, as on x86, where fused ones need a set: the same pixels on processors that always have them.
+  target_compile_options(${name} PRIVATE -ffp-contract=off)
   list(APPEND objects $<TARGET_OBJECTS:${name}>)
   set(targets ${name})
   foreach(isa IN LISTS FOVEA_ALL_ISAS)

@@ -210,16 +210,44 @@ void FOV_PIXEL_FN(pixel_idct)(const int16_t *coefficients, const uint16_t *quant
 
 /* ---- chroma ---- */
 
-void FOV_PIXEL_FN(pixel_chroma_h2v2)(const uint8_t *near, const uint8_t *far, size_t count, int16_t *restrict sums, uint8_t *restrict out) {
-    for (size_t i = 0; i < count + 2; i++) {
-        sums[i] = (int16_t)(3 * near[i] + far[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const int32_t centre = 3 * sums[i + 1];
-        out[2 * i] = (uint8_t)((centre + sums[i] + 8) >> 4);
-        out[2 * i + 1] = (uint8_t)((centre + sums[i + 2] + 7) >> 4);
+/* Outputs of the inputs [i, count). */
+static inline void chroma_rest(const uint8_t *near, const uint8_t *far, size_t i, size_t count, uint8_t *restrict out) {
+    for (; i < count; i++) {
+        const int32_t before = 3 * near[i] + far[i], centre = 3 * (3 * near[i + 1] + far[i + 1]), after = 3 * near[i + 2] + far[i + 2];
+        out[2 * i] = (uint8_t)((centre + before + 8) >> 4);
+        out[2 * i + 1] = (uint8_t)((centre + after + 7) >> 4);
     }
 }
+
+#if FOV_ISA_LEVEL > 0
+
+static inline fov_vec thrice(fov_vec words) { return FOV_VEC(add_epi16)(words, FOV_VEC(add_epi16)(words, words)); }
+static inline fov_vec chroma_sum(const uint8_t *near, const uint8_t *far) {
+    return FOV_VEC(add_epi16)(thrice(fov_words_load(near)), fov_words_load(far));
+}
+
+void FOV_PIXEL_FN(pixel_chroma_h2v2)(const uint8_t *near, const uint8_t *far, size_t count, uint8_t *restrict out) {
+    if (count < FOV_WORDS) {
+        chroma_rest(near, far, 0, count, out);
+        return;
+    }
+    for (size_t i = 0; i < count; i += FOV_WORDS) {
+        const size_t at = i + FOV_WORDS <= count ? i : count - FOV_WORDS; /* the last ones with some before them once more */
+        const fov_vec centre = FOV_VEC(add_epi16)(thrice(chroma_sum(near + at + 1, far + at + 1)), FOV_VEC(set1_epi16)(7));
+        const fov_vec before = FOV_VEC(add_epi16)(chroma_sum(near + at, far + at), FOV_VEC(set1_epi16)(1));
+        const fov_vec even = FOV_VEC(srli_epi16)(FOV_VEC(add_epi16)(centre, before), 4);
+        const fov_vec odd = FOV_VEC(srli_epi16)(FOV_VEC(add_epi16)(centre, chroma_sum(near + at + 2, far + at + 2)), 4);
+        fov_vec_store(out + 2 * at, FOV_VEC_OR(even, FOV_VEC(slli_epi16)(odd, 8)));
+    }
+}
+
+#else
+
+void FOV_PIXEL_FN(pixel_chroma_h2v2)(const uint8_t *near, const uint8_t *far, size_t count, uint8_t *restrict out) {
+    chroma_rest(near, far, 0, count, out);
+}
+
+#endif
 
 void FOV_PIXEL_FN(pixel_chroma_h2v1)(const uint8_t *row, size_t count, uint8_t *restrict out) {
     for (size_t i = 0; i < count; i++) {

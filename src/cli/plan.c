@@ -10,7 +10,7 @@
 #include "train/session.h"
 
 typedef struct plan_options {
-    const char *method, *backbone, *stem, *depth, *recompute;
+    const char *method, *backbone, *stem, *depth, *recompute, *precision;
     int64_t image_size, channels, batch_size, threads, repeat;
     bool reuse, steps;
 } plan_options;
@@ -30,6 +30,7 @@ static const fov_option table[] = {
     {.name = "batch-size", .type = FOV_OPT_INT, .offset = FIELD(batch_size), .value_name = "N", .help = "pictures a step", .fallback = "64", .min = 1, .max = 65536},
     {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads that compute", .fallback = "0", .min = 0, .max = 1024},
     {.name = "repeat", .type = FOV_OPT_INT, .offset = FIELD(repeat), .value_name = "N", .help = "timed steps; 0: do not run", .fallback = "3", .min = 0, .max = 1000},
+    {.name = "precision", .type = FOV_OPT_CHOICE, .offset = FIELD(precision), .value_name = "KIND", .help = "as for pretrain: of linear layers' products", .fallback = "float32", .choices = fov_precision_names},
     {.name = "reuse", .type = FOV_OPT_FLAG, .offset = FIELD(reuse), .help = "share memory between values of different lifetimes", .fallback = "true"},
     {.name = "recompute", .type = FOV_OPT_CHOICE, .offset = FIELD(recompute), .value_name = "KIND", .help = "as for pretrain: what is computed again in backward to save memory", .fallback = "auto", .choices = fov_recompute_names},
     {.name = "steps", .type = FOV_OPT_FLAG, .offset = FIELD(steps), .help = "list every operation, not only the sums", .fallback = "true"},
@@ -174,6 +175,7 @@ static fov_status plan(const void *fields, const fov_common_options *common, con
     fov_session_options o = {.objective = objective,
                              .batch_size = (size_t)p->batch_size,
                              .micro_batch = (size_t)p->batch_size,
+                             .precision = fov_precision_named(p->precision),
                              .plan = {.no_reuse = !p->reuse, .recompute = fov_recompute_named(p->recompute)}};
     fov_option_set *own = NULL;
     void *own_fields = fov_mem_zalloc(FOV_MEM_TRAIN, objective->options_size + 1);

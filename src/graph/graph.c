@@ -21,6 +21,7 @@ struct fov_graph {
     unsigned depth;
     fov_store *store;
     bool training, frozen;
+    fov_precision precision;
     uint32_t block, blocks; /* the one that is open, how many there were */
     fov_status status;
     char message[512];
@@ -50,6 +51,14 @@ fov_status fov_graph_status(const fov_graph *graph) {
 
 bool fov_graph_training(const fov_graph *graph) {
     return graph->training;
+}
+
+void fov_graph_use_precision(fov_graph *graph, fov_precision precision) {
+    graph->precision = precision;
+}
+
+fov_precision fov_graph_precision(const fov_graph *graph) {
+    return graph->precision;
 }
 
 size_t fov_graph_size(const fov_graph *graph) {

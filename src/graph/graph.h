@@ -14,6 +14,7 @@
 #include "base/real.h"
 #include "graph/store.h"
 #include "kernels/kernels.h"
+#include "kernels/precision.h"
 
 #define FOV_MAX_INPUTS 8
 
@@ -48,6 +49,9 @@ struct fov_op {
     uint32_t again_reads; /* FOV_READS_IN bits */
     bool once;            /* forward does more than write output and stash (running statistics): a step runs it once */
     int inplace; /* index of the input whose memory forward may reuse for its output, -1 none. Never one that backward reads */
+    /* Inputs, as FOV_READS_IN bits, whose gradient is grad_out as it is: where a plan has set grad_in[i] == grad_out, backward has nothing to do. */
+    uint32_t passes;
+    uint32_t grads_over; /* inputs whose gradient, when it is not added to another, backward may write over grad_out: element by element */
     bool alias;  /* the output is the same bytes as input 0 (reshape): no forward, no memory; gradient passes as it is */
 };
 
@@ -69,9 +73,11 @@ struct fov_node {
     size_t stash_bytes;            /* kept from forward to backward */
     size_t forward_work, backward_work; /* scratch during one pass */
     size_t worker_work;            /* scratch per pool worker, both passes */
+    size_t grad_work;              /* scratch of backward that may be grad_out's own memory; 0, or the bytes of grad_out */
 };
 
-/* What an op's forward and backward get. All pointers are aligned to 64 bytes and never overlap unless inplace or alias. */
+/* What an op's forward and backward get. All pointers are aligned to 64 bytes and never overlap unless the op declares inplace, alias, passes,
+ * grads_over or grad_work. */
 struct fov_step {
     const fov_node *node;
     const fov_kernels *k;
@@ -80,8 +86,9 @@ struct fov_step {
     const void *in[FOV_MAX_INPUTS];         /* in backward: valid where reads says so; parameters are always valid */
     const fov_real *grad_out;               /* backward only */
     fov_real *grad_in[FOV_MAX_INPUTS];      /* backward only; NULL where no gradient is wanted */
-    bool accumulate[FOV_MAX_INPUTS];        /* add to grad_in[i] instead of writing it; always true for parameters */
+    bool accumulate[FOV_MAX_INPUTS];        /* add to grad_in[i] instead of writing it */
     void *stash;
+    void *grad_work;                        /* grad_work bytes, grad_out itself or undefined */
     void *work;                             /* forward_work or backward_work bytes, contents undefined */
     unsigned char *worker_base;             /* see fov_step_worker */
     bool training;
@@ -107,6 +114,9 @@ void fov_graph_pop(fov_graph *graph);
 /* The store that parameters are looked up in and added to from now on. Keeps the pointer. */
 void fov_graph_use_store(fov_graph *graph, fov_store *store);
 fov_store *fov_graph_store(const fov_graph *graph);
+/* Precision of the products of nodes that are built from now on, where an operation knows more than float32. */
+void fov_graph_use_precision(fov_graph *graph, fov_precision precision);
+fov_precision fov_graph_precision(const fov_graph *graph);
 /* From now on nodes and parameters pass no gradient (a teacher); false ends it. */
 void fov_graph_freeze(fov_graph *graph, bool frozen);
 

@@ -37,7 +37,7 @@ FOV_MUST_USE fov_status fov_plan_bind(fov_plan *plan, const char *input_name, co
 typedef struct fov_run {
     uint64_t seed, counter; /* passed to ops that draw */
     double loss_scale;      /* gradient of the loss; 0 means 1. Set to 1 / n when n micro-batches are accumulated */
-    bool keep_grads;        /* do not zero the gradient block first */
+    bool keep_grads;        /* add to the gradients that are there instead of replacing them */
     bool forward_only;
 } fov_run;
 

@@ -1,4 +1,4 @@
-/* Inside of a plan, shared by plan_layout.c (order, lifetimes, packing), plan_recompute.c (what is not kept), plan_run.c (execution) and plan_describe.c (text). */
+/* Inside of a plan, shared by plan_layout.c (order, lifetimes, packing), plan_recompute.c (what is not kept), plan_gradient.c, plan_run.c (execution) and plan_describe.c (text). */
 #ifndef FOV_GRAPH_PLAN_INTERNAL_H
 #define FOV_GRAPH_PLAN_INTERNAL_H
 
@@ -27,7 +27,7 @@ typedef struct fov_piece {
 } fov_piece;
 
 typedef struct fov_plan_node {
-    uint32_t root; /* itself, or where a chain of alias ops starts: the node whose bytes and gradient these are */
+    uint32_t root; /* itself, where a chain of alias ops starts, or the parameter's first node: whose bytes and gradient these are */
     bool active;   /* outputs or loss depend on it */
     bool wants;    /* has a gradient: some trainable parameter with room for gradients lies below */
     bool reached;  /* the loss's gradient comes here */
@@ -40,6 +40,7 @@ typedef struct fov_plan_node {
     size_t last_use;           /* of a root's value, over forward and, unless it is rebuilt, backward */
     size_t last_late;          /* of a root's rebuilt value */
     size_t grad_first;         /* of a root: first backward step that writes its gradient */
+    size_t grad_second;        /* of a root: first step that adds to it; FOV_NO_STEP none */
     size_t value, grad, stash; /* pieces; value and grad of roots */
     size_t value_again, stash_again; /* pieces of what is rebuilt; FOV_NO_PIECE where value and stash serve */
     const void *bound;         /* of an input: the caller's memory */
@@ -49,7 +50,7 @@ typedef struct fov_plan_step {
     const fov_node *node;
     bool backward;
     fov_plan_drop again; /* rebuilds the node's value, how */
-    size_t work, worker_work; /* pieces */
+    size_t work, worker_work, grad_work; /* pieces */
     bool accumulate[FOV_MAX_INPUTS];
     double microseconds;
 } fov_plan_step;
@@ -68,8 +69,10 @@ struct fov_plan {
     fov_piece *pieces;
     unsigned char *block;
     size_t block_bytes, packed_bytes, separate_bytes; /* as it is; with packing; if every piece had its own bytes */
-    fov_store **stores;                 /* whose gradients a run zeroes */
+    fov_store **stores;                 /* whose gradients a run replaces */
     size_t store_count;
+    fov_real **idle;                    /* gradients that no step writes: a run zeroes them */
+    size_t *idle_counts, idle_count;    /* their elements, how many there are */
     bool timed, ran;
 };
 
@@ -79,6 +82,10 @@ FOV_MUST_USE fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs
 /* Sets `late` and `drop` of all nodes by the plan's options; `chain` bounds how many values in a row are rebuilt from each other (0: none).
  * `border` is scratch, one for each node, all false. */
 void fov_plan_choose_drops(fov_plan *plan, unsigned chain, bool *border);
+
+/* Lets gradients that backward step `s` makes take over the bytes of the one it reads, whose piece is known; sets the step's grad_work if that
+ * can lie there. */
+void fov_plan_share_gradient(fov_plan *plan, size_t s);
 
 /* What steps read by their op's declaration: input i of a backward step, and of a step that rebuilds in the given way. */
 static inline bool fov_backward_reads(const fov_node *node, unsigned i) {

@@ -41,14 +41,27 @@ static void mark_active(fov_plan *plan, fov_node *const *outputs, size_t output_
     }
 }
 
+/* A parameter that was asked for twice has two nodes; the first one stands for both. */
+static uint32_t find_root(const fov_plan *plan, const fov_node *node) {
+    if (node->op->alias) {
+        return plan->nodes[node->input[0]->id].root;
+    }
+    for (uint32_t id = 0; id < node->id && node->param != NULL; id++) {
+        if (node_at(plan, id)->param == node->param) {
+            return id;
+        }
+    }
+    return node->id;
+}
+
 static void mark_roots(fov_plan *plan) {
     for (size_t id = 0; id < plan->node_count; id++) {
-        const fov_node *node = node_at(plan, id);
-        plan->nodes[id] = (fov_plan_node){.root = node->op->alias ? plan->nodes[node->input[0]->id].root : (uint32_t)id,
+        plan->nodes[id] = (fov_plan_node){.root = find_root(plan, node_at(plan, id)),
                                           .forward_step = FOV_NO_STEP,
                                           .backward_step = FOV_NO_STEP,
                                           .again_step = FOV_NO_STEP,
                                           .grad_first = FOV_NO_STEP,
+                                          .grad_second = FOV_NO_STEP,
                                           .value = FOV_NO_PIECE,
                                           .grad = FOV_NO_PIECE,
                                           .stash = FOV_NO_PIECE,
@@ -99,8 +112,12 @@ static fov_status mark_gradients(fov_plan *plan) {
 /* ---- steps ---- */
 
 static size_t add_step(fov_plan *plan, const fov_node *node, bool backward, fov_plan_drop again) {
-    plan->steps[plan->step_count] =
-        (fov_plan_step){.node = node, .backward = backward, .again = again, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE};
+    plan->steps[plan->step_count] = (fov_plan_step){.node = node,
+                                                    .backward = backward,
+                                                    .again = again,
+                                                    .work = FOV_NO_PIECE,
+                                                    .worker_work = FOV_NO_PIECE,
+                                                    .grad_work = FOV_NO_PIECE};
     return plan->step_count++;
 }
 
@@ -185,8 +202,9 @@ static void trace_steps(fov_plan *plan) {
             }
             if (step->backward && gives_gradient(plan, node, i)) {
                 fov_plan_node *root = fov_plan_root(plan, node->input[i]);
-                step->accumulate[i] = root->grad_first != FOV_NO_STEP || node_at(plan, root->root)->op == &fov_op_param;
-                root->grad_first = root->grad_first != FOV_NO_STEP ? root->grad_first : s;
+                step->accumulate[i] = root->grad_first != FOV_NO_STEP;
+                size_t *which = step->accumulate[i] ? &root->grad_second : &root->grad_first;
+                *which = *which != FOV_NO_STEP ? *which : s;
             }
         }
     }
@@ -265,8 +283,21 @@ static void add_stash(fov_plan *plan, const fov_node *node) {
     }
 }
 
+/* The gradient of the step's node, unless it took over another's bytes, and what is made of it. */
+static void add_gradient(fov_plan *plan, size_t s) {
+    const fov_node *node = plan->steps[s].node;
+    fov_plan_node *info = &plan->nodes[node->id];
+    if (info->grad == FOV_NO_PIECE) {
+        info->grad = add_piece(plan, FOV_PIECE_GRAD, node, fov_shape_count(&node->shape) * sizeof(fov_real), info->grad_first, s);
+    }
+    fov_plan_share_gradient(plan, s);
+    if (plan->steps[s].grad_work == FOV_NO_PIECE) {
+        plan->steps[s].grad_work = add_piece(plan, FOV_PIECE_WORK, node, node->grad_work, s, s);
+    }
+}
+
 static fov_status make_pieces(fov_plan *plan) {
-    plan->pieces = fov_arena_alloc(&plan->arena, (5 * plan->node_count + 2 * plan->step_count + 1) * sizeof *plan->pieces);
+    plan->pieces = fov_arena_alloc(&plan->arena, (5 * plan->node_count + 3 * plan->step_count + 1) * sizeof *plan->pieces);
     FOV_TRY_ALLOC(plan->pieces);
     plan->piece_count = 0;
     for (size_t s = 0; s < plan->step_count; s++) {
@@ -274,7 +305,7 @@ static fov_status make_pieces(fov_plan *plan) {
         fov_plan_node *info = &plan->nodes[node->id];
         FOV_TRY(add_work(plan, s));
         if (plan->steps[s].backward) {
-            info->grad = add_piece(plan, FOV_PIECE_GRAD, node, fov_shape_count(&node->shape) * sizeof(fov_real), info->grad_first, s);
+            add_gradient(plan, s);
         } else if (plan->steps[s].again != FOV_DROP_NOT) {
             info->value_again = add_piece(plan, FOV_PIECE_VALUE, node, fov_node_bytes(node), s, info->last_late);
         } else {
@@ -321,6 +352,38 @@ static fov_status find_stores(fov_plan *plan) {
         }
         if (fov_store_grads(store) != NULL && !known_store(plan, store)) {
             plan->stores[plan->store_count++] = store;
+        }
+    }
+    return FOV_OK;
+}
+
+static bool step_writes_gradient(const fov_plan *plan, const fov_param *param) {
+    for (size_t id = 0; id < plan->node_count; id++) {
+        const fov_plan_node *root = fov_plan_root(plan, node_at(plan, id));
+        if (node_at(plan, id)->param == param && root->grad_first != FOV_NO_STEP) {
+            return plan->loss == NULL || root != fov_plan_root(plan, plan->loss); /* which is seeded, not written */
+        }
+    }
+    return false;
+}
+
+static fov_status find_idle(fov_plan *plan) {
+    size_t most = 0;
+    for (size_t i = 0; i < plan->store_count; i++) {
+        most += fov_store_size(plan->stores[i]);
+    }
+    plan->idle = fov_arena_alloc(&plan->arena, (most + 1) * sizeof *plan->idle);
+    FOV_TRY_ALLOC(plan->idle);
+    plan->idle_counts = fov_arena_alloc(&plan->arena, (most + 1) * sizeof *plan->idle_counts);
+    FOV_TRY_ALLOC(plan->idle_counts);
+    for (size_t i = 0; i < plan->store_count; i++) {
+        for (size_t p = 0; p < fov_store_size(plan->stores[i]); p++) {
+            const fov_param *param = fov_store_at(plan->stores[i], p);
+            fov_real *grads = fov_param_grads(plan->stores[i], param);
+            if (grads != NULL && !step_writes_gradient(plan, param)) {
+                plan->idle[plan->idle_count] = grads;
+                plan->idle_counts[plan->idle_count++] = param->count;
+            }
         }
     }
     return FOV_OK;
@@ -375,5 +438,6 @@ fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs, size_t outp
     if (plan->loss != NULL && plan->options.recompute != FOV_RECOMPUTE_NONE) {
         FOV_TRY(find_chain(plan, outputs, output_count, &chain));
     }
-    return lay_out(plan, outputs, output_count, chain);
+    FOV_TRY(lay_out(plan, outputs, output_count, chain));
+    return find_idle(plan);
 }

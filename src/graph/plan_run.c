@@ -105,13 +105,14 @@ static bool readable(const fov_plan *plan, const fov_node *node, const fov_plan_
     return step->backward ? fov_backward_reads(step->node, i) : step->again == FOV_DROP_NOT || fov_again_reads(step->node, step->again, i);
 }
 
-static void fill_backward(const fov_plan *plan, const fov_plan_step *planned, fov_step *step) {
+static void fill_backward(const fov_plan *plan, const fov_plan_step *planned, const fov_run *run, fov_step *step) {
     const fov_node *node = planned->node;
     step->grad_out = grad_of(plan, node);
     for (unsigned i = 0; i < node->input_count; i++) {
         if (node->input[i] != NULL && plan->nodes[node->input[i]->id].wants) {
             step->grad_in[i] = grad_of(plan, node->input[i]);
-            step->accumulate[i] = planned->accumulate[i];
+            const fov_node *source = fov_graph_node(plan->graph, plan->nodes[node->input[i]->id].root);
+            step->accumulate[i] = planned->accumulate[i] || (run->keep_grads && source->op == &fov_op_param);
         }
     }
 }
@@ -124,6 +125,7 @@ static void run_step(const fov_plan *plan, const fov_plan_step *planned, const f
                      .k = fov_kernels_get(),
                      .pool = plan->pool,
                      .stash = piece_at(plan, late && info->stash_again != FOV_NO_PIECE ? info->stash_again : info->stash),
+                     .grad_work = piece_at(plan, planned->grad_work),
                      .work = piece_at(plan, planned->work),
                      .worker_base = piece_at(plan, planned->worker_work),
                      .training = fov_graph_training(plan->graph),
@@ -138,7 +140,7 @@ static void run_step(const fov_plan *plan, const fov_plan_step *planned, const f
         }
     }
     if (planned->backward) {
-        fill_backward(plan, planned, &step);
+        fill_backward(plan, planned, run, &step);
         node->op->backward(&step);
     } else if (planned->again == FOV_DROP_AGAIN) {
         node->op->again(&step);
@@ -161,19 +163,9 @@ static void poison_dead(const fov_plan *plan, size_t s) {
     }
 }
 
-#define ZERO_CHUNK ((size_t)1 << 16)
-
-static void zero_chunk(void *context, size_t chunk, unsigned worker) {
-    (void)worker;
-    const fov_store *store = context;
-    const size_t first = chunk * ZERO_CHUNK, left = fov_store_trainable(store) - first;
-    memset(fov_store_grads(store) + first, 0, (left < ZERO_CHUNK ? left : ZERO_CHUNK) * sizeof(fov_real));
-}
-
 static void start_backward(const fov_plan *plan, const fov_run *run) {
-    for (size_t i = 0; i < plan->store_count && !run->keep_grads; i++) {
-        const size_t chunks = (fov_store_trainable(plan->stores[i]) + ZERO_CHUNK - 1) / ZERO_CHUNK;
-        fov_pool_for(plan->pool, chunks, zero_chunk, plan->stores[i]);
+    for (size_t i = 0; i < plan->idle_count && !run->keep_grads; i++) {
+        memset(plan->idle[i], 0, plan->idle_counts[i] * sizeof(fov_real));
     }
     /* A loss that is a parameter itself has its gradient in the store. */
     const fov_plan_node *root = &plan->nodes[plan->nodes[plan->loss->id].root];

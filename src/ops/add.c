@@ -50,9 +50,12 @@ static void backward_chunk(void *context, size_t chunk, unsigned worker) {
     const fov_step *step = pass->step;
     const size_t first = 64 * fov_cut_first(&pass->cut, chunk), n = fov_cut_flat_count(&pass->cut, chunk, pass->count);
     for (unsigned i = 0; i < 2; i++) {
-        if (step->grad_in[i] != NULL && step->accumulate[i]) {
+        if (step->grad_in[i] == NULL || step->grad_in[i] == step->grad_out) {
+            continue;
+        }
+        if (step->accumulate[i]) {
             step->k->accumulate(step->grad_in[i] + first, step->grad_out + first, n);
-        } else if (step->grad_in[i] != NULL) {
+        } else {
             memcpy(step->grad_in[i] + first, step->grad_out + first, n * sizeof(fov_real));
         }
     }
@@ -60,7 +63,13 @@ static void backward_chunk(void *context, size_t chunk, unsigned worker) {
 
 static void backward(const fov_step *step) {
     add_pass pass = pass_of(step);
-    fov_pool_for(step->pool, pass.cut.chunks, backward_chunk, &pass);
+    bool all_there = true;
+    for (unsigned i = 0; i < 2; i++) {
+        all_there = all_there && (step->grad_in[i] == NULL || step->grad_in[i] == step->grad_out);
+    }
+    if (!all_there) {
+        fov_pool_for(step->pool, pass.cut.chunks, backward_chunk, &pass);
+    }
 }
 
 static fov_cost cost(const fov_node *node) {
@@ -68,7 +77,8 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){n, n, 3.0 * bytes, 3.0 * bytes};
 }
 
-const fov_op fov_op_add = {.name = "add", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .inplace = 0};
+const fov_op fov_op_add = {.name = "add", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .inplace = 0,
+                           .passes = FOV_READS_IN(0) | FOV_READS_IN(1)};
 
 fov_node *fov_add(fov_graph *g, fov_node *a, fov_node *b) {
     return fov_graph_add(g, &fov_op_add, NULL, 0, (fov_node *const[]){a, b}, 2, 2);

@@ -45,7 +45,7 @@ static void forward(const fov_step *step) {
 static void backward(const fov_step *step) {
     const size_t *x = step->node->shape.dim;
     const size_t first = ((const position_attr *)step->node->attr)->first;
-    if (step->grad_in[0] != NULL) {
+    if (step->grad_in[0] != NULL && step->grad_in[0] != step->grad_out) {
         fov_pool_for(step->pool, x[0], backward_chunk, (void *)step);
     }
     if (step->grad_in[1] == NULL) {
@@ -63,7 +63,7 @@ static fov_cost cost(const fov_node *node) {
 }
 
 const fov_op fov_op_add_position = {
-    .name = "add_position", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = 0, .inplace = 0};
+    .name = "add_position", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = 0, .inplace = 0, .passes = FOV_READS_IN(0)};
 
 fov_node *fov_add_position(fov_graph *g, fov_node *x, fov_node *position, size_t first) {
     const position_attr attr = {.first = first};

@@ -63,6 +63,7 @@ typedef struct bn_pass {
     fov_real *scale, *shift;           /* y = scale x + shift */
     fov_real *factor, *center, *slope; /* dx = factor (g - center - (x - mean) slope) */
     bool masked;                       /* g stands in dresidual */
+    bool passed;                       /* dresidual is dy, and lies there already */
     bool add_x, add_residual;          /* dx and dresidual are added to, not written */
     bool past;                         /* results go past the caches: they are larger than those */
 } bn_pass;
@@ -201,8 +202,10 @@ static void gradient_sums_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
-    fov_real *dresidual = p->step->grad_in[IN_RESIDUAL];
-    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual, p->past,
+    fov_real *dresidual = p->passed ? NULL : p->step->grad_in[IN_RESIDUAL];
+    /* Over dy, whose lines are in cache just then, nothing is gained by going past it. */
+    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual,
+                                 p->past && dresidual != p->step->grad_out,
                                  p->step->grad_out + first, (const fov_real *)p->step->in[IN_X] + first, mask_source(p, first), p->mean,
                                  p->relu ? p->scale : NULL, p->shift, fov_cut_count(&p->cut, chunk), c);
 }
@@ -213,7 +216,7 @@ static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, p->past, g,
+    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, p->past && p->step->grad_in[IN_X] != p->step->grad_out, g,
                             (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope,
                             fov_cut_count(&p->cut, chunk), c);
 }
@@ -249,6 +252,7 @@ static void backward(const fov_step *step) {
     const bool shared = step->grad_in[IN_X] != NULL && step->grad_in[IN_X] == step->grad_in[IN_RESIDUAL];
     p.add_x = shared || step->accumulate[IN_X];
     p.add_residual = shared ? step->accumulate[IN_X] : step->accumulate[IN_RESIDUAL];
+    p.passed = !p.relu && step->grad_in[IN_RESIDUAL] == step->grad_out;
     affine(&p);
     sum_up(&p, gradient_sums_chunk);
     coefficients(&p);
@@ -265,15 +269,15 @@ static fov_cost cost(const fov_node *node) {
 }
 
 #define BN_READS (FOV_READS_IN(IN_X) | FOV_READS_IN(IN_GAMMA) | FOV_READS_IN(IN_BETA))
-#define BN_OP(extra, over)                                                                                                                 \
+#define BN_OP(extra, over, ...)                                                                                                            \
     {                                                                                                                                      \
         .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra),          \
-        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .inplace = (over)                               \
+        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .inplace = (over), __VA_ARGS__                  \
     }
 
-const fov_op fov_op_batchnorm = BN_OP(0U, -1);
-static const fov_op with_residual = BN_OP(0U, IN_RESIDUAL);
-static const fov_op with_residual_relu = BN_OP(FOV_READS_OUT, IN_RESIDUAL);
+const fov_op fov_op_batchnorm = BN_OP(0U, -1, .grads_over = FOV_READS_IN(IN_X));
+static const fov_op with_residual = BN_OP(0U, IN_RESIDUAL, .passes = FOV_READS_IN(IN_RESIDUAL));
+static const fov_op with_residual_relu = BN_OP(FOV_READS_OUT, IN_RESIDUAL, .grads_over = FOV_READS_IN(IN_RESIDUAL));
 
 fov_node *fov_batchnorm(fov_graph *g, fov_node *x, const fov_batchnorm_args *args) {
     const bn_attr attr = {.eps = args->eps, .momentum = args->momentum, .relu = args->relu};

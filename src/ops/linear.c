@@ -12,29 +12,31 @@
 
 typedef struct linear_attr {
     fov_act act;
+    bool bf16; /* products; bias, activation and sums are float32 */
 } linear_attr;
 
 typedef struct linear_sizes {
     size_t rows, ci, co;
+    bool bf16;
 } linear_sizes;
 
 static linear_sizes sizes_of(const fov_node *node) {
     const fov_shape *weight = &node->input[1]->shape;
     const size_t ci = weight->dim[1], co = weight->dim[0];
-    return (linear_sizes){.rows = co > 0 ? fov_shape_count(&node->shape) / co : 0, .ci = ci, .co = co};
+    return (linear_sizes){.rows = co > 0 ? fov_shape_count(&node->shape) / co : 0, .ci = ci, .co = co, .bf16 = ((const linear_attr *)node->attr)->bf16};
 }
 
 /* The three products; operands and what is done besides are the caller's to fill in. */
 static fov_product forward_product(const linear_sizes *s) {
-    return (fov_product){.c_stride = s->co, .a = {NULL, s->ci, false}, .b = {NULL, s->ci, true}, .m = s->rows, .n = s->co, .k = s->ci};
+    return (fov_product){.c_stride = s->co, .a = {NULL, s->ci, false}, .b = {NULL, s->ci, true}, .m = s->rows, .n = s->co, .k = s->ci, .bf16 = s->bf16};
 }
 
 static fov_product input_product(const linear_sizes *s) {
-    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, false}, .b = {NULL, s->ci, false}, .m = s->rows, .n = s->ci, .k = s->co};
+    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, false}, .b = {NULL, s->ci, false}, .m = s->rows, .n = s->ci, .k = s->co, .bf16 = s->bf16};
 }
 
 static fov_product weight_product(const linear_sizes *s) {
-    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, true}, .b = {NULL, s->ci, false}, .m = s->co, .n = s->ci, .k = s->rows};
+    return (fov_product){.c_stride = s->ci, .a = {NULL, s->co, true}, .b = {NULL, s->ci, false}, .m = s->co, .n = s->ci, .k = s->rows, .bf16 = s->bf16};
 }
 
 static fov_act act_of(const fov_node *node) {
@@ -47,11 +49,8 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Backward's scratch: [dz, unless there is no activation] [partial bias gradients] [the products' own]. */
-static size_t dz_bytes(const fov_node *node, const linear_sizes *s) {
-    return act_of(node) != FOV_ACT_NONE ? (s->rows * s->co * sizeof(fov_real) + 63) / 64 * 64 : 0;
-}
-
+/* dz lies in grad_work, which the plan puts over grad_out where that is read by nobody else. Backward's other scratch: [partial bias
+ * gradients] [the products' own]. */
 static size_t partial_bytes(const fov_node *node, const linear_sizes *s) {
     const fov_product parts = input_product(s);
     return node->input[2] != NULL ? (fov_product_parts(&parts) * s->co * sizeof(fov_real) + 63) / 64 * 64 : 0;
@@ -77,7 +76,8 @@ static fov_status infer(fov_node *node) {
     const fov_product y = forward_product(&s), dx = input_product(&s), dw = weight_product(&s);
     node->forward_work = fov_product_work(&y);
     node->stash_bytes = act_of(node) == FOV_ACT_GELU ? s.rows * s.co * sizeof(fov_real) : 0;
-    node->backward_work = dz_bytes(node, &s) + partial_bytes(node, &s) + larger(fov_product_work(&dx), fov_product_work(&dw));
+    node->grad_work = act_of(node) != FOV_ACT_NONE ? s.rows * s.co * sizeof(fov_real) : 0;
+    node->backward_work = partial_bytes(node, &s) + larger(fov_product_work(&dx), fov_product_work(&dw));
     return FOV_OK;
 }
 
@@ -188,9 +188,8 @@ static void backward(const fov_step *step) {
     unsigned char *work = step->work;
     const fov_real *dz = step->grad_out;
     if (pass.act != FOV_ACT_NONE) {
-        pass.dz = (fov_real *)(void *)work;
+        pass.dz = step->grad_work;
         dz = pass.dz;
-        work += dz_bytes(step->node, &pass.s);
     }
     if (step->grad_in[2] != NULL) {
         pass.partial = (fov_real *)(void *)work;
@@ -229,7 +228,7 @@ static const fov_op linear_relu = LINEAR_OP(FOV_READS_OUT, NULL);
 static const fov_op linear_gelu = LINEAR_OP(0U, gelu_again);
 
 fov_node *fov_linear(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, fov_act act) {
-    const linear_attr attr = {.act = act};
+    const linear_attr attr = {.act = act, .bf16 = fov_graph_precision(g) == FOV_PRECISION_BF16};
     const fov_op *op = act == FOV_ACT_RELU ? &linear_relu : act == FOV_ACT_GELU ? &linear_gelu : &fov_op_linear;
     return fov_graph_add(g, op, &attr, sizeof attr, (fov_node *const[]){x, weight, bias}, 3, 2);
 }

@@ -60,7 +60,8 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){n, n, 2.0 * bytes, 2.0 * bytes};
 }
 
-const fov_op fov_op_scale = {.name = "scale", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .inplace = 0};
+const fov_op fov_op_scale = {.name = "scale", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .inplace = 0,
+                             .grads_over = FOV_READS_IN(0)};
 
 fov_node *fov_scale(fov_graph *g, fov_node *x, double factor) {
     const scale_attr attr = {.factor = factor};

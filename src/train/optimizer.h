@@ -52,17 +52,23 @@ typedef struct fov_optimizer_state {
     fov_store *store;               /* borrowed; committed with gradients */
     fov_real *slot[FOV_MAX_SLOTS];  /* owned, fov_store_trainable elements each */
     double *ratios;                 /* owned, one per parameter of the store */
+    struct fov_optimizer_piece *pieces; /* owned: where trainable parameters are cut, a chunk of work each */
+    size_t piece_count;
 } fov_optimizer_state;
 
 FOV_MUST_USE fov_status fov_optimizer_init(fov_optimizer_state *state, const fov_optimizer *optimizer, const fov_optimizer_settings *settings,
                                            fov_store *store);
 void fov_optimizer_clear(fov_optimizer_state *state);
 
-/* One update: w <- step(w, g_scale * g). t counts updates from 1. */
-void fov_optimizer_step(fov_optimizer_state *state, double lr, double g_scale, uint64_t t, fov_pool *pool);
+/* An average to move along with the weights: average = decay average + (1 - decay) weights, over the trainable prefix. */
+typedef struct fov_average {
+    fov_real *values; /* NULL: none */
+    double decay;
+} fov_average;
+
+/* One update: w <- step(w, g_scale * g), then the average, piece by piece while it is in cache. t counts updates from 1. */
+void fov_optimizer_step(fov_optimizer_state *state, double lr, double g_scale, uint64_t t, fov_average average, fov_pool *pool);
 /* Euclidean norm of all gradients, in double, summed in fixed pieces; NaN or infinite when any gradient is. */
 double fov_gradient_norm(const fov_store *store, fov_pool *pool);
-/* average = decay average + (1 - decay) weights, over the trainable prefix. */
-void fov_ema_update(fov_real *average, const fov_store *store, double decay, fov_pool *pool);
 
 #endif

@@ -22,11 +22,30 @@ FOV_REGISTRY_FIND(optimizer, "optimizer", "fovea list", optimizers)
 
 #define PIECE 32768 /* elements; 128 KiB of each block stay in L2 while a piece is worked on */
 
+/* A part of a parameter. */
+typedef struct fov_optimizer_piece {
+    size_t param, first, count;
+} fov_optimizer_piece;
+
+static fov_status cut_parameters(fov_optimizer_state *state) {
+    const size_t most = fov_store_trainable(state->store) / PIECE + fov_store_size(state->store) + 1;
+    state->pieces = fov_mem_array(FOV_MEM_TRAIN, most, sizeof *state->pieces);
+    FOV_TRY_ALLOC(state->pieces);
+    for (size_t p = 0; p < fov_store_size(state->store); p++) {
+        const fov_param *param = fov_store_at(state->store, p);
+        for (size_t first = 0; first < param->count && param->spec.role == FOV_PARAM_TRAINABLE; first += PIECE) {
+            const size_t left = param->count - first;
+            state->pieces[state->piece_count++] = (fov_optimizer_piece){.param = p, .first = first, .count = left < PIECE ? left : PIECE};
+        }
+    }
+    return FOV_OK;
+}
+
 fov_status fov_optimizer_init(fov_optimizer_state *state, const fov_optimizer *optimizer, const fov_optimizer_settings *settings,
                               fov_store *store) {
     *state = (fov_optimizer_state){.optimizer = optimizer, .settings = *settings, .store = store};
     state->ratios = fov_mem_array(FOV_MEM_TRAIN, fov_store_size(store) + 1, sizeof *state->ratios);
-    bool complete = state->ratios != NULL;
+    bool complete = state->ratios != NULL && cut_parameters(state) == FOV_OK;
     for (unsigned s = 0; s < optimizer->slots && complete; s++) {
         state->slot[s] = fov_mem_array(FOV_MEM_TRAIN, fov_store_trainable(store), sizeof(fov_real));
         complete = state->slot[s] != NULL;
@@ -40,6 +59,7 @@ fov_status fov_optimizer_init(fov_optimizer_state *state, const fov_optimizer *o
 
 void fov_optimizer_clear(fov_optimizer_state *state) {
     fov_mem_free(state->ratios);
+    fov_mem_free(state->pieces);
     for (unsigned s = 0; s < FOV_MAX_SLOTS; s++) {
         fov_mem_free(state->slot[s]);
     }
@@ -50,6 +70,7 @@ typedef struct walk {
     fov_optimizer_state *state;
     double lr, g_scale;
     uint64_t t;
+    fov_average average;
 } walk;
 
 static fov_update update_of(const walk *w, const fov_param *param, size_t first, size_t count) {
@@ -91,21 +112,21 @@ static void find_ratio(void *context, size_t index, unsigned worker) {
     w->state->ratios[index] = w->state->optimizer->ratio(&whole, param, sqrt(weights), sqrt(grads));
 }
 
-/* A parameter is a chunk: uneven, but the pool hands chunks out as threads come free, and an update is about 1 % of a step. */
-static void update_parameter(void *context, size_t index, unsigned worker) {
+static void update_piece(void *context, size_t index, unsigned worker) {
     (void)worker;
     const walk *w = context;
-    const fov_param *param = fov_store_at(w->state->store, index);
-    if (param->spec.role != FOV_PARAM_TRAINABLE) {
-        return;
-    }
-    fov_update update = update_of(w, param, 0, param->count);
-    update.ratio = w->state->ratios[index];
+    const fov_optimizer_piece *piece = &w->state->pieces[index];
+    const fov_param *param = fov_store_at(w->state->store, piece->param);
+    fov_update update = update_of(w, param, piece->first, piece->count);
+    update.ratio = w->state->ratios[piece->param];
     w->state->optimizer->apply(&update);
+    if (w->average.values != NULL) {
+        update.k->ema_step(w->average.values + param->offset + piece->first, update.values, (fov_real)w->average.decay, piece->count);
+    }
 }
 
-void fov_optimizer_step(fov_optimizer_state *state, double lr, double g_scale, uint64_t t, fov_pool *pool) {
-    walk w = {.state = state, .lr = lr, .g_scale = g_scale, .t = t};
+void fov_optimizer_step(fov_optimizer_state *state, double lr, double g_scale, uint64_t t, fov_average average, fov_pool *pool) {
+    walk w = {.state = state, .lr = lr, .g_scale = g_scale, .t = t, .average = average};
     const size_t count = fov_store_size(state->store);
     for (size_t i = 0; i < count; i++) {
         state->ratios[i] = 1.0;
@@ -113,7 +134,7 @@ void fov_optimizer_step(fov_optimizer_state *state, double lr, double g_scale, u
     if (state->optimizer->layerwise) {
         fov_pool_for(pool, count, find_ratio, &w);
     }
-    fov_pool_for(pool, count, update_parameter, &w);
+    fov_pool_for(pool, state->piece_count, update_piece, &w);
 }
 
 #define NORM_CHUNKS 64
@@ -140,23 +161,4 @@ double fov_gradient_norm(const fov_store *store, fov_pool *pool) {
         total += sums.sum[i];
     }
     return sqrt(total);
-}
-
-typedef struct ema_walk {
-    fov_real *average;
-    const fov_real *values;
-    size_t count;
-    fov_real decay;
-} ema_walk;
-
-static void average_piece(void *context, size_t chunk, unsigned worker) {
-    (void)worker;
-    const ema_walk *w = context;
-    const size_t first = chunk * PIECE, count = w->count - first < PIECE ? w->count - first : PIECE;
-    fov_kernels_get()->ema_step(w->average + first, w->values + first, w->decay, count);
-}
-
-void fov_ema_update(fov_real *average, const fov_store *store, double decay, fov_pool *pool) {
-    ema_walk w = {.average = average, .values = fov_store_values(store), .count = fov_store_trainable(store), .decay = (fov_real)decay};
-    fov_pool_for(pool, (w.count + PIECE - 1) / PIECE, average_piece, &w);
 }

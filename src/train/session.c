@@ -25,9 +25,11 @@ static fov_status build(fov_session *s) {
     s->context = (fov_objective_context){.options = o->objective_options, .spec = &s->options.spec, .batch_size = o->micro_batch, .deep = o->deep};
     memcpy(s->context.mean, o->mean, sizeof o->mean);
     memcpy(s->context.std, o->std, sizeof o->std);
+    FOV_TRY(fov_precision_check(o->precision));
     FOV_TRY(fov_store_new(&s->store));
     FOV_TRY(fov_graph_new(&s->graph, true));
     fov_graph_use_store(s->graph, s->store);
+    fov_graph_use_precision(s->graph, o->precision);
     s->loss = o->objective->build(s->graph, &s->context);
     FOV_TRY(fov_graph_status(s->graph));
     FOV_TRY(check_view(s));
@@ -169,9 +171,7 @@ fov_status fov_session_step(fov_session *s, const fov_batch *batch, double lr, f
     const double clip = s->options.clip_norm;
     const double scale = clip > 0.0 && result->grad_norm > clip ? clip / (result->grad_norm + 1e-6) : 1.0;
     s->updates++;
-    fov_optimizer_step(&s->optimizer, lr, scale, s->updates, s->options.pool);
-    if (s->average != NULL) {
-        fov_ema_update(s->average, s->store, s->options.ema_decay, s->options.pool);
-    }
+    const fov_average average = {.values = s->average, .decay = s->options.ema_decay};
+    fov_optimizer_step(&s->optimizer, lr, scale, s->updates, average, s->options.pool);
     return FOV_OK;
 }

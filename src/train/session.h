@@ -16,6 +16,7 @@ typedef struct fov_session_options {
     double mean[FOV_MAX_CHANNELS], std[FOV_MAX_CHANNELS];
     const fov_optimizer *optimizer;
     fov_optimizer_settings settings;
+    fov_precision precision;
     double clip_norm;  /* 0: none */
     double ema_decay;  /* 0: no average is kept */
     uint64_t seed;

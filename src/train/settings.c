@@ -32,6 +32,7 @@ const fov_option fov_pretrain_options[] = {
     {WHOLE("seed", seed, "N", "names all randomness of the run"), .fallback = "0", .min = 0, .max = 9e15},
     {WHOLE("threads", threads, "N", "threads that compute; results do not depend on it"), .min = 1, .max = 1024, .resumable = true},
     {WHOLE("loader-threads", loader_threads, "N", "threads that read pictures"), .min = 1, .max = 1024, .resumable = true},
+    {CHOICE("precision", precision, "KIND", "bf16: operands of linear layers' products are rounded to bfloat16, on processors with AVX512-BF16; sums, weights, convolutions and all else stay float32"), .fallback = "float32", .choices = fov_precision_names},
     {WORD("optimizer", optimizer, "NAME", "sgd, adamw or lars")},
     {NUMBER("lr", lr, "X", "peak learning rate, as used (not scaled by the batch)"), .min = 0.0, .max = 1e4},
     {NUMBER("weight-decay", weight_decay, "X", "of weights, not of biases and norms"), .min = 0.0, .max = 10.0},

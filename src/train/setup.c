@@ -196,6 +196,7 @@ fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretra
     const fov_status status = begin(setup, config);
     fov_mem_free(config);
     FOV_TRY(status);
+    FOV_TRY(fov_precision_check(fov_precision_named(settings->precision)));
     return fov_setup_take_format(setup);
 }
 

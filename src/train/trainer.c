@@ -56,6 +56,7 @@ static fov_session_options session_options(const trainer *t) {
                                           .beta2 = setup->proposed.beta2,
                                           .eps = 1e-8,
                                           .trust = 1e-3},
+                             .precision = fov_precision_named(s->precision),
                              .clip_norm = s->clip_norm,
                              .ema_decay = s->ema,
                              .seed = (uint64_t)s->seed,

@@ -12,6 +12,7 @@ typedef struct fov_pretrain_settings {
     const char *method, *backbone, *stem; /* stem "auto", "imagenet", "cifar" */
     int64_t image_size, epochs, steps, batch_size, micro_batch, seed, threads, loader_threads, save_every, log_every, keep;
     double hours;
+    const char *precision; /* one of fov_precision_names */
     const char *optimizer;
     double lr, weight_decay, momentum, warmup_epochs, clip_norm, ema;
     const char *views;     /* recipe text, or the name of a recipe, instead of the objective's own; in the end text */

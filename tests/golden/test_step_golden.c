@@ -292,7 +292,7 @@ static void updates_equal_torch(void **state) {
         require(fov_optimizer_init(&optimizer, fov_optimizer_named(optimizers[o]), &settings, store));
         for (int t = 0; t < 3; t++) {
             set_gradients(store, t);
-            fov_optimizer_step(&optimizer, 0.05, 1.0, (uint64_t)t + 1, NULL);
+            fov_optimizer_step(&optimizer, 0.05, 1.0, (uint64_t)t + 1, (fov_average){0}, NULL);
         }
         char group[32];
         (void)snprintf(group, sizeof group, "updates.%s", optimizers[o]);

@@ -132,6 +132,7 @@ static void touch_step(const fov_plan *plan, touches *seen, size_t s) {
     const fov_node *node = step->node;
     touch(seen, step->work, s);
     touch(seen, step->worker_work, s);
+    touch(seen, step->grad_work, s);
     const fov_plan_node *info = &plan->nodes[node->id];
     const bool late = step->backward || step->again != FOV_DROP_NOT;
     touch(seen, late && info->stash_again != FOV_NO_PIECE ? info->stash_again : info->stash, s);
@@ -342,6 +343,39 @@ static void gradients_add_up_only_when_asked(void **state) {
     network_free(&net);
 }
 
+/* What stood in the gradients before is gone: a parameter that was asked for twice adds up its own two parts alone, and one that the loss does
+ * not reach has no gradient. */
+static void old_gradients_are_replaced(void **state) {
+    (void)state;
+    network net = {0};
+    require(fov_store_new(&net.store));
+    require(fov_graph_new(&net.graph, false));
+    fov_graph *g = net.graph;
+    fov_graph_use_store(g, net.store);
+    fov_node *twice = fov_add(g, fov_scale(g, parameter(g, "x", FOV_SHAPE(40)), 2.0),
+                              fov_scale(g, fov_reshape(g, parameter(g, "x", FOV_SHAPE(40)), FOV_SHAPE(40)), 3.0));
+    fov_node *apart = parameter(g, "apart", FOV_SHAPE(20));
+    net.loss = add_weighted_sum(g, twice);
+    require(fov_store_commit(net.store, true));
+    fov_store_initialize(net.store, 1);
+    fov_plan *plan = NULL;
+    require(fov_plan_new(&plan, g, NULL, 0, net.loss, NULL, NULL));
+    fov_rng rng;
+    fov_rng_init(&rng, 99, 0, 0, 0, FOV_RNG_TEST);
+    const double weight = next_weight(&rng);
+    const fov_real *x = fov_param_grads(net.store, fov_store_find(net.store, "x")), *rest = fov_param_grads(net.store, apart->param);
+    for (size_t i = 0; i < fov_store_trainable(net.store); i++) {
+        fov_store_grads(net.store)[i] = 7;
+    }
+    require(fov_plan_run(plan, &(fov_run){0}));
+    assert_true(fabs((double)x[0] - 5.0 * weight) < 1e-5);
+    assert_true(rest[0] == 0 && rest[19] == 0);
+    require(fov_plan_run(plan, &(fov_run){.keep_grads = true}));
+    assert_true(fabs((double)x[0] - 10.0 * weight) < 1e-5);
+    fov_plan_free(plan);
+    network_free(&net);
+}
+
 static void bad_requests_are_refused(void **state) {
     (void)state;
     network net = {0};
@@ -441,6 +475,7 @@ int main(void) {
         cmocka_unit_test(chain_is_packed_tightly),
         cmocka_unit_test(nodes_that_nothing_depends_on_do_not_run),
         cmocka_unit_test(gradients_add_up_only_when_asked),
+        cmocka_unit_test(old_gradients_are_replaced),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(description_lists_every_step),
         cmocka_unit_test(every_allocation_may_fail),

@@ -157,7 +157,7 @@ static void check_optimizer(const char *name, naive_fn fn) {
                 fn(&n, param, fov_param_grads(store, param), params[p].decays ? settings.weight_decay : 0.0, &a);
             }
         }
-        fov_optimizer_step(&optimizer, a.lr, a.g_scale, t, pool);
+        fov_optimizer_step(&optimizer, a.lr, a.g_scale, t, (fov_average){0}, pool);
         for (size_t i = 0; i < total; i++) {
             const double got = (double)fov_store_values(store)[i];
             if (!(fabs(got - all.w[i]) <= 2e-6 * fmax(1.0, fabs(all.w[i])))) {
@@ -235,11 +235,18 @@ static void average_of_weights(void **state) {
     for (size_t i = 0; i < count; i++) {
         average[i] = (fov_real)formula_unit(1, i);
     }
-    fov_ema_update(average, store, 0.9, pool);
-    fov_ema_update(average, store, 0.9, NULL);
-    for (size_t i = 0; i < count; i++) {
-        const double w = (double)fov_store_values(store)[i];
-        expect_near((double)average[i], 0.81 * (double)formula_unit(1, i) + 0.19 * w, 1e-6);
+    const fov_average asked = {.values = average, .decay = 0.9};
+    fov_optimizer_state optimizer;
+    require(fov_optimizer_init(&optimizer, fov_optimizer_named("sgd"), &(fov_optimizer_settings){.momentum = 0.9}, store));
+    fov_optimizer_step(&optimizer, 0.0, 1.0, 1, asked, pool); /* a learning rate of 0: the weights stay */
+    fov_optimizer_step(&optimizer, 0.0, 1.0, 2, asked, NULL);
+    fov_optimizer_clear(&optimizer);
+    for (size_t p = 0; p < fov_store_size(store); p++) {
+        const fov_param *param = fov_store_at(store, p);
+        for (size_t i = param->offset; i < param->offset + param->count && param->spec.role == FOV_PARAM_TRAINABLE; i++) {
+            const double w = (double)fov_store_values(store)[i];
+            expect_near((double)average[i], 0.81 * (double)formula_unit(1, i) + 0.19 * w, 1e-6);
+        }
     }
     fov_mem_free(average);
     fov_pool_free(pool);
