@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "base/io.h"
 #include "base/log.h"
+#include "cli/bench_output.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "report/pipeline_bench.h"
@@ -23,20 +23,104 @@ static const char *const shrinks[] = {"auto", "none", NULL};
 static const char *const depths[] = {"8", "16", NULL};
 
 static const fov_option table[] = {
-    {.name = "views", .type = FOV_OPT_STRING, .offset = FIELD(views), .value_name = "RECIPE", .help = "how views are made: a recipe's name, or its text", .fallback = "simclr_blur"},
-    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "N", .help = "side of the views in pixels; a recipe's text has sizes of its own", .fallback = "224", .min = 8, .max = 2048},
-    {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "loader threads; 0: all processors", .fallback = "1", .min = 0, .max = 1024},
-    {.name = "batch-size", .type = FOV_OPT_INT, .offset = FIELD(batch_size), .value_name = "N", .help = "pictures a batch", .fallback = "64", .min = 1, .max = 65536},
-    {.name = "seconds", .type = FOV_OPT_REAL, .offset = FIELD(seconds), .value_name = "S", .help = "measure for at least so long", .fallback = "5", .min = 0.01, .max = 86400.0},
-    {.name = "seed", .type = FOV_OPT_INT, .offset = FIELD(seed), .value_name = "N", .help = "names the random numbers", .fallback = "0", .min = 0, .max = 9e15},
-    {.name = "shrink", .type = FOV_OPT_CHOICE, .offset = FIELD(shrink), .value_name = "KIND", .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact", .fallback = "auto", .choices = shrinks},
-    {.name = "cache", .type = FOV_OPT_CHOICE, .offset = FIELD(cache), .value_name = "KIND", .help = "ram: keep decoded pictures, so that no decoding is measured", .fallback = "none", .choices = caches},
-    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of a picture, as for pretrain", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
-    {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
-    {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "ends of the names of files that are planes of one picture"},
-    {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "X", .help = "share of bad files that is accepted", .fallback = "0.2", .min = 1e-9, .max = 1.0},
-    {.name = "follow-links", .type = FOV_OPT_FLAG, .offset = FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
-    {.name = "json", .type = FOV_OPT_STRING, .offset = FIELD(json), .value_name = "FILE", .help = "write the figures as JSON; - is standard output"},
+    {.name = "views",
+     .type = FOV_OPT_STRING,
+     .offset = FIELD(views),
+     .value_name = "RECIPE",
+     .help = "how views are made: a recipe's name, or its text",
+     .fallback = "simclr_blur"},
+    {.name = "image-size",
+     .type = FOV_OPT_INT,
+     .offset = FIELD(image_size),
+     .value_name = "N",
+     .help = "side of the views in pixels; a recipe's text has sizes of its own",
+     .fallback = "224",
+     .min = 8,
+     .max = 2048},
+    {.name = "threads",
+     .type = FOV_OPT_INT,
+     .offset = FIELD(threads),
+     .value_name = "N",
+     .help = "loader threads; 0: all processors",
+     .fallback = "1",
+     .min = 0,
+     .max = 1024},
+    {.name = "batch-size",
+     .type = FOV_OPT_INT,
+     .offset = FIELD(batch_size),
+     .value_name = "N",
+     .help = "pictures a batch",
+     .fallback = "64",
+     .min = 1,
+     .max = 65536},
+    {.name = "seconds",
+     .type = FOV_OPT_REAL,
+     .offset = FIELD(seconds),
+     .value_name = "S",
+     .help = "measure for at least so long",
+     .fallback = "5",
+     .min = 0.01,
+     .max = 86400.0},
+    {.name = "seed",
+     .type = FOV_OPT_INT,
+     .offset = FIELD(seed),
+     .value_name = "N",
+     .help = "names the random numbers",
+     .fallback = "0",
+     .min = 0,
+     .max = 9e15},
+    {.name = "shrink",
+     .type = FOV_OPT_CHOICE,
+     .offset = FIELD(shrink),
+     .value_name = "KIND",
+     .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact",
+     .fallback = "auto",
+     .choices = shrinks},
+    {.name = "cache",
+     .type = FOV_OPT_CHOICE,
+     .offset = FIELD(cache),
+     .value_name = "KIND",
+     .help = "ram: keep decoded pictures, so that no decoding is measured",
+     .fallback = "none",
+     .choices = caches},
+    {.name = "channels",
+     .type = FOV_OPT_INT,
+     .offset = FIELD(channels),
+     .value_name = "N",
+     .help = "channels of a picture, as for pretrain",
+     .fallback = "3",
+     .min = 1,
+     .max = FOV_MAX_CHANNELS},
+    {.name = "depth",
+     .type = FOV_OPT_CHOICE,
+     .offset = FIELD(depth),
+     .value_name = "BITS",
+     .help = "bits of a channel",
+     .fallback = "8",
+     .choices = depths},
+    {.name = "group",
+     .type = FOV_OPT_STRING,
+     .offset = FIELD(group),
+     .value_name = "RULE",
+     .help = "ends of the names of files that are planes of one picture"},
+    {.name = "max-bad",
+     .type = FOV_OPT_REAL,
+     .offset = FIELD(max_bad),
+     .value_name = "X",
+     .help = "share of bad files that is accepted",
+     .fallback = "0.2",
+     .min = 1e-9,
+     .max = 1.0},
+    {.name = "follow-links",
+     .type = FOV_OPT_FLAG,
+     .offset = FIELD(follow_links),
+     .help = "go into folders that are symbolic links",
+     .fallback = "false"},
+    {.name = "json",
+     .type = FOV_OPT_STRING,
+     .offset = FIELD(json),
+     .value_name = "FILE",
+     .help = "write the figures as JSON; - is standard output"},
     {.name = NULL},
 };
 
@@ -90,7 +174,8 @@ static void print_table(const fov_pipeline_bench *b, const fov_recipe *recipe) {
     fov_text_clear(&text);
 }
 
-static fov_status show(const settings *s, const fov_pipeline_bench *bench, const fov_recipe *recipe, const fov_pipeline_bench_options *options) {
+static fov_status show(const settings *s, const fov_pipeline_bench *bench, const fov_recipe *recipe,
+                       const fov_pipeline_bench_options *options) {
     if (s->json == NULL) {
         print_table(bench, recipe);
         return FOV_OK;
@@ -98,15 +183,7 @@ static fov_status show(const settings *s, const fov_pipeline_bench *bench, const
     fov_json_writer writer;
     fov_json_begin(&writer, true);
     fov_pipeline_bench_json(bench, recipe, options, &writer);
-    fov_text_add(&writer.text, "\n");
-    fov_status status = writer.text.status;
-    if (status == FOV_OK && strcmp(s->json, "-") == 0) {
-        (void)fputs(writer.text.data, stdout);
-    } else if (status == FOV_OK) {
-        status = fov_io_write_atomic(s->json, writer.text.data, writer.text.length);
-    }
-    fov_json_clear(&writer);
-    return status;
+    return fov_bench_write(s->json, &writer);
 }
 
 /* Steps that make no sense on the pictures are no part of what is measured. */
@@ -141,9 +218,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     if (word_count == 0) {
         return FOV_FAIL(FOV_E_INVALID, "bench pipeline needs pictures: name a folder or picture files");
     }
-    if (s->json != NULL && strcmp(s->json, "-") != 0) {
-        FOV_TRY(fov_io_check_output(s->json, NULL, true));
-    }
+    FOV_TRY(fov_bench_check_output(s->json));
     FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &recipe));
     FOV_TRY_GOTO(status, done, fit(&recipe, format));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));

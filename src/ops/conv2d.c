@@ -193,11 +193,17 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){flops, passes * flops, bytes, passes * bytes};
 }
 
+static const char *variant(const fov_node *node) {
+    const fov_conv c = conv_of(node);
+    return way_of(&c)->name;
+}
+
 const fov_op fov_op_conv2d = {.name = "conv2d",
                               .infer = infer,
                               .forward = forward,
                               .backward = backward,
                               .cost = cost,
+                              .variant = variant,
                               .reads = FOV_READS_IN(0) | FOV_READS_IN(1),
                               .inplace = -1};
 

@@ -11,13 +11,13 @@ typedef struct fov_pipeline_bench_options {
 } fov_pipeline_bench_options;
 
 typedef struct fov_pipeline_bench {
-    uint64_t images, views;             /* made while measuring */
-    double seconds, cpu_seconds;        /* by the clock, and of all threads of the process */
-    double read, decode, make, other;   /* cpu_seconds by what they went into; other: outside the loader's threads */
-    uint64_t bytes_read;                /* of picture files */
-    uint64_t substituted;               /* pictures that could not be read and were replaced, since the start */
+    uint64_t images, views;           /* made while measuring */
+    double seconds, cpu_seconds;      /* by the clock, and of all threads of the process */
+    double read, decode, make, other; /* cpu_seconds by what they went into; other: outside the loader's threads */
+    uint64_t bytes_read;              /* of picture files */
+    uint64_t substituted;             /* pictures that could not be read and were replaced, since the start */
     size_t pictures, batch_size, ring_bytes;
-    size_t started_bytes, peak_bytes;   /* resident before the loader was made, and the most since the process began; 0 where unknown */
+    size_t started_bytes, peak_bytes; /* resident before the loader was made, and the most since the process began; 0 where unknown */
     unsigned threads;
 } fov_pipeline_bench;
 

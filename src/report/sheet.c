@@ -1,8 +1,8 @@
 /* Drawing the contact sheet.
  *
- * Every view is made by the loader's own steps in the loader's own order: open, draw for (seed, epoch, sample), decode the part that the views
- * need, apply. So a sheet shows the bytes that a network gets, and shrinking or part decoding shows if it ever does harm. The whole picture in
- * front is decoded apart from that. Views stand at their true size against each other: small ones of multi-crop in stacks. */
+ * Every view is made by the loader's own steps in the loader's own order: open, draw for (seed, epoch, sample), decode the part that the
+ * views need, apply. So a sheet shows the bytes that a network gets, and shrinking or part decoding shows if it ever does harm. The whole
+ * picture in front is decoded apart from that. Views stand at their true size against each other: small ones of multi-crop in stacks. */
 #include "report/sheet.h"
 
 #include <string.h>
@@ -12,10 +12,10 @@
 #include "data/picture.h"
 #include "data/sampler.h"
 
-#define GAP 6            /* pixels between things */
-#define FRAME 2          /* around a view */
-#define LEAST_CELL 128   /* smaller views are zoomed until they have this side */
-#define GROUND 235       /* grey of the paper */
+#define GAP 6          /* pixels between things */
+#define FRAME 2        /* around a view */
+#define LEAST_CELL 128 /* smaller views are zoomed until they have this side */
+#define GROUND 235     /* grey of the paper */
 #define JPEG_QUALITY 92
 #define MOST_PIXELS ((size_t)64 << 20)
 #define MOST_SIDE ((size_t)30000)
@@ -25,8 +25,8 @@ const char *const fov_sheet_suffixes[] = {".png", ".jpg", ".jpeg", NULL};
 
 /* One a view, far from each other in a small recipe. */
 static const uint8_t colours[FOV_MAX_VIEWS][3] = {
-    {230, 25, 75},  {0, 130, 200},  {60, 180, 75},  {245, 130, 48}, {145, 30, 180}, {0, 190, 190}, {240, 50, 230}, {170, 190, 0},
-    {128, 0, 0},    {0, 0, 160},    {0, 100, 60},   {170, 110, 40}, {90, 90, 90},   {250, 120, 130}, {110, 160, 255}, {70, 50, 20},
+    {230, 25, 75}, {0, 130, 200}, {60, 180, 75}, {245, 130, 48}, {145, 30, 180}, {0, 190, 190},   {240, 50, 230},  {170, 190, 0},
+    {128, 0, 0},   {0, 0, 160},   {0, 100, 60},  {170, 110, 40}, {90, 90, 90},   {250, 120, 130}, {110, 160, 255}, {70, 50, 20},
 };
 
 /* What is at work: one picture at a time. */
@@ -36,7 +36,7 @@ typedef struct artist {
     const fov_sheet_options *options;
     fov_picture_reader reader;
     fov_augmenter *augmenter;
-    fov_resize *box;   /* [draws * views], of the picture at work */
+    fov_resize *box; /* [draws * views], of the picture at work */
     uint8_t *view[FOV_MAX_VIEWS];
     uint8_t *shown;    /* a picture or view in 8 bit RGB */
     size_t shown_size; /* bytes of it */
@@ -84,10 +84,11 @@ static fov_status plan_sheet(fov_sheet *sheet, const fov_sheet_options *o, size_
                       fov_mul_size(sheet->row_step, sheet->rows, &height) && fov_add_size(height, GAP, &height) &&
                       fov_mul_size(width, height, &pixels);
     if (!fits || width > MOST_SIDE || height > MOST_SIDE || pixels > MOST_PIXELS) {
-        return FOV_FAIL(FOV_E_LIMIT,
-                        "a sheet of %zu pictures with %zu x %zu views of up to %zu px would have %zu x %zu px; at most %zu a side and %zu million in "
-                        "all are drawn; show fewer pictures, samples or smaller views",
-                        sheet->rows, sheet->draws, sheet->views, side, width, height, MOST_SIDE, MOST_PIXELS >> 20);
+        return FOV_FAIL(
+            FOV_E_LIMIT,
+            "a sheet of %zu pictures with %zu x %zu views of up to %zu px would have %zu x %zu px; at most %zu a side and %zu million in "
+            "all are drawn; show fewer pictures, samples or smaller views",
+            sheet->rows, sheet->draws, sheet->views, side, width, height, MOST_SIDE, MOST_PIXELS >> 20);
     }
     sheet->width = width;
     sheet->height = height;
@@ -124,7 +125,9 @@ static void paste(fov_sheet *sheet, const uint8_t *rgb, size_t width, size_t hei
 
 /* ---- samples to 8 bit RGB ---- */
 
-static size_t plane_of(size_t channels, size_t c) { return channels >= 3 ? c : 0; }
+static size_t plane_of(size_t channels, size_t c) {
+    return channels >= 3 ? c : 0;
+}
 
 static double scale_of(const fov_image *image) {
     const uint16_t *samples = (const uint16_t *)(const void *)image->pixels;

@@ -61,6 +61,36 @@ for line in '^20 pictures, .*B read of each, 1 thread, ' '^views: 2 \* crop\(32'
     grep -qE "$line" table.txt || fail "no line '$line' in the table: $(cat table.txt)"
 done
 
+# ---- training steps ----
+small=(--backbone vit_tiny/8 --method mae --image-size 32 --batch-size 4 --threads 2 --repeat 2)
+"$fovea" bench step "${small[@]}" --json now.json
+holds 'images_per_second > 0 && steps == 2 && images == 4 && threads == 2'
+holds 'step_ms_least <= step_ms && step_ms <= step_ms_most && step_ms_least > 0'
+holds 'images_per_second * step_ms > 3999 && images_per_second * step_ms < 4001'
+holds 'peak_bytes > plan_bytes && plan_bytes > 0'
+holds 'percent_of_peak > 0.999 * 100 * gflops_per_second / peak_gflops_per_second && percent_of_peak < 1.001 * 100 * gflops_per_second / peak_gflops_per_second'
+"$fovea" bench step "${small[@]}" --method simclr --json - >now.json
+holds 'images == 8' # two views of each
+"$fovea" bench step "${small[@]}" >table.txt
+for line in '^mae on vit_tiny/8, 32 px, 4 images a step, 2 threads, ' '^  images +[0-9.]+ /s$' '^  one step +[0-9.]+ ms \([0-9.]+ to [0-9.]+, 2 steps\)$' '^  arithmetic ' '^  memory '; do
+    grep -qE "$line" table.txt || fail "no line '$line' in the table: $(cat table.txt)"
+done
+"$fovea" bench ops "${small[@]}" >table.txt
+grep -qE '^backward +attention +\[4, [0-9]+, 192\] +12 ' table.txt || fail "twelve blocks of attention are not one line: $(cat table.txt)"
+"$fovea" bench ops "${small[@]}" --json ops.json
+sum=$(awk -F'[:,]' '/^      "ms"/ { sum += $2 } /^  "ms"/ { all = $2 } END { print (all > 0 && sum > 0.999 * all && sum < 1.001 * all) ? "same" : sum " of " all }' ops.json)
+[ "$sum" = same ] || fail "the operations do not sum up to the step: $sum"
+FOVEA_ISA=c "$fovea" bench kernels --seconds 0.001 --shape 'vit_tiny proj' --json now.json
+holds 'threads == 1 && peak_gflops_per_second > 0 && read_gb_per_second > 0 && copy_gb_per_second > 0'
+grep -qF '"name": "vit_tiny proj"' now.json && grep -qF '"instruction_set": "c"' now.json || fail "no product in the JSON: $(cat now.json)"
+[ "$(grep -c '"name"' now.json)" -eq 1 ] || fail "--shape does not choose: $(cat now.json)"
+refused 2 "no product has 'resnt' in its name; there are vit_tiny qkv, " bench kernels --shape resnt
+refused 2 "did you mean 'vit_tiny'?" bench step --backbone vit_tinny
+refused 2 'method mae cannot train resnet18' bench ops --method mae
+refused 2 '--repeat: 0 is out of range' bench step --repeat 0
+refused 2 'there is no folder absent' bench step --json absent/x.json
+refused 7 'out of memory' bench step --image-size 2048 --batch-size 65536
+
 # ---- a family ----
 "$fovea" help | grep -qE '^  bench +[a-z]' || fail "help does not list bench"
 "$fovea" help bench | grep -qE '^  pipeline +[a-z]' || fail "help bench does not list pipeline"

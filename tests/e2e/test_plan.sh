@@ -14,8 +14,10 @@ check() { # NAME arguments...
     "$fovea" plan "$@" --batch-size 8 --repeat 1 >"$name.txt" || fail "plan $* ended with $?"
     "$fovea" plan "$@" --batch-size 8 --repeat 0 --no-steps --no-reuse >"$name.apart.txt"
     "$fovea" plan "$@" --batch-size 8 --repeat 0 --no-steps >"$name.sums.txt"
-    grep -qE '^one step: [0-9.]+ ms, [0-9.]+ images/s, [0-9.]+ GFLOP/s$' "$name.txt" || fail "no time of a step: $(tail -3 "$name.txt")"
+    grep -qE '^one step: [0-9.]+ ms, [0-9.]+ images/s, [0-9.]+ GFLOP/s, [0-9]+ % of this machine' "$name.txt" || fail "no time of a step: $(tail -3 "$name.txt")"
     grep -qE '^[0-9]+ operations, [0-9,]+ parameters, .* of memory, [0-9.]+ GFLOP forward, [0-9.]+ backward$' "$name.txt" || fail "no sums: $(tail -3 "$name.txt")"
+    grep -qE '^ *step .* us +GFLOP/s +GB/s +%$' "$name.txt" || fail "no rates in the table: $(head -3 "$name.txt")"
+    grep -qE '^this machine: [1-9][0-9]* GFLOP/s, [0-9.]+ GB/s read' "$name.txt" || fail "no limits: $(head -3 "$name.txt")"
     operations=$(sed -nE 's/^([0-9]+) operations.*/\1/p' "$name.txt")
     lines=$(wc -l <"$name.txt")
     [ "$operations" -ge 40 ] && [ "$lines" -gt "$operations" ] || fail "$lines lines for $operations operations"
@@ -27,6 +29,7 @@ check() { # NAME arguments...
 }
 
 check simclr --method simclr --backbone resnet18 --image-size 32
+grep -qE 'conv2d (winograd|direct)' simclr.txt || fail "the plan does not say how convolutions are done"
 grep -qw conv2d simclr.txt && grep -qw nt_xent simclr.txt || fail "no conv2d or nt_xent in the plan of simclr"
 check mae --method mae --backbone vit_tiny/8 --image-size 32
 grep -qw attention mae.txt && grep -qw masked_mse mae.txt || fail "no attention or masked_mse in the plan of mae"
