@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `fovea bench pipeline`: its figures agree with each other, as a table and as JSON; what can be wrong has its message.
-# ctest: label=short timeout=120
+# ctest: label=short timeout=120 native
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 pictures photos 5 # 20 pictures
