@@ -15,7 +15,7 @@
 #define GAP 3 /* numbers between the rows that no kernel may touch */
 #define MARK ((fov_real)12345)
 
-static const char *const sets[] = {"c", "avx2", "avx512"};
+static const char *const sets[] = {"c", "avx2", "avx512", "avx512bf16"};
 
 typedef struct sizes {
     size_t t, head;
