@@ -327,13 +327,9 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
             fov_huffman_entry entry = table[peek(&b, LOOK)];
             int32_t value = ENTRY_VALUE(entry);
             if (__builtin_expect((entry & ENTRY_PENDING) != 0, 0)) {
-                const pending_code code = read_pending(b, (const fov_huffman_table *)(const void *)table, entry);
-                if (code.entry == 0) {
+                if (!read_pending(&b, (const fov_huffman_table *)(const void *)table, &entry, &value)) {
                     return false;
                 }
-                b = code.bits;
-                entry = code.entry;
-                value = code.value;
             }
             const uint32_t here = (place >> 24) + ENTRY_RUN(entry), next = place + entry;
             if (__builtin_expect(here == 127, 0) && ENTRY_MOVE(entry) > MOVE_TO_END) {

@@ -110,35 +110,41 @@ static inline int long_symbol(fov_bits *b, const fov_huffman_table *table) {
     return index < 0 || index > 255 ? -1 : table->symbol[index];
 }
 
-typedef struct pending_code {
+typedef struct long_code {
     fov_bits bits; /* after it, filled */
-    fov_huffman_entry entry; /* resolved, with no bits to take; 0: there is no such code */
-    int32_t value;
-} pending_code;
+    fov_huffman_entry entry; /* pending, with no bits to take; 0: there is no such code */
+} long_code;
 
-/* The rest of a code that its entry does not resolve. */
-static __attribute__((noinline)) pending_code read_pending(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry) {
-    pending_code code = {.bits = bits};
-    fov_bits *b = &code.bits;
-    int size = ENTRY_VALUE(entry);
-    unsigned run = ENTRY_RUN(entry), move = ENTRY_MOVE(entry);
-    fill_bits(b);
-    if (ENTRY_BITS(entry) > 0) {
-        take(b, ENTRY_BITS(entry));
-    } else {
-        const int symbol = long_symbol(b, table);
-        if (symbol < 0) {
-            return code;
-        }
-        size = symbol & 15;
-        run = (unsigned)symbol >> 4;
-        move = symbol == 0 && table->ac ? MOVE_TO_END : run + 1;
+/* A code of more than LOOK bits, with its coefficient's bits still to be read. */
+static __attribute__((noinline)) long_code read_long(fov_bits bits, const fov_huffman_table *table) {
+    long_code code = {.bits = bits};
+    const int symbol = long_symbol(&code.bits, table);
+    if (symbol >= 0) {
+        const unsigned run = (unsigned)symbol >> 4;
+        code.entry = MAKE_ENTRY(0, true, run, symbol == 0 && table->ac ? MOVE_TO_END : run + 1, symbol & 15);
     }
-    code.value = size == 0 ? 0 : extend(peek(b, size), size);
+    fill_bits(&code.bits);
+    return code;
+}
+
+/* The rest of a code that its entry does not resolve: its value, and an entry that has nothing to take; false when there is no such code. */
+static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov_huffman_entry *entry, int32_t *value) {
+    fill_bits(b);
+    if (__builtin_expect(ENTRY_BITS(*entry) == 0, 0)) {
+        const long_code code = read_long(*b, table);
+        if (code.entry == 0) {
+            return false;
+        }
+        *b = code.bits;
+        *entry = code.entry;
+    }
+    const int length = ENTRY_BITS(*entry), size = ENTRY_VALUE(*entry);
+    take(b, length);
+    *value = size == 0 ? 0 : extend(peek(b, size), size);
     take(b, size);
     fill_bits(b);
-    code.entry = MAKE_ENTRY(0, false, run, move, 0);
-    return code;
+    *entry &= ~(fov_huffman_entry)63;
+    return true;
 }
 
 /* `yes` where the sign of `word` is set, without a branch that could be guessed wrong. */

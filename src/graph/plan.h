@@ -51,6 +51,8 @@ size_t fov_plan_steps(const fov_plan *plan);
 fov_cost fov_plan_cost(const fov_plan *plan);  /* of all steps */
 /* The table that `fovea plan` prints: step, pass, op, scope, shape, offset, bytes, GFLOP, and microseconds of the last timed run. */
 void fov_plan_describe(const fov_plan *plan, fov_text *text);
+/* Two lines: the step in which most memory is in use and for what, and what is computed again in backward. */
+void fov_plan_describe_memory(const fov_plan *plan, fov_text *text);
 void fov_plan_time(fov_plan *plan, bool on); /* measure each step in later runs */
 
 #endif

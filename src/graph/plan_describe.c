@@ -62,4 +62,5 @@ void fov_plan_describe(const fov_plan *plan, fov_text *text) {
         fov_text_printf(text, ", %.1f ms", microseconds * 1e-3);
     }
     fov_text_add(text, "\n");
+    fov_plan_describe_memory(plan, text);
 }

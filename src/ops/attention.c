@@ -1,17 +1,17 @@
 /* Multi-head self-attention in one piece: softmax(q k^T / sqrt(d / heads)) v (Vaswani et al. 2017, section 3.2).
  *
- * One (image, head) is one call of a kernel (kernels/isa/attention_head.c), and no two write the same numbers. Its logits live in the worker's scratch; only the log
- * of each row's sum is kept for backward, which computes the probabilities again from it (as FlashAttention, Dao et al. 2022), a block of
- * queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; the blocks of a head are added to dk and dv in order. A chunk is
- * all heads of an image where there are images enough: their rows lie side by side, and those of the next head are fetched meanwhile. */
+ * One (image, head) is one call of a kernel (kernels/isa/attention_head.c), and no two write the same numbers. Its logits live in the
+ * worker's scratch; only two numbers a row are kept for backward, which computes the probabilities again from them (as FlashAttention, Dao
+ * et al. 2022), a block of queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; the blocks of a head are added
+ * to dk and dv in order. A chunk is all heads of an image where there are images enough: their rows lie side by side, and those of the next
+ * head are fetched meanwhile. */
 #include <math.h>
 
 #include "base/checked.h"
 #include "ops/token_shared.h"
 
 #define BLOCK_BYTES ((size_t)192 << 10) /* of p, and as much of ds: 224 queries of 197 keys */
-
-#define MANY_IMAGES 16
+#define MANY_IMAGES 16                  /* chunks enough to share evenly */
 
 typedef struct attention_attr {
     size_t heads;
@@ -46,7 +46,7 @@ static fov_status infer(fov_node *node) {
         return FOV_FAIL(FOV_E_INVALID, "needs input [n, t, 3 d] with d a multiple of its %zu heads, got %s", heads,
                         fov_shape_text(&node->input[0]->shape, text, sizeof text));
     }
-    FOV_TRY(fov_token_bytes(&node->stash_bytes, (const size_t[]){x[0], heads, x[1], sizeof(fov_real)}, 4));
+    FOV_TRY(fov_token_bytes(&node->stash_bytes, (const size_t[]){x[0], heads, x[1], 2 * sizeof(fov_real)}, 4));
     FOV_TRY(scratch_bytes(&node->worker_work, x[1], x[2] / 3 / heads));
     return fov_token_output(node, FOV_SHAPE(x[0], x[1], x[2] / 3));
 }
@@ -84,7 +84,7 @@ static fov_attention_head head_of(const fov_step *step, size_t which) {
     h.head = head;
     h.block = block_of(t, step->k->tile_columns());
     h.scale = (fov_real)(1.0 / sqrt((double)head));
-    h.lse = step->stash == NULL ? NULL : (fov_real *)step->stash + which * t;
+    h.stats = step->stash == NULL ? NULL : (fov_real *)step->stash + 2 * which * t;
     if (step->grad_in[0] != NULL) {
         h.dout = step->grad_out + out;
         h.dq = step->grad_in[0] + in;

@@ -53,15 +53,14 @@ static void backward_chunk(void *context, size_t chunk, unsigned worker) {
     const size_t d = pass->cut.width, first = fov_cut_first(&pass->cut, chunk), rows = fov_cut_count(&pass->cut, chunk);
     const fov_real *x = (const fov_real *)step->in[0] + first * d, *dy = step->grad_out + first * d;
     const fov_real *stats = (const fov_real *)step->stash + 2 * first;
+    fov_real *dx = step->grad_in[0] != NULL ? step->grad_in[0] + first * d : NULL, *dgamma = NULL, *dbeta = NULL;
     if (pass->dgamma != NULL) {
-        fov_real *dgamma = pass->dgamma + chunk * d, *dbeta = pass->dbeta + chunk * d;
+        dgamma = pass->dgamma + chunk * d;
+        dbeta = pass->dbeta + chunk * d;
         step->k->fill(dgamma, 0, d);
         step->k->fill(dbeta, 0, d);
-        step->k->layernorm_affine_backward(dgamma, dbeta, dy, x, stats, rows, d);
     }
-    if (step->grad_in[0] != NULL) {
-        step->k->layernorm_backward(step->grad_in[0] + first * d, dy, x, stats, step->in[1], step->accumulate[0], rows, d);
-    }
+    step->k->layernorm_backward(dx, dgamma, dbeta, dy, x, stats, step->in[1], step->accumulate[0], rows, d);
 }
 
 static void backward(const fov_step *step) {

@@ -205,8 +205,12 @@ static void layernorm_rows_backward(const fov_kernels *k, int accumulate) {
             stats[2 * r + 1] = (fov_real)s[r].rstd;
         }
         memcpy(e, dgamma, sizeof dgamma);
-        k->layernorm_backward(c, b, a, stats, gamma, accumulate, ROWS, width);
-        k->layernorm_affine_backward(dgamma, dbeta, b, a, stats, ROWS, width);
+        if (width % 2 == 0) { /* together, and one without the other */
+            k->layernorm_backward(c, dgamma, dbeta, b, a, stats, gamma, accumulate, ROWS, width);
+        } else {
+            k->layernorm_backward(c, NULL, NULL, b, a, stats, gamma, accumulate, ROWS, width);
+            k->layernorm_backward(NULL, dgamma, dbeta, b, a, stats, gamma, accumulate, ROWS, width);
+        }
         assert_true(c[n] == GUARD && dgamma[width] == GUARD && dbeta[width] == GUARD);
         for (size_t i = 0; i < n; i++) {
             const size_t r = i / width;
@@ -219,8 +223,8 @@ static void layernorm_rows_backward(const fov_kernels *k, int accumulate) {
                 gamma_sum += (double)b[r * width + j] * ((double)a[r * width + j] - s[r].mean) * s[r].rstd;
                 beta_sum += (double)b[r * width + j];
             }
-            near(dgamma[j], gamma_sum, 10.0, k->name, "layernorm_affine_backward gamma", j);
-            near(dbeta[j], beta_sum, 10.0, k->name, "layernorm_affine_backward beta", j);
+            near(dgamma[j], gamma_sum, 10.0, k->name, "layernorm_backward gamma", j);
+            near(dbeta[j], beta_sum, 10.0, k->name, "layernorm_backward beta", j);
         }
     }
 }

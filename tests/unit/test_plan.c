@@ -430,7 +430,9 @@ static void description_lists_every_step(void **state) {
     for (const char *p = text.data; *p != '\0'; p++) {
         lines += *p == '\n';
     }
-    assert_int_equal(lines, fov_plan_steps(plan) + 2);
+    assert_int_equal(lines, fov_plan_steps(plan) + 4);
+    assert_non_null(strstr(text.data, "\npeak: "));
+    assert_non_null(strstr(text.data, "\nrecompute auto: "));
     assert_non_null(strstr(text.data, "weighted_sum"));
     assert_non_null(strstr(text.data, "backward"));
     assert_null(strstr(text.data, " us"));

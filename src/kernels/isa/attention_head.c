@@ -1,9 +1,9 @@
 /* Attention of one head of one image, forward and backward, from register tiles whose operands are packed once a head.
  *
  * Logits are kept transposed, in panels [keys, TILE_COLUMNS queries]: a vector holds one key's logits for as many queries, so maxima, sums
- * and exponentials of the softmax need no reduction across lanes, and the panel is at once the operand A, in the order in which a tile reads
- * it, of the products with as many rows as queries (p v, ds k). Products with as many rows as keys (p^T dout, ds^T q) read it by rows, whose
- * distance is a constant.
+ * and exponentials of the softmax need no reduction across lanes, and the panel is at once the operand A, in the order in which a tile
+ * reads it, of the products with as many rows as queries (p v, ds k). Products with as many rows as keys (p^T dout, ds^T q) read it by
+ * rows, whose distance is a constant.
  *
  * Forward makes one panel, over all keys, in L1 or L2. Backward makes p and ds for a block of queries that fit L2 together, then adds the
  * block to dk and dv. With p = softmax(s), D_i = dout_i . out_i:  ds = p (dout v^T - D) (Dao et al. 2022, section 3.1 and appendix B).
@@ -176,8 +176,9 @@ INLINE void ask_to_write(const fov_real *row, size_t n) {
     }
 }
 
-/* Brings part `part` of `parts` of the rows into L2 that this head will write and the next will read: rows are short pieces far apart, which
- * the processor's own prefetching does not see coming. */
+/* Brings part `part` of `parts` of the rows into L2 that this head will write and the next will read: rows are short pieces far apart,
+ * which the processor's own prefetching does not see coming. Inline, as compilers take a function that only prefetches for one without
+ * effects, and drop its calls. */
 INLINE void prefetch_rows(const fov_attention_head *h, size_t part, size_t parts) {
     for (size_t i = h->t * part / parts; i < h->t * (part + 1) / parts; i++) {
         const size_t row = i * h->stride, next = row + h->next, out = i * h->out_stride, next_out = out + h->next_out;
@@ -237,7 +238,7 @@ INLINE vec column_tops(const fov_real *p, vec top, size_t rows) {
 /* ---- forward ---- */
 
 /* p = the probabilities of `vectors` vectors of queries, but for the factor 1 / sum of each. */
-static void forward_panel(const fov_attention_head *h, fov_real *p, fov_real inverse[TILE_COLUMNS], fov_real lse[TILE_COLUMNS],
+static void forward_panel(const fov_attention_head *h, fov_real *p, fov_real inverse[TILE_COLUMNS], fov_real tops[TILE_COLUMNS],
                           const fov_real *keys, const fov_real *queries, size_t query, size_t vectors) {
     const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
     fov_real alpha[TILE_ROWS];
@@ -252,11 +253,8 @@ static void forward_panel(const fov_attention_head *h, fov_real *p, fov_real inv
         }
     }
     for (size_t v = 0; v < vectors; v++) {
-        const vec sum = softmax_columns(p + v * LANES, top[v], h->t);
-        for (size_t l = 0; l < LANES; l++) {
-            inverse[v * LANES + l] = 1 / sum[l];
-            lse[v * LANES + l] = top[v][l] + (fov_real)log2((double)sum[l]);
-        }
+        store(inverse + v * LANES, 1 / softmax_columns(p + v * LANES, top[v], h->t));
+        store(tops + v * LANES, top[v]);
     }
 }
 
@@ -267,11 +265,12 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
     pack_panels(values, h->v, h->stride, t, head);
     for (size_t first = 0; first < t; first += TILE_COLUMNS) {
         const size_t count = t - first < TILE_COLUMNS ? t - first : TILE_COLUMNS;
-        _Alignas(64) fov_real inverse[TILE_COLUMNS], lse[TILE_COLUMNS];
+        _Alignas(64) fov_real inverse[TILE_COLUMNS], tops[TILE_COLUMNS];
         FOV_ISA_FN(pack_lanes)(queries, TILE_COLUMNS, h->q + first * h->stride, h->stride, count, head);
-        forward_panel(h, p, inverse, lse, keys, queries, first, count > LANES ? 2 : 1);
-        for (size_t i = 0; i < count && h->lse != NULL; i++) {
-            h->lse[first + i] = lse[i];
+        forward_panel(h, p, inverse, tops, keys, queries, first, count > LANES ? 2 : 1);
+        for (size_t i = 0; i < count && h->stats != NULL; i++) {
+            h->stats[2 * (first + i)] = tops[i];
+            h->stats[2 * (first + i) + 1] = inverse[i];
         }
         const product pv = {.tiles = wide,
                             .a_row = 1,
@@ -306,10 +305,17 @@ static backward_work lay_out(const fov_attention_head *h, fov_real *work) {
     return w;
 }
 
-/* lse and D of `count` queries from `first`, zeros beyond. */
-static void row_numbers(const fov_attention_head *h, fov_real lse[TILE_COLUMNS], fov_real along[TILE_COLUMNS], size_t first, size_t count) {
+/* What belongs to each query: forward's stats, and D. */
+typedef struct query_numbers {
+    _Alignas(64) fov_real top[TILE_COLUMNS];
+    _Alignas(64) fov_real inverse[TILE_COLUMNS];
+    _Alignas(64) fov_real along[TILE_COLUMNS];
+} query_numbers;
+
+/* Of `count` queries from `first`; zeros beyond. */
+static void number_queries(const fov_attention_head *h, query_numbers *n, size_t first, size_t count) {
     for (size_t i = 0; i < TILE_COLUMNS; i++) {
-        lse[i] = along[i] = 0;
+        n->top[i] = n->inverse[i] = n->along[i] = 0;
     }
     for (size_t i = 0; i < count; i++) {
         const fov_real *out = h->out + (first + i) * h->out_stride, *dout = h->dout + (first + i) * h->out_stride;
@@ -318,20 +324,21 @@ static void row_numbers(const fov_attention_head *h, fov_real lse[TILE_COLUMNS],
         for (size_t j = 0; j < h->head; j++) {
             sum += out[j] * dout[j];
         }
-        lse[i] = h->lse[first + i];
-        along[i] = sum;
+        n->top[i] = h->stats[2 * (first + i)];
+        n->inverse[i] = h->stats[2 * (first + i) + 1];
+        n->along[i] = sum;
     }
 }
 
 /* p and ds of a panel of queries, and their dq. */
 static void backward_panel(const fov_attention_head *h, const backward_work *w, fov_real *p, fov_real *ds, size_t first, size_t count) {
     const size_t head = h->head, vectors = count > LANES ? 2 : 1;
-    _Alignas(64) fov_real lse[TILE_COLUMNS], along[TILE_COLUMNS];
+    query_numbers n;
     fov_real scale2[TILE_ROWS], scale[TILE_ROWS], one[TILE_ROWS];
     fill_alpha(scale2, h->scale * LOG2_E);
     fill_alpha(scale, h->scale);
     fill_alpha(one, 1);
-    row_numbers(h, lse, along, first, count);
+    number_queries(h, &n, first, count);
     FOV_ISA_FN(pack_lanes)(w->query_columns, TILE_COLUMNS, h->q + first * h->stride, h->stride, count, head);
     FOV_ISA_FN(pack_lanes)(w->dout_columns, TILE_COLUMNS, h->dout + first * h->out_stride, h->out_stride, count, head);
     const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
@@ -342,11 +349,11 @@ static void backward_panel(const fov_attention_head *h, const backward_work *w, 
         logits_tile(h, p, key, rows, vectors, w->keys, w->query_columns, scale2);
         logits_tile(h, ds, key, rows, vectors, w->values, w->dout_columns, one);
         for (size_t v = 0; v < vectors * LANES; v += LANES) {
-            const vec shift = load(lse + v), turn = load(along + v);
+            const vec top = load(n.top + v), inverse = load(n.inverse + v), along = load(n.along + v);
             for (size_t at = v; at < rows * TILE_COLUMNS; at += TILE_COLUMNS) {
-                const vec value = exp2_of(load(pi + at) - shift);
+                const vec value = exp2_of(load(pi + at) - top) * inverse;
                 store(pi + at, value);
-                store(di + at, value * (load(di + at) - turn));
+                store(di + at, value * (load(di + at) - along));
             }
         }
     }

@@ -153,43 +153,44 @@ void FOV_ISA_FN(layernorm_forward)(fov_real *y, fov_real *stats, const fov_real 
     }
 }
 
-void FOV_ISA_FN(layernorm_backward)(fov_real *dx, const fov_real *dy, const fov_real *x, const fov_real *stats, const fov_real *gamma,
-                                    int accumulate, size_t rows, size_t d) {
-    for (size_t r = 0; r < rows; r++) {
-        const fov_real *in = x + r * d, *slope = dy + r * d;
-        fov_real *out = dx + r * d;
-        const fov_real mean = stats[2 * r], rstd = stats[2 * r + 1];
-        fov_real sum = 0, along = 0;
+static inline void layernorm_row_gradient(fov_real *dx, const fov_real *dy, const fov_real *x, fov_real mean, fov_real rstd,
+                                          const fov_real *gamma, int accumulate, size_t d) {
+    fov_real sum = 0, along = 0;
 #pragma omp simd reduction(+ : sum, along)
+    for (size_t j = 0; j < d; j++) {
+        const fov_real g = dy[j] * gamma[j];
+        sum += g;
+        along += g * (x[j] - mean);
+    }
+    const fov_real shift = sum / (fov_real)d, turn = along * rstd * rstd / (fov_real)d;
+    if (!accumulate) { /* dx may hold anything, NaN included */
+#pragma omp simd
         for (size_t j = 0; j < d; j++) {
-            const fov_real g = slope[j] * gamma[j];
-            sum += g;
-            along += g * (in[j] - mean);
+            dx[j] = rstd * (dy[j] * gamma[j] - shift - (x[j] - mean) * turn);
         }
-        const fov_real shift = sum / (fov_real)d, turn = along * rstd * rstd / (fov_real)d;
-        if (!accumulate) { /* out may hold anything, NaN included */
+    } else {
 #pragma omp simd
-            for (size_t j = 0; j < d; j++) {
-                out[j] = rstd * (slope[j] * gamma[j] - shift - (in[j] - mean) * turn);
-            }
-        } else {
-#pragma omp simd
-            for (size_t j = 0; j < d; j++) {
-                out[j] += rstd * (slope[j] * gamma[j] - shift - (in[j] - mean) * turn);
-            }
+        for (size_t j = 0; j < d; j++) {
+            dx[j] += rstd * (dy[j] * gamma[j] - shift - (x[j] - mean) * turn);
         }
     }
 }
 
-void FOV_ISA_FN(layernorm_affine_backward)(fov_real *dgamma, fov_real *dbeta, const fov_real *dy, const fov_real *x, const fov_real *stats,
-                                           size_t rows, size_t d) {
+/* Each row is read from memory once: both gradients of a row are made while it is in L1. */
+void FOV_ISA_FN(layernorm_backward)(fov_real *dx, fov_real *dgamma, fov_real *dbeta, const fov_real *dy, const fov_real *x,
+                                    const fov_real *stats, const fov_real *gamma, int accumulate, size_t rows, size_t d) {
     for (size_t r = 0; r < rows; r++) {
         const fov_real *in = x + r * d, *slope = dy + r * d;
         const fov_real mean = stats[2 * r], rstd = stats[2 * r + 1];
+        if (dgamma != NULL) {
 #pragma omp simd
-        for (size_t j = 0; j < d; j++) {
-            dgamma[j] += slope[j] * ((in[j] - mean) * rstd);
-            dbeta[j] += slope[j];
+            for (size_t j = 0; j < d; j++) {
+                dgamma[j] += slope[j] * ((in[j] - mean) * rstd);
+                dbeta[j] += slope[j];
+            }
+        }
+        if (dx != NULL) { /* last: dx may be dy */
+            layernorm_row_gradient(dx + r * d, slope, in, mean, rstd, gamma, accumulate, d);
         }
     }
 }
