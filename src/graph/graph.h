@@ -42,7 +42,7 @@ struct fov_op {
     void (*forward)(const fov_step *step);
     void (*backward)(const fov_step *step); /* NULL: gradients do not pass */
     fov_cost (*cost)(const fov_node *node); /* NULL: free */
-    const char *(*variant)(const fov_node *node); /* which of several ways it goes, for people; NULL: there is one */
+    const char *(*variant)(const fov_node *node); /* name of the way that its shape is computed by; NULL: there is one */
     uint32_t reads;
     /* Rebuilds the output, bit for bit, from the stash and the inputs named in `again_reads`, for a plan that did not keep it until backward.
      * Gets out, in, stash and forward_work as forward does. A cheap pass over memory, or NULL. */

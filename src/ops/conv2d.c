@@ -2,9 +2,8 @@
  * picture.
  *
  * The direct passes are in conv_gather.c (forward and input gradient) and conv_weight.c (weight gradient); conv_winograd.c and
- * conv_winograd_weight.c take over where minimal filtering saves products. Which way is a matter of shape alone. A 1 x 1 window with stride
- * 1 is a product over all pixels, and is run as n h w pictures of one pixel. */
-#include "kernels/gemm.h"
+ * conv_winograd_weight.c take over where minimal filtering saves products, and conv_point.c where the window is one pixel. Which way is a
+ * matter of shape alone. */
 #include "ops/conv.h"
 #include "ops/ops.h"
 #include "ops/row_shared.h"
@@ -23,10 +22,6 @@ static fov_conv conv_of(const fov_node *node) {
     const size_t *w = node->input[1]->shape.dim;
     fov_conv c = {
         .n = x[0], .h = x[1], .w = x[2], .ci = x[3], .kh = w[1], .kw = w[2], .co = w[0], .stride = attr->stride, .pad = attr->pad};
-    if (c.kh == 1 && c.kw == 1 && c.stride == 1 && c.pad == 0) {
-        c.n *= c.h * c.w;
-        c.h = c.w = 1;
-    }
     c.oh = (c.h + 2 * c.pad - c.kh) / c.stride + 1;
     c.ow = (c.w + 2 * c.pad - c.kw) / c.stride + 1;
     return c;
@@ -82,35 +77,18 @@ static conv_bytes direct_bytes(const fov_conv *c) {
     return (conv_bytes){fov_conv_forward_bytes(c), fov_conv_input_gradient_bytes(c), fov_conv_weight_gradient_bytes(c)};
 }
 
-/* A 1 x 1 window with stride 1 is one product over all pixels in each pass. */
-static conv_bytes product_bytes(const fov_conv *c) {
-    return (conv_bytes){{.work = fov_gemm_work(c->n, c->co, c->ci)},
-                        {.work = fov_gemm_work(c->n, c->ci, c->co)},
-                        {.work = fov_gemm_work(c->co, c->ci, c->n)}};
-}
-
-static void product_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight) {
-    fov_gemm(step->pool, out, c->co, (fov_matrix){in, c->ci, false}, (fov_matrix){weight, c->ci, true}, c->n, c->co, c->ci, 0, step->work);
-}
-
-static void product_input(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight, bool add) {
-    fov_gemm(step->pool, din, c->ci, (fov_matrix){dout, c->co, false}, (fov_matrix){weight, c->ci, false}, c->n, c->ci, c->co, add ? 1 : 0,
-             step->work);
-}
-
-static void product_weight(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in, bool add) {
-    fov_gemm(step->pool, dweight, c->ci, (fov_matrix){dout, c->co, true}, (fov_matrix){in, c->ci, false}, c->co, c->ci, c->n, add ? 1 : 0,
-             step->work);
+static conv_bytes point_bytes(const fov_conv *c) {
+    return (conv_bytes){fov_point_forward_bytes(c), fov_point_input_gradient_bytes(c), fov_point_weight_gradient_bytes(c)};
 }
 
 static const conv_way winograd = {"winograd", winograd_bytes, fov_winograd_forward, fov_winograd_input_gradient,
                                   fov_winograd_weight_gradient};
 static const conv_way direct = {"direct", direct_bytes, fov_conv_forward, fov_conv_input_gradient, fov_conv_weight_gradient};
-static const conv_way product = {"product", product_bytes, product_forward, product_input, product_weight};
+static const conv_way point = {"product", point_bytes, fov_point_forward, fov_point_input_gradient, fov_point_weight_gradient};
 
 static const conv_way *way_of(const fov_conv *c) {
-    if (c->kh == 1 && c->kw == 1 && c->stride == 1 && c->pad == 0) {
-        return &product;
+    if (fov_point_suits(c)) {
+        return &point;
     }
     return fov_winograd_suits(c) ? &winograd : &direct;
 }
