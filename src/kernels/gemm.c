@@ -27,8 +27,8 @@ enum {
     PART_MOST = 224,
     MIN_CHUNKS = 16,
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
-    BLOCK_ROWS = 280,              /* of C, by blocks */
-    BLOCK_COLUMNS = 256,
+    BLOCK_ROWS = 392,              /* of C, by blocks */
+    BLOCK_COLUMNS = 384,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
     BLOCK_DEPTH = 256,
     CUT_LEAST = 512,     /* k of a range */
