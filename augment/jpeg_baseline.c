@@ -255,7 +255,8 @@ static fov_status make_room(decoding *d) {
                reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t)) &&
                reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
     }
-    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t)) && reserve(&used, &block, blocks, sizeof *d->block);
+    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t)) &&
+           reserve(&used, &block, blocks, sizeof *d->block);
     if (!fits || used > b->scratch_bytes) {
         fov_mem_free(b->scratch);
         b->scratch_bytes = 0;

@@ -270,7 +270,7 @@ static inline void hue_tile(fov_planes *p, unsigned shift) {
 /* What the arithmetic of some pixels needs, in bytes. */
 typedef struct hue_bytes {
     _Alignas(64) uint8_t part[WIDTH], range[WIDTH], high[WIDTH]; /* high - middle; range and high at least 1 */
-    uint8_t base[WIDTH], down[WIDTH];                            /* the turn is base - part / range, or -base + part / range with all bits of down set */
+    uint8_t base[WIDTH], down[WIDTH];                            /* turn: base - part / range; the opposite where the bits of down are set */
     uint8_t away[WIDTH];                                         /* from the pure colour of the sector, in 85ths */
 } hue_bytes;
 
