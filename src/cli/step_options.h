@@ -20,6 +20,7 @@ extern const char *const fov_stem_names[], *const fov_depth_names[];
     {.name = "batch-size", .type = FOV_OPT_INT, .offset = FOV_STEP_FIELD(batch_size), .value_name = "N", .help = "pictures a step", .fallback = "64", .min = 1, .max = 65536}, \
     {.name = "threads", .type = FOV_OPT_INT, .offset = FOV_STEP_FIELD(threads), .value_name = "N", .help = "threads that compute; 0: all processors", .fallback = "0", .min = 0, .max = 1024}, \
     {.name = "precision", .type = FOV_OPT_CHOICE, .offset = FOV_STEP_FIELD(precision), .value_name = "KIND", .help = "as for pretrain: of linear layers' products", .fallback = "float32", .choices = fov_precision_names}, \
+    {.name = "conv", .type = FOV_OPT_CHOICE, .offset = FOV_STEP_FIELD(conv), .value_name = "WAY", .help = "how convolutions are computed, to compare the ways", .fallback = "auto", .choices = fov_conv_choice_names}, \
     {.name = "reuse", .type = FOV_OPT_FLAG, .offset = FOV_STEP_FIELD(reuse), .help = "share memory between values of different lifetimes", .fallback = "true"}, \
     {.name = "recompute", .type = FOV_OPT_CHOICE, .offset = FOV_STEP_FIELD(recompute), .value_name = "KIND", .help = "as for pretrain: what is computed again in backward to save memory", .fallback = "auto", .choices = fov_recompute_names}
 /* clang-format on */

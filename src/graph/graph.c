@@ -22,6 +22,7 @@ struct fov_graph {
     fov_store *store;
     bool training, frozen;
     fov_precision precision;
+    fov_conv_choice conv;
     uint32_t block, blocks; /* the one that is open, how many there were */
     fov_status status;
     char message[512];
@@ -59,6 +60,16 @@ void fov_graph_use_precision(fov_graph *graph, fov_precision precision) {
 
 fov_precision fov_graph_precision(const fov_graph *graph) {
     return graph->precision;
+}
+
+const char *const fov_conv_choice_names[] = {"auto", "direct", "winograd", NULL};
+
+void fov_graph_use_conv(fov_graph *graph, fov_conv_choice choice) {
+    graph->conv = choice;
+}
+
+fov_conv_choice fov_graph_conv(const fov_graph *graph) {
+    return graph->conv;
 }
 
 size_t fov_graph_size(const fov_graph *graph) {

@@ -118,6 +118,12 @@ fov_store *fov_graph_store(const fov_graph *graph);
 /* Precision of the products of nodes that are built from now on, where an operation knows more than float32. */
 void fov_graph_use_precision(fov_graph *graph, fov_precision precision);
 fov_precision fov_graph_precision(const fov_graph *graph);
+/* How convolutions built from now on are computed (ops/conv2d.c), to compare the ways. AUTO: what suits the shape. DIRECT: all of them
+ * directly. WINOGRAD: wherever minimal filtering is possible, also where it saves nothing; the others as AUTO. */
+typedef enum fov_conv_choice { FOV_CONV_AUTO, FOV_CONV_DIRECT, FOV_CONV_WINOGRAD } fov_conv_choice;
+extern const char *const fov_conv_choice_names[]; /* in that order, NULL at the end */
+void fov_graph_use_conv(fov_graph *graph, fov_conv_choice choice);
+fov_conv_choice fov_graph_conv(const fov_graph *graph);
 /* From now on nodes and parameters pass no gradient (a teacher); false ends it. */
 void fov_graph_freeze(fov_graph *graph, bool frozen);
 

@@ -27,7 +27,8 @@ typedef struct fov_conv_bytes {
 } fov_conv_bytes;
 
 /* Every pass by minimal filtering (Winograd): for 3 x 3 windows with stride 1 and whole vectors of channels, where it saves enough. */
-bool fov_winograd_suits(const fov_conv *c);
+bool fov_winograd_able(const fov_conv *c);  /* it can be computed so */
+bool fov_winograd_suits(const fov_conv *c); /* and that saves products */
 void fov_winograd_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
 fov_conv_bytes fov_winograd_forward_bytes(const fov_conv *c);
 void fov_winograd_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,

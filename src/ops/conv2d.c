@@ -10,6 +10,7 @@
 
 typedef struct conv_attr {
     size_t stride, pad;
+    fov_conv_choice choice;
 } conv_attr;
 
 static size_t largest(size_t a, size_t b) {
@@ -86,11 +87,15 @@ static const conv_way winograd = {"winograd", winograd_bytes, fov_winograd_forwa
 static const conv_way direct = {"direct", direct_bytes, fov_conv_forward, fov_conv_input_gradient, fov_conv_weight_gradient};
 static const conv_way point = {"product", point_bytes, fov_point_forward, fov_point_input_gradient, fov_point_weight_gradient};
 
-static const conv_way *way_of(const fov_conv *c) {
+static const conv_way *way_of(const fov_node *node, const fov_conv *c) {
+    const fov_conv_choice choice = ((const conv_attr *)node->attr)->choice;
+    if (choice == FOV_CONV_DIRECT) {
+        return &direct;
+    }
     if (fov_point_suits(c)) {
         return &point;
     }
-    return fov_winograd_suits(c) ? &winograd : &direct;
+    return (choice == FOV_CONV_WINOGRAD ? fov_winograd_able(c) : fov_winograd_suits(c)) ? &winograd : &direct;
 }
 
 /* The output's pixels as rows, for the bias. */
@@ -105,7 +110,7 @@ static fov_status infer(fov_node *node) {
     const size_t *w = node->input[1]->shape.dim;
     node->shape = FOV_SHAPE(x[0], (x[1] + 2 * attr->pad - w[1]) / attr->stride + 1, (x[2] + 2 * attr->pad - w[2]) / attr->stride + 1, w[0]);
     const fov_conv c = conv_of(node);
-    const conv_bytes bytes = way_of(&c)->bytes(&c);
+    const conv_bytes bytes = way_of(node, &c)->bytes(&c);
     const size_t bias = node->input[2] == NULL ? 0 : bias_cut(node).chunks * c.co * sizeof(fov_real);
     node->forward_work = bytes.forward.work;
     node->backward_work = largest(largest(bytes.input.work, bytes.weight.work), bias);
@@ -127,7 +132,7 @@ static void bias_chunk(void *context, size_t chunk, unsigned worker) {
 
 static void forward(const fov_step *step) {
     const fov_conv c = conv_of(step->node);
-    way_of(&c)->forward(step, &c, step->out, step->in[0], step->in[1]);
+    way_of(step->node, &c)->forward(step, &c, step->out, step->in[0], step->in[1]);
     if (step->in[2] != NULL) {
         bias_pass p = {step, bias_cut(step->node)};
         fov_pool_for(step->pool, p.cut.chunks, bias_chunk, &p);
@@ -145,7 +150,7 @@ static void bias_gradient_chunk(void *context, size_t chunk, unsigned worker) {
 
 static void backward(const fov_step *step) {
     const fov_conv c = conv_of(step->node);
-    const conv_way *way = way_of(&c);
+    const conv_way *way = way_of(step->node, &c);
     if (step->grad_in[0] != NULL) {
         way->input(step, &c, step->grad_in[0], step->grad_out, step->in[1], step->accumulate[0]);
     }
@@ -173,7 +178,7 @@ static fov_cost cost(const fov_node *node) {
 
 static const char *variant(const fov_node *node) {
     const fov_conv c = conv_of(node);
-    return way_of(&c)->name;
+    return way_of(node, &c)->name;
 }
 
 const fov_op fov_op_conv2d = {.name = "conv2d",
@@ -186,6 +191,6 @@ const fov_op fov_op_conv2d = {.name = "conv2d",
                               .inplace = -1};
 
 fov_node *fov_conv2d(fov_graph *g, fov_node *x, fov_node *weight, fov_node *bias, size_t stride, size_t pad) {
-    const conv_attr attr = {.stride = stride, .pad = pad};
+    const conv_attr attr = {.stride = stride, .pad = pad, .choice = g == NULL ? FOV_CONV_AUTO : fov_graph_conv(g)};
     return fov_graph_add(g, &fov_op_conv2d, &attr, sizeof attr, (fov_node *const[]){x, weight, bias}, 3, 2);
 }

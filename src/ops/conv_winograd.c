@@ -185,8 +185,12 @@ static size_t taps_inside(size_t out, size_t in, size_t pad) {
     return count;
 }
 
+bool fov_winograd_able(const fov_conv *c) {
+    return c->kh == 3 && c->kw == 3 && c->stride == 1 && c->ci % 16 == 0 && c->co % 16 == 0;
+}
+
 bool fov_winograd_suits(const fov_conv *c) {
-    if (c->kh != 3 || c->kw != 3 || c->stride != 1 || c->ci % 16 != 0 || c->co % 16 != 0) {
+    if (!fov_winograd_able(c)) {
         return false;
     }
     const size_t here = PLACES * ceil_div(c->oh, TILE) * ceil_div(c->ow, TILE);

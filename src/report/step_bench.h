@@ -6,7 +6,7 @@
 
 /* As options of the commands name them. */
 typedef struct fov_step_settings {
-    const char *method, *backbone, *stem, *depth, *recompute, *precision;
+    const char *method, *backbone, *stem, *depth, *recompute, *precision, *conv;
     int64_t image_size, channels, batch_size, threads;
     bool reuse;
 } fov_step_settings;

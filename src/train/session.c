@@ -30,6 +30,7 @@ static fov_status build(fov_session *s) {
     FOV_TRY(fov_graph_new(&s->graph, true));
     fov_graph_use_store(s->graph, s->store);
     fov_graph_use_precision(s->graph, o->precision);
+    fov_graph_use_conv(s->graph, o->conv);
     s->loss = o->objective->build(s->graph, &s->context);
     FOV_TRY(fov_graph_status(s->graph));
     FOV_TRY(check_view(s));

@@ -17,6 +17,7 @@ typedef struct fov_session_options {
     const fov_optimizer *optimizer;
     fov_optimizer_settings settings;
     fov_precision precision;
+    fov_conv_choice conv;
     double clip_norm;  /* 0: none */
     double ema_decay;  /* 0: no average is kept */
     uint64_t seed;

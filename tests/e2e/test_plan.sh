@@ -30,6 +30,12 @@ check() { # NAME arguments...
 
 check simclr --method simclr --backbone resnet18 --image-size 32
 grep -qE 'conv2d (winograd|direct)' simclr.txt || fail "the plan does not say how convolutions are done"
+for way in direct winograd; do
+    "$fovea" plan --image-size 32 --batch-size 2 --repeat 1 --conv $way >way.txt
+    grep -q "conv2d $way" way.txt || fail "--conv $way is not followed: $(head -5 way.txt)"
+done
+grep -q 'conv2d direct' way.txt || fail "--conv winograd took convolutions that it cannot do"
+"$fovea" plan --image-size 32 --batch-size 2 --repeat 0 --conv direct | grep -qE 'winograd|product' && fail "--conv direct is not followed everywhere"
 grep -qw conv2d simclr.txt && grep -qw nt_xent simclr.txt || fail "no conv2d or nt_xent in the plan of simclr"
 check mae --method mae --backbone vit_tiny/8 --image-size 32
 grep -qw attention mae.txt && grep -qw masked_mse mae.txt || fail "no attention or masked_mse in the plan of mae"
