@@ -1,10 +1,12 @@
 """SimCLR in PyTorch with Fovea's recipe, as the peer that `fovea pretrain` is compared with.
 
 Same crops, colour jitter, projector, loss, optimizer, schedule, epochs and batch as `fovea pretrain --method simclr`; the pictures go
-through Pillow and torchvision, the network through eager PyTorch. Writes the backbone as safetensors with torchvision's names, so that
+through Pillow and torchvision, the network through PyTorch, eager unless --mode says otherwise. Writes the backbone as safetensors with torchvision's names, so that
 `fovea probe --weights FILE --backbone resnet18` judges both by the same probe, and prints one JSON line.
 
     python torch_simclr.py DATA --out backbone.safetensors --image-size 64 --batch-size 256 --epochs 20
+
+--steps N ends it after N steps, for timing; compare_pretrain.py does that.
 """
 import argparse
 import json
@@ -67,6 +69,8 @@ def main():
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=0, help="length in steps instead of epochs")
+    parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--lr", type=float, default=0.0, help="peak; 0: 0.06 * batch / 128")
     parser.add_argument("--strength", type=float, default=0.5)
     parser.add_argument("--temperature", type=float, default=0.2)
@@ -86,22 +90,36 @@ def main():
     backbone.fc = torch.nn.Identity()
     head = torch.nn.Sequential(torch.nn.Linear(512, 512, bias=False), torch.nn.BatchNorm1d(512), torch.nn.ReLU(),
                                torch.nn.Linear(512, 128))
+    model = torch.nn.Sequential(backbone, head)
+    if args.mode == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
+    forward = torch.compile(model) if args.mode == "compile" else model
+    if len(loader) == 0:
+        parser.error(f"{len(data)} pictures make no batch of {args.batch_size}")
     peak = args.lr or 0.06 * args.batch_size / 128
     optimizer = torch.optim.SGD(split_decay([backbone, head], 5e-4), lr=peak, momentum=0.9)
-    steps = args.epochs * len(loader)
+    if args.steps > 0:
+        args.epochs = math.ceil(args.steps / len(loader))
+    steps = args.steps or args.epochs * len(loader)
     warmup = args.warmup_epochs if args.warmup_epochs >= 0 else min(10, args.epochs / 10)
     warmup = int(warmup * len(loader))
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
+    if args.mode == "compile":  # compiling is no part of the time, neither for nor against
+        nt_xent(forward(torch.zeros(2 * args.batch_size, 3, args.image_size, args.image_size)), args.temperature).backward()
     step, begun, losses = 0, time.monotonic(), []
     for epoch in range(args.epochs):
         for first, second in loader:
+            if step == steps:
+                break
             lr = peak * step / warmup if step < warmup else 0.5 * peak * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
             for group in optimizer.param_groups:
                 group["lr"] = lr
             x = (torch.cat([first, second]).float() / 255 - mean) / std
-            loss = nt_xent(head(backbone(x)), args.temperature)
+            if args.mode == "channels_last":
+                x = x.contiguous(memory_format=torch.channels_last)
+            loss = nt_xent(forward(x), args.temperature)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
