@@ -1,12 +1,13 @@
-"""Whole pre-training compared: picture files on disk to weights on disk, Fovea and PyTorch in turns, the same recipe, a fixed number of steps.
+"""Whole pre-training compared: picture files on disk to weights on disk, Fovea and PyTorch in turns, the same recipe, a fixed number of
+steps.
 
     python tests/bench/compare_pretrain.py build/release/fovea --eurosat FOLDER --clothing FOLDER [--cases REGEX] [--rounds 3] [--steps 20]
 
 SimCLR on resnet18: crops, colour jitter, projector, loss, SGD with momentum and a cosine; PyTorch reads with Pillow and torchvision in a
-DataLoader with as many workers as threads (torch_simclr.py), in the mode that --mode names (channels_last is its fastest on these shapes).
-Fovea's time is that of its whole process: looking through the folder, training, writing weights and checkpoint. PyTorch's
-starts when its first batch is asked for and ends after its last step: loading Python, torch and, with --mode compile, compiling are left out.
-Images are counted as views. A Markdown table goes to standard error, JSON to standard output.
+DataLoader with as many workers as threads (torch_simclr.py), in the mode that --mode names. Fovea's time is that of its whole process:
+looking through the folder, training, writing weights and checkpoint; with few --steps its start weighs heavily. PyTorch's starts when
+its first batch is asked for and ends after its last step: loading Python and torch, compiling (--mode compile) and writing are left out,
+and of its memory that of its workers. Images are counted as views. A Markdown table goes to standard error, JSON to standard output.
 """
 import argparse
 import json

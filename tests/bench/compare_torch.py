@@ -2,10 +2,10 @@
 
     python tests/bench/compare_torch.py build/release/fovea [--cases REGEX] [--rounds 5] [--threads 2] [--mode MODE] [--precision bf16]
 
-Both do the same step on pixels in memory: normalise, forward, loss, backward, optimizer (`fovea bench step` and torch_step.py). PyTorch runs in
-its best mode for the case: eager, channels_last (of convolutional networks) or torch.compile, found by one short round of each unless --mode
-names it. With --precision bf16 Fovea rounds operands of linear layers to bfloat16 and PyTorch runs under autocast to it. Peak memory is each
-process's own largest resident size. A Markdown table goes to standard error, JSON to standard output.
+Both do the same step on pixels in memory: normalise, forward, loss, backward, optimizer (`fovea bench step` and torch_step.py). PyTorch
+runs in its best mode for the case: eager, channels_last (of convolutional networks) or torch.compile, found by one short round of each
+unless --mode names it. With --precision bf16 Fovea rounds operands of linear layers to bfloat16 and PyTorch runs under autocast to it.
+Peak memory is each process's own largest resident size. A Markdown table goes to standard error, JSON to standard output.
 """
 import argparse
 import json
@@ -108,7 +108,8 @@ def main():
     chosen = {name: case for name, case in CASES.items() if re.search(args.cases, name)}
     if not chosen:
         parser.error(f"no case is named like {args.cases}; there are: {', '.join(CASES)}")
-    print("| step | Fovea images/s | PyTorch images/s | ratio | Fovea MB | PyTorch MB | memory |\n|---|---|---|---|---|---|---|", file=sys.stderr)
+    print("| step | Fovea images/s | PyTorch images/s | ratio | Fovea MB | PyTorch MB | memory |", file=sys.stderr)
+    print("|---|---|---|---|---|---|---|", file=sys.stderr)
     results = {}
     for name, case in chosen.items():
         results[name] = compare(args, case)

@@ -1,8 +1,8 @@
 """SimCLR in PyTorch with Fovea's recipe, as the peer that `fovea pretrain` is compared with.
 
 Same crops, colour jitter, projector, loss, optimizer, schedule, epochs and batch as `fovea pretrain --method simclr`; the pictures go
-through Pillow and torchvision, the network through PyTorch, eager unless --mode says otherwise. Writes the backbone as safetensors with torchvision's names, so that
-`fovea probe --weights FILE --backbone resnet18` judges both by the same probe, and prints one JSON line.
+through Pillow and torchvision, the network through PyTorch, eager unless --mode says otherwise. Writes the backbone as safetensors with
+torchvision's names, so that `fovea probe --weights FILE --backbone resnet18` judges both by the same probe, and prints one JSON line.
 
     python torch_simclr.py DATA --out backbone.safetensors --image-size 64 --batch-size 256 --epochs 20
 
