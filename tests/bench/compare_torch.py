@@ -47,7 +47,7 @@ def shape(case, threads):
 
 def ours(args, case):
     result = answer([args.fovea, "bench", "step", "--method", case[0], "--backbone", case[1], *shape(case, args.threads),
-                     "--precision", args.precision, "--json", "-"])
+                     "--precision", args.precision, "--repeat", str(args.steps), "--json", "-"])
     if result is None:
         sys.exit(1)
     return result
@@ -98,7 +98,7 @@ def main():
     parser.add_argument("fovea")
     parser.add_argument("--cases", default="", help="regular expression; those whose name it finds")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=3, help="timed steps of PyTorch a round")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps a round, of both; their median counts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], help="of PyTorch; default: the fastest for each case")
     parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import resource
+import statistics
 import time
 
 import torch
@@ -122,6 +123,7 @@ def main():
     pixels = torch.randint(0, 256, (views * args.batch_size, 3, size, size), dtype=torch.uint8)
 
     def step():
+        begun = time.perf_counter()
         x = (pixels.float() / 255 - mean) / std
         if args.mode == "channels_last":
             x = x.contiguous(memory_format=torch.channels_last)
@@ -130,13 +132,11 @@ def main():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return time.perf_counter() - begun
 
     for _ in range(2 if args.mode == "compile" else 1):
         step()
-    begun = time.perf_counter()
-    for _ in range(args.steps):
-        step()
-    seconds = (time.perf_counter() - begun) / args.steps
+    seconds = statistics.median(step() for _ in range(args.steps))
     print(json.dumps({"mode": args.mode, "images_per_second": views * args.batch_size / seconds, "torch": torch.__version__,
                       "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 
