@@ -46,7 +46,7 @@ FOV_MUST_USE fov_status fov_backbone_find(const char *name, const fov_backbone *
 
 /* Reads "resnet18", "vit_tiny", "vit_tiny/8" (patch after the slash) and fills the spec: image_size as given, small_stem false. A patch that
  * is not named follows the image size: 4 up to 48 px, 8 up to 128 px, else 16. Unknown names fail with the nearest valid one, and so does a
- * spec that the family's check refuses. */
+ * spec that the family's check refuses with any stem: who chooses a stem checks again. */
 FOV_MUST_USE fov_status fov_backbone_parse(const char *text, size_t image_size, fov_backbone_spec *spec);
 /* The inverse, "vit_tiny/8"; text holds at least 64 bytes. */
 void fov_backbone_text(const fov_backbone_spec *spec, char *text, size_t size);

@@ -21,7 +21,9 @@ FOV_REGISTRY_LOOKUP(backbone, backbones)
 FOV_REGISTRY_FIND(backbone, "backbone", "fovea list", backbones)
 
 /* About the 196 tokens of a 224 px picture in 16 px patches, or fewer: shorter patches on smaller pictures. */
-static size_t default_patch(size_t image_size) { return image_size <= 48 ? 4 : image_size <= 128 ? 8 : 16; }
+static size_t default_patch(size_t image_size) {
+    return image_size <= 48 ? 4 : image_size <= 128 ? 8 : 16;
+}
 
 static fov_status read_patch(const char *text, const char *digits, size_t *patch) {
     if (strcmp(digits, "4") != 0 && strcmp(digits, "8") != 0 && strcmp(digits, "16") != 0) {
@@ -53,7 +55,9 @@ fov_status fov_backbone_parse(const char *text, size_t image_size, fov_backbone_
             FOV_TRY(read_patch(text, slash + 1, &spec->patch));
         }
     }
-    FOV_TRY(backbone->check(spec));
+    fov_backbone_spec smallest = *spec; /* callers choose a ResNet's first layers afterwards, and check then */
+    smallest.small_stem = !has_patches;
+    FOV_TRY(backbone->check(&smallest));
     return FOV_OK;
 }
 

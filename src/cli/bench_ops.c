@@ -46,8 +46,8 @@ const fov_command fov_bench_ops = {
     .summary = "the operations of a training step, each beside the machine's limit",
     .details = "Runs training steps on random pixels and adds up the time of each operation,\n"
                "the same ones together. Limit is what arithmetic or memory would take at this\n"
-               "machine's best, whichever is more; values that are in cache, and convolutions\n"
-               "with minimal filtering, can be faster.\n\n",
+               "machine's best, whichever is more; values that are in cache, gradients that are\n"
+               "passed on without a copy and convolutions with minimal filtering can be faster.\n\n",
     .heading = "Ops",
     .table = table,
     .fields_size = sizeof(settings),
@@ -120,6 +120,11 @@ static fov_status take_figures(figures *f, fov_step_bench *bench, size_t repeat)
     return fov_machine_measure(&f->machine, bench->pool, LIMITS_SECONDS);
 }
 
+/* A gradient that is passed on as it is may take less than the clock can tell. */
+static double rate(double amount, double seconds) {
+    return seconds > 0.0 ? amount / seconds : 0.0;
+}
+
 static double limit_of(const figures *f, const group *g) {
     const fov_limits limits = fov_machine_limits(&f->machine);
     return fov_limit_seconds(&limits, g->flops, g->bytes);
@@ -137,17 +142,14 @@ static void print_table(const figures *f) {
         (void)snprintf(op, sizeof op, "%s%s%s", g->first.node->op->name, g->first.variant == NULL ? "" : " ",
                        g->first.variant == NULL ? "" : g->first.variant);
         (void)printf("%-8s  %-22s  %-20s  %5zu  %9.3f  %5.1f%%  %8.1f  %7.1f  %7.0f %%\n", g->first.pass, op, g->shape, g->count,
-                     1e3 * g->seconds, 100.0 * g->seconds / f->seconds, g->flops / g->seconds * 1e-9, g->bytes / g->seconds * 1e-9,
-                     100.0 * limit_of(f, g) / g->seconds);
+                     1e3 * g->seconds, 100.0 * g->seconds / f->seconds, rate(g->flops, g->seconds) * 1e-9,
+                     rate(g->bytes, g->seconds) * 1e-9, 100.0 * rate(limit_of(f, g), g->seconds));
     }
 }
 
 static void write_json(const settings *s, const figures *f, fov_json_writer *w) {
     fov_json_open(w, NULL, '{');
-    fov_json_add_string(w, "method", s->step.method);
-    fov_json_add_string(w, "backbone", s->step.backbone);
-    fov_json_add_int(w, "image_size", s->step.image_size);
-    fov_json_add_int(w, "batch_size", s->step.batch_size);
+    fov_step_settings_json(&s->step, w);
     fov_json_add_int(w, "threads", f->machine.threads);
     fov_json_add_string(w, "instruction_set", fov_isa_name(fov_cpu_isa()));
     fov_json_add_number(w, "ms", 1e3 * f->seconds);
@@ -164,9 +166,9 @@ static void write_json(const settings *s, const figures *f, fov_json_writer *w) 
         fov_json_add_string(w, "shape", g->shape);
         fov_json_add_int(w, "times", (int64_t)g->count);
         fov_json_add_number(w, "ms", 1e3 * g->seconds);
-        fov_json_add_number(w, "gflops_per_second", g->flops / g->seconds * 1e-9);
-        fov_json_add_number(w, "gb_per_second", g->bytes / g->seconds * 1e-9);
-        fov_json_add_number(w, "percent_of_limit", 100.0 * limit_of(f, g) / g->seconds);
+        fov_json_add_number(w, "gflops_per_second", rate(g->flops, g->seconds) * 1e-9);
+        fov_json_add_number(w, "gb_per_second", rate(g->bytes, g->seconds) * 1e-9);
+        fov_json_add_number(w, "percent_of_limit", 100.0 * rate(limit_of(f, g), g->seconds));
         fov_json_close(w, '}');
     }
     fov_json_close(w, ']');

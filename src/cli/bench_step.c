@@ -106,13 +106,7 @@ static void write_json(const settings *s, const figures *f, fov_json_writer *w) 
     fov_json_add_number(w, "gflops_per_second", rate * 1e-9);
     fov_json_add_number(w, "peak_gflops_per_second", f->machine.flops * 1e-9);
     fov_json_add_number(w, "percent_of_peak", 100.0 * rate / f->machine.flops);
-    fov_json_add_string(w, "method", s->step.method);
-    fov_json_add_string(w, "backbone", s->step.backbone);
-    fov_json_add_string(w, "stem", s->step.stem);
-    fov_json_add_int(w, "image_size", s->step.image_size);
-    fov_json_add_int(w, "batch_size", s->step.batch_size);
-    fov_json_add_string(w, "precision", s->step.precision);
-    fov_json_add_string(w, "recompute", s->step.recompute);
+    fov_step_settings_json(&s->step, w);
     fov_json_add_int(w, "threads", f->machine.threads);
     fov_json_add_string(w, "instruction_set", fov_isa_name(fov_cpu_isa()));
     fov_json_close(w, '}');

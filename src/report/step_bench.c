@@ -79,8 +79,13 @@ static fov_status set_up(const fov_step_settings *s, const fov_objective *object
     if ((o->spec.backbone->gives & objective->needs) != objective->needs) {
         return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s; 'fovea list' shows what there is", objective->name, s->backbone);
     }
-    o->spec.small_stem = strcmp(s->stem, "cifar") == 0 && o->spec.patch == 0;
+    o->spec.small_stem = strcmp(s->stem, "cifar") == 0;
+    if (o->spec.small_stem && o->spec.patch > 0) {
+        return FOV_FAIL(FOV_E_INVALID, "--stem is for ResNets; %s has patches (write '%s/8')", o->spec.backbone->name,
+                        o->spec.backbone->name);
+    }
     o->spec.channels = (size_t)s->channels;
+    FOV_TRY(o->spec.backbone->check(&o->spec));
     o->deep = strcmp(s->depth, "16") == 0;
     for (size_t c = 0; c < o->spec.channels; c++) { /* of pixels that mean nothing */
         o->mean[c] = 0.5;
@@ -145,4 +150,18 @@ static int by_size(const void *a, const void *b) {
 
 void fov_sort_seconds(double *seconds, size_t n) {
     qsort(seconds, n, sizeof *seconds, by_size);
+}
+
+void fov_step_settings_json(const fov_step_settings *s, fov_json_writer *w) {
+    fov_json_add_string(w, "method", s->method);
+    fov_json_add_string(w, "backbone", s->backbone);
+    fov_json_add_string(w, "stem", s->stem);
+    fov_json_add_int(w, "image_size", s->image_size);
+    fov_json_add_int(w, "channels", s->channels);
+    fov_json_add_string(w, "depth", s->depth);
+    fov_json_add_int(w, "batch_size", s->batch_size);
+    fov_json_add_string(w, "precision", s->precision);
+    fov_json_add_string(w, "conv", s->conv);
+    fov_json_add_string(w, "recompute", s->recompute);
+    fov_json_add_bool(w, "reuse", s->reuse);
 }

@@ -2,6 +2,7 @@
 #ifndef FOV_REPORT_STEP_BENCH_H
 #define FOV_REPORT_STEP_BENCH_H
 
+#include "base/json.h"
 #include "train/session.h"
 
 /* As options of the commands name them. */
@@ -28,6 +29,9 @@ void fov_step_bench_clear(fov_step_bench *bench);
 
 /* One step; it takes `*seconds`. A step that is not finite does less work and is an error. */
 FOV_MUST_USE fov_status fov_step_bench_run(fov_step_bench *bench, double *seconds);
+
+/* The settings as members of the JSON object that is open. */
+void fov_step_settings_json(const fov_step_settings *settings, fov_json_writer *writer);
 
 /* Sorts n times; median, least and most are then in the middle and at the ends. */
 void fov_sort_seconds(double *seconds, size_t n);
