@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 pictures photos 4
 all=(pretrain photos "${vit[@]}" --batch-size 4 --steps 4 --quiet)
 
-FOVEA_ISA=avx2 refused 3 'AVX512-BF16' "${all[@]}" --precision bf16 --out never
+FOVEA_ISA=c refused 3 'AVX512-BF16' "${all[@]}" --precision bf16 --out never
 says 'use float32'
 [ ! -e never ] || fail "a refused run left a folder"
 refused 2 '--precision' "${all[@]}" --precision float16 --out never
