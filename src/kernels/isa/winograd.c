@@ -80,7 +80,7 @@ INLINE void input_tile(fov_real *v, size_t v_step, const fov_real *x, size_t x_r
 #pragma GCC unroll 6
             for (size_t c = 0; c < 6; c++) {
                 const int there = whole || (r >= inside[0] && r < inside[1] && c >= inside[2] && c < inside[3]);
-                const fov_real *from = x + (r - inside[0]) * x_row + (c - inside[2]) * x_column + i;
+                const fov_real *from = there ? x + (r - inside[0]) * x_row + (c - inside[2]) * x_column + i : x;
                 d[c] = there ? load(from) : (vec){0};
                 if (c >= 2 && there) { /* what the tile on the right has more; pictures are walked through from memory */
                     __builtin_prefetch(from + 4 * x_column);
