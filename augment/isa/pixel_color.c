@@ -63,10 +63,6 @@ static inline void saturate_tile(fov_planes *p, float factor) {
 #define FLOAT FOV_VEC(cvtepi32_ps)
 #define WHOLE FOV_VEC(cvttps_epi32)
 
-#define I8(x) FOV_VEC(set1_epi8)(x)
-#define ADD8 FOV_VEC(add_epi8)
-#define SUB8 FOV_VEC(sub_epi8)
-
 #define VECTORS 4 /* stored together */
 
 /* Channel k of the tile's pixels from `at`. */
@@ -265,114 +261,72 @@ static inline void hue_tile(fov_planes *p, unsigned shift) {
 
 #else
 
-#define WIDTH (4 * FOV_LANES) /* pixels whose bytes fill a vector */
+typedef struct hue_work {
+    fov_vec high, saturation, hue;
+    fov_floats turn;
+} hue_work;
 
-/* What the arithmetic of some pixels needs, in bytes. */
-typedef struct hue_bytes {
-    _Alignas(64) uint8_t part[WIDTH], range[WIDTH], high[WIDTH]; /* high - middle; range and high at least 1 */
-    uint8_t base[WIDTH], down[WIDTH];                            /* turn: base - part / range; the opposite where the bits of down are set */
-    uint8_t away[WIDTH];                                         /* from the pure colour of the sector, in 85ths */
-} hue_bytes;
-
-typedef struct hue_ends {
-    fov_vec high, low;
-} hue_ends;
-
-/* Grey pixels get some hue, which does not matter, since their saturation is 0. */
-FOV_INLINE hue_ends hue_split(const fov_planes *p, size_t at, hue_bytes *w) {
-    const fov_vec r = fov_vec_load(p->plane[0] + at), g = fov_vec_load(p->plane[1] + at), b = fov_vec_load(p->plane[2] + at);
-    const fov_vec high = FOV_VEC(max_epu8)(r, FOV_VEC(max_epu8)(g, b)), low = FOV_VEC(min_epu8)(r, FOV_VEC(min_epu8)(g, b));
-    const fov_vec middle = SUB8(SUB8(ADD8(ADD8(r, g), b), high), low);
-    const fov_byte_mask red = fov_bytes_equal(r, high), green = fov_bytes_equal(g, high);
-    const fov_vec first = fov_bytes_select(red, b, fov_bytes_select(green, r, g));
-    const fov_byte_mask up = fov_bytes_equal(first, low);
-    /* base + 1 upwards; downwards 1 - base, whose sign is turned afterwards */
-    const fov_vec base_up = fov_bytes_select(red, I8(1), fov_bytes_select(green, I8(3), I8(5)));
-    const fov_vec base_down = fov_bytes_select(red, I8(1), fov_bytes_select(green, I8(-1), I8(-3)));
-    fov_vec_store(w->part, SUB8(high, middle));
-    fov_vec_store(w->range, FOV_VEC(max_epu8)(SUB8(high, low), I8(1)));
-    fov_vec_store(w->high, FOV_VEC(max_epu8)(high, I8(1)));
-    fov_vec_store(w->base, fov_bytes_select(up, base_up, base_down));
-    fov_vec_store(w->down, fov_bytes_select(up, I8(0), I8(-1)));
-    return (hue_ends){high, low};
+/* The place on the colour circle, in sixths. Grey pixels get some, which does not matter, since their saturation is 0. */
+FOV_INLINE void hue_turn(const fov_planes *p, size_t at, hue_work *w) {
+    const fov_vec r = fov_vec_load_bytes(p->plane[0] + at), g = fov_vec_load_bytes(p->plane[1] + at),
+                  b = fov_vec_load_bytes(p->plane[2] + at);
+    const fov_vec high = FOV_VEC(max_epi32)(r, FOV_VEC(max_epi32)(g, b)), low = FOV_VEC(min_epi32)(r, FOV_VEC(min_epi32)(g, b));
+    const fov_vec middle = SUB(SUB(ADD(ADD(r, g), b), high), low), range = SUB(high, low);
+    const fov_floats part = FOV_VEC(div_ps)(FLOAT(SUB(high, middle)), FLOAT(FOV_VEC(max_epi32)(range, I32(1))));
+    const fov_floats share = FOV_VEC(div_ps)(FLOAT(range), FLOAT(FOV_VEC(max_epi32)(high, I32(1))));
+    const fov_mask red = fov_equal(r, high), green = fov_equal(g, high);
+    const fov_vec first = fov_select(red, b, fov_select(green, r, g));
+    const fov_floats base = FLOAT(fov_select(red, I32(0), fov_select(green, I32(2), I32(4))));
+    const fov_floats up = FOV_VEC(sub_ps)(FOV_VEC(add_ps)(base, F32(1.0F)), part);
+    const fov_floats down = FOV_VEC(add_ps)(FOV_VEC(sub_ps)(base, F32(1.0F)), part);
+    w->turn = fov_select_floats(fov_equal(first, low), up, down);
+    w->saturation = WHOLE(FOV_VEC(mul_ps)(share, F32(255.0F)));
+    w->high = high;
 }
 
-/* The place on the colour circle in sixths, then in 255ths. The product by 1/6 is corrected once, which makes it the quotient. */
-FOV_INLINE fov_vec hue_turn(const hue_bytes *w, size_t at, fov_floats range) {
-    const fov_floats part = FOV_VEC(div_ps)(FLOAT(fov_vec_load_bytes(w->part + at)), range);
-    const fov_floats turned = FOV_VEC(sub_ps)(FLOAT(fov_vec_load_signed_bytes(w->base + at)), part);
-    const fov_vec sign = FOV_VEC(slli_epi32)(fov_vec_load_bytes(w->down + at), 31);
-    const fov_floats turn = fov_floats_flip(turned, sign);
-    const fov_floats near = FOV_VEC(mul_ps)(turn, F32(1.0F / 6.0F)), error = FOV_VEC(fnmadd_ps)(near, F32(6.0F), turn);
-    const fov_floats sixth = FOV_VEC(fmadd_ps)(error, F32(1.0F / 6.0F), near);
-    const fov_floats fraction = fov_select_floats(fov_negative(turn), FOV_VEC(add_ps)(sixth, F32(1.0F)), sixth);
-    return WHOLE(FOV_VEC(mul_ps)(fraction, F32(255.0F)));
-}
-
-/* high (255 - saturation) / 255, rounded, of the words in one half of the pixels. */
-FOV_INLINE fov_vec hue_lowest(const uint8_t *high, const uint8_t *rest) {
-    const fov_vec product = FOV_VEC(add_epi16)(FOV_VEC(mullo_epi16)(fov_words_load(high), fov_words_load(rest)), FOV_VEC(set1_epi16)(128));
-    return FOV_VEC(srli_epi16)(FOV_VEC(add_epi16)(product, FOV_VEC(srli_epi16)(product, 8)), 8);
+FOV_INLINE void hue_shift(unsigned shift, hue_work *w) {
+    const fov_floats sixth = FOV_VEC(div_ps)(w->turn, F32(6.0F));
+    const fov_floats fraction = fov_select_floats(fov_negative(w->turn), FOV_VEC(add_ps)(sixth, F32(1.0F)), sixth);
+    w->hue = FOV_VEC_AND(ADD(WHOLE(FOV_VEC(mul_ps)(fraction, F32(255.0F))), I32((int)shift)), I32(255));
 }
 
 /* `yes` where the sector, given as a bit, is in the set. */
-#define IN(set, yes, no) fov_bytes_select(fov_bytes_any(bit, I8(set)), yes, no)
+#define IN(set, yes, no) fov_select(fov_any(bit, I32(set)), yes, no)
 
-/* Sectors of 42.5 hues, as bits, and w->away. */
-FOV_INLINE fov_vec hue_sector(fov_vec hue, hue_bytes *w) {
-    static const uint8_t begin[] = {43, 85, 128, 170, 213, 255};
-    fov_vec sector = I8(0);
-    FOV_UNROLL
-    for (size_t i = 0; i < sizeof begin; i++) {
-        sector = fov_bytes_count(sector, hue, I8((char)begin[i]));
-    }
-    const fov_vec bit = FOV_VEC(shuffle_epi8)(fov_repeat16(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0)), sector);
-    /* modulo 256: 85 for each sector */
-    const __m128i steps = _mm_setr_epi8(0, 85, -86, -1, 84, -87, -2, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    const fov_vec rest = SUB8(ADD8(hue, hue), FOV_VEC(shuffle_epi8)(fov_repeat16(steps), sector));
-    fov_vec_store(w->away, IN(1 << 1 | 1 << 3 | 1 << 5, rest, SUB8(I8(85), rest)));
-    return bit;
-}
-
-/* Each stage is done for all pixels before the next: one pixel's way is long, and most of it waits. What bytes can do is done in bytes. */
-FOV_INLINE void hue_some(fov_planes *p, size_t from, unsigned shift) {
-    hue_bytes w;
-    const hue_ends ends = hue_split(p, from, &w);
-    fov_floats saturation[4], high[4];
-    fov_vec turns[4], wholes[4];
-    FOV_UNROLL
-    for (size_t v = 0; v < 4; v++) {
-        const fov_floats range = FLOAT(fov_vec_load_bytes(w.range + v * FOV_LANES));
-        high[v] = FLOAT(fov_vec_load_bytes(w.high + v * FOV_LANES));
-        turns[v] = hue_turn(&w, v * FOV_LANES, range);
-        wholes[v] = WHOLE(FOV_VEC(mul_ps)(FOV_VEC(div_ps)(range, high[v]), F32(255.0F)));
-        saturation[v] = FLOAT(wholes[v]);
-    }
-    const fov_byte_mask grey = fov_bytes_equal(ends.high, ends.low);
-    _Alignas(64) uint8_t rest[WIDTH], lowest[WIDTH], hues[WIDTH], between[WIDTH];
-    fov_vec_store_bytes4(hues, turns);
-    fov_vec_store_bytes4(rest, wholes);
-    const fov_vec bit = hue_sector(ADD8(fov_vec_load(hues), I8((char)shift)), &w);
-    fov_vec_store(rest, FOV_VEC_XOR(fov_vec_load(rest), I8(-1)));
-    fov_words_store2(lowest, hue_lowest(w.high, rest), hue_lowest(w.high + WIDTH / 2, rest + WIDTH / 2));
-    FOV_UNROLL
-    for (size_t v = 0; v < 4; v++) {
-        const fov_floats away = FLOAT(fov_vec_load_bytes(w.away + v * FOV_LANES));
-        const fov_floats scaled = FOV_VEC(mul_ps)(high[v], FOV_VEC(fnmadd_ps)(saturation[v], away, F32(21675.0F)));
-        turns[v] = WHOLE(FOV_VEC(mul_ps)(FOV_VEC(add_ps)(scaled, F32(10837.5F)), F32(1.0F / 21675.0F)));
-    }
-    fov_vec_store_bytes4(between, turns);
-    /* grey pixels, of whose range 1 was made, stay what they are */
-    const fov_vec full = ends.high, x = fov_bytes_select(grey, full, fov_vec_load(between)), low = fov_bytes_select(grey, full, fov_vec_load(lowest));
+FOV_INLINE void hue_colour(const hue_work *w, fov_vec *red, fov_vec *green, fov_vec *blue) {
+    const fov_vec sector = FOV_VEC(srli_epi32)(MUL(w->hue, I32(2 * 193)), 14); /* 2 hue / 85 */
+    const fov_vec rest = SUB(ADD(w->hue, w->hue), MUL(sector, I32(85))), bit = FOV_VEC(sllv_epi32)(I32(1), sector);
+    const fov_vec lower = ADD(MUL(w->high, SUB(I32(255), w->saturation)), I32(128));
+    const fov_vec lowest = FOV_VEC(srli_epi32)(ADD(lower, FOV_VEC(srli_epi32)(lower, 8)), 8); /* high (255 - saturation) / 255, rounded */
+    const fov_vec away = IN(1 << 1 | 1 << 3 | 1 << 5, rest, SUB(I32(85), rest));
+    const fov_floats scaled = FLOAT(MUL(w->high, SUB(I32(21675), MUL(w->saturation, away))));
+    const fov_vec between = WHOLE(FOV_VEC(mul_ps)(FOV_VEC(add_ps)(scaled, F32(10837.5F)), F32(1.0F / 21675.0F)));
     /* sectors 0 to 5, and 6 for 0: red is v x p p x v, green x v v x p p, blue p p x v v x */
-    fov_vec_store(p->plane[0] + from, IN(1 << 0 | 1 << 5 | 1 << 6, full, IN(1 << 1 | 1 << 4, x, low)));
-    fov_vec_store(p->plane[1] + from, IN(1 << 1 | 1 << 2, full, IN(1 << 0 | 1 << 3 | 1 << 6, x, low)));
-    fov_vec_store(p->plane[2] + from, IN(1 << 3 | 1 << 4, full, IN(1 << 2 | 1 << 5, x, low)));
+    *red = IN(1 << 0 | 1 << 5 | 1 << 6, w->high, IN(1 << 1 | 1 << 4, between, lowest));
+    *green = IN(1 << 1 | 1 << 2, w->high, IN(1 << 0 | 1 << 3 | 1 << 6, between, lowest));
+    *blue = IN(1 << 3 | 1 << 4, w->high, IN(1 << 2 | 1 << 5, between, lowest));
 }
 
+/* Each stage is done for some vectors before the next: one pixel's way is long, and most of it waits. */
 static inline void hue_tile(fov_planes *p, unsigned shift) {
-    for (size_t at = 0; at < TILE; at += WIDTH) {
-        hue_some(p, at, shift);
+    for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
+        hue_work work[VECTORS];
+        fov_vec red[VECTORS], green[VECTORS], blue[VECTORS];
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            hue_turn(p, at + v * FOV_LANES, &work[v]);
+        }
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            hue_shift(shift, &work[v]);
+        }
+        FOV_UNROLL
+        for (size_t v = 0; v < VECTORS; v++) {
+            hue_colour(&work[v], &red[v], &green[v], &blue[v]);
+        }
+        fov_vec_store_bytes4(p->plane[0] + at, red);
+        fov_vec_store_bytes4(p->plane[1] + at, green);
+        fov_vec_store_bytes4(p->plane[2] + at, blue);
     }
 }
 

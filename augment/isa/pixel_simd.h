@@ -53,8 +53,17 @@ static inline void fov_vec_store(void *to, fov_vec v) {
 /* Choices, a lane at a time. */
 #if FOV_ISA_LEVEL == 1
 typedef __m256i fov_mask;
+static inline fov_mask fov_equal(fov_vec a, fov_vec b) {
+    return _mm256_cmpeq_epi32(a, b);
+}
 static inline fov_mask fov_negative(fov_floats a) {
     return _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_LT_OQ));
+}
+static inline fov_mask fov_any(fov_vec a, fov_vec bits) {
+    return _mm256_cmpgt_epi32(_mm256_and_si256(a, bits), _mm256_setzero_si256());
+}
+static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) {
+    return _mm256_blendv_epi8(no, yes, m);
 }
 static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) {
     return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m));
@@ -62,63 +71,25 @@ static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_float
 static inline fov_vec fov_vec_load_bytes(const uint8_t *from) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
 }
-static inline fov_vec fov_vec_load_signed_bytes(const uint8_t *from) {
-    return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
-}
-static inline fov_vec fov_repeat16(__m128i v) {
-    return _mm256_broadcastsi128_si256(v);
-}
-/* The bits of `sign` turned. */
-static inline fov_floats fov_floats_flip(fov_floats a, fov_vec sign) {
-    return _mm256_xor_ps(a, _mm256_castsi256_ps(sign));
-}
-
-/* The same for bytes; fov_bytes_count: count + 1 where a >= b, unsigned. The bits that fov_bytes_any looks at are not the sign. */
-typedef __m256i fov_byte_mask;
-static inline fov_byte_mask fov_bytes_equal(fov_vec a, fov_vec b) {
-    return _mm256_cmpeq_epi8(a, b);
-}
-static inline fov_byte_mask fov_bytes_any(fov_vec a, fov_vec bits) {
-    return _mm256_cmpgt_epi8(_mm256_and_si256(a, bits), _mm256_setzero_si256());
-}
-static inline fov_vec fov_bytes_select(fov_byte_mask m, fov_vec yes, fov_vec no) {
-    return _mm256_blendv_epi8(no, yes, m);
-}
-static inline fov_vec fov_bytes_count(fov_vec count, fov_vec a, fov_vec b) {
-    return _mm256_sub_epi8(count, _mm256_cmpeq_epi8(_mm256_max_epu8(a, b), a));
-}
 #else
 typedef __mmask16 fov_mask;
+static inline fov_mask fov_equal(fov_vec a, fov_vec b) {
+    return _mm512_cmpeq_epi32_mask(a, b);
+}
 static inline fov_mask fov_negative(fov_floats a) {
     return _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_LT_OQ);
+}
+static inline fov_mask fov_any(fov_vec a, fov_vec bits) {
+    return _mm512_test_epi32_mask(a, bits);
+}
+static inline fov_vec fov_select(fov_mask m, fov_vec yes, fov_vec no) {
+    return _mm512_mask_blend_epi32(m, no, yes);
 }
 static inline fov_floats fov_select_floats(fov_mask m, fov_floats yes, fov_floats no) {
     return _mm512_mask_blend_ps(m, no, yes);
 }
 static inline fov_vec fov_vec_load_bytes(const uint8_t *from) {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
-}
-static inline fov_vec fov_vec_load_signed_bytes(const uint8_t *from) {
-    return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
-}
-static inline fov_vec fov_repeat16(__m128i v) {
-    return _mm512_broadcast_i32x4(v);
-}
-static inline fov_floats fov_floats_flip(fov_floats a, fov_vec sign) {
-    return _mm512_xor_ps(a, _mm512_castsi512_ps(sign));
-}
-typedef __mmask64 fov_byte_mask;
-static inline fov_byte_mask fov_bytes_equal(fov_vec a, fov_vec b) {
-    return _mm512_cmpeq_epi8_mask(a, b);
-}
-static inline fov_byte_mask fov_bytes_any(fov_vec a, fov_vec bits) {
-    return _mm512_test_epi8_mask(a, bits);
-}
-static inline fov_vec fov_bytes_select(fov_byte_mask m, fov_vec yes, fov_vec no) {
-    return _mm512_mask_blend_epi8(m, no, yes);
-}
-static inline fov_vec fov_bytes_count(fov_vec count, fov_vec a, fov_vec b) {
-    return _mm512_mask_add_epi8(count, _mm512_cmpge_epu8_mask(a, b), count, _mm512_set1_epi8(1));
 }
 #endif
 
