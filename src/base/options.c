@@ -312,3 +312,12 @@ fov_status fov_options_report(fov_option_set *set) {
     fov_text_init(&set->problems);
     return status;
 }
+
+size_t fov_option_choice(const char *const *choices, const char *value) {
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        if (strcmp(choices[i], value) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}

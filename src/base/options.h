@@ -35,6 +35,9 @@ typedef struct fov_option {
 /* Where a value came from, in rising strength. */
 typedef enum fov_option_source { FOV_FROM_NONE, FOV_FROM_DEFAULT, FOV_FROM_DATA, FOV_FROM_CONFIG, FOV_FROM_USER } fov_option_source;
 
+/* The place of a value among the choices of its option, NULL at their end; 0 when it is none of them. */
+size_t fov_option_choice(const char *const *choices, const char *value);
+
 typedef struct fov_option_set fov_option_set; /* tables bound to structs, with the source of every value */
 
 FOV_MUST_USE fov_status fov_options_new(fov_option_set **set);

@@ -19,39 +19,11 @@ typedef struct settings {
 #define LIMITS_SECONDS 0.6
 
 static const fov_option table[] = {
-    {.name = "threads",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(threads),
-     .value_name = "N",
-     .help = "threads that compute; 0: all processors",
-     .fallback = "1",
-     .min = 0,
-     .max = 1024},
-    {.name = "precision",
-     .type = FOV_OPT_CHOICE,
-     .offset = FIELD(precision),
-     .value_name = "KIND",
-     .help = "of the products' operands",
-     .fallback = "float32",
-     .choices = fov_precision_names},
-    {.name = "shape",
-     .type = FOV_OPT_STRING,
-     .offset = FIELD(shape),
-     .value_name = "NAME",
-     .help = "only products whose name has this in it"},
-    {.name = "seconds",
-     .type = FOV_OPT_REAL,
-     .offset = FIELD(seconds),
-     .value_name = "S",
-     .help = "for each product at least so long",
-     .fallback = "0.1",
-     .min = 0.001,
-     .max = 3600.0},
-    {.name = "json",
-     .type = FOV_OPT_STRING,
-     .offset = FIELD(json),
-     .value_name = "FILE",
-     .help = "write the figures as JSON; - is standard output"},
+    {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads that compute; 0: all processors", .fallback = "1", .min = 0, .max = 1024},
+    {.name = "precision", .type = FOV_OPT_CHOICE, .offset = FIELD(precision), .value_name = "KIND", .help = "of the products' operands", .fallback = "float32", .choices = fov_precision_names},
+    {.name = "shape", .type = FOV_OPT_STRING, .offset = FIELD(shape), .value_name = "NAME", .help = "only products whose name has this in it"},
+    {.name = "seconds", .type = FOV_OPT_REAL, .offset = FIELD(seconds), .value_name = "S", .help = "for each product at least so long", .fallback = "0.1", .min = 0.001, .max = 3600.0},
+    FOV_BENCH_JSON_OPTION(FIELD(json)),
     {.name = NULL},
 };
 
@@ -73,111 +45,91 @@ const fov_command fov_bench_kernels = {
     .body = measure,
 };
 
-static bool wanted(const settings *s, const fov_product_shape *shape) {
-    return s->shape == NULL || strstr(shape->name, s->shape) != NULL;
-}
+#define MOST_PRODUCTS 64
 
-static void print_limits(const fov_machine *m) {
-    (void)printf("%s, 1 thread / %u: multiply-adds %.0f / %.0f GFLOP/s, memory read %.1f / %.1f GB/s, copied %.1f / %.1f GB/s\n",
-                 fov_isa_name(fov_cpu_isa()), m->threads, m->flops_one * 1e-9, m->flops * 1e-9, m->read_one * 1e-9, m->read * 1e-9,
-                 m->copy_one * 1e-9, m->copy * 1e-9);
+typedef struct figures {
+    const settings *settings;
+    fov_machine machine;
+    const fov_product_shape *shape[MOST_PRODUCTS];
+    double rates[MOST_PRODUCTS][3];
+    size_t count;
+} figures;
+
+static void print_table(const void *context) {
+    const figures *f = context;
+    const fov_machine *m = &f->machine;
+    (void)printf("%s, 1 thread / %u: multiply-adds %.0f / %.0f GFLOP/s, memory read %.1f / %.1f GB/s, copied %.1f / %.1f GB/s\n", fov_isa_name(fov_cpu_isa()), m->threads,
+                 m->flops_one * 1e-9, m->flops * 1e-9, m->read_one * 1e-9, m->read * 1e-9, m->copy_one * 1e-9, m->copy * 1e-9);
     (void)printf("%-15s  %7s  %5s  %5s  %16s  %16s  %16s\n", "product", "rows", "in", "out", "y, GFLOP/s", "dx, GFLOP/s", "dW, GFLOP/s");
-}
-
-static void write_limits(const settings *s, const fov_machine *m, fov_json_writer *w) {
-    fov_json_add_string(w, "instruction_set", fov_isa_name(fov_cpu_isa()));
-    fov_json_add_string(w, "precision", s->precision);
-    fov_json_add_int(w, "threads", m->threads);
-    fov_json_add_number(w, "peak_gflops_per_second_one_thread", m->flops_one * 1e-9);
-    fov_json_add_number(w, "peak_gflops_per_second", m->flops * 1e-9);
-    fov_json_add_number(w, "read_gb_per_second_one_thread", m->read_one * 1e-9);
-    fov_json_add_number(w, "read_gb_per_second", m->read * 1e-9);
-    fov_json_add_number(w, "copy_gb_per_second_one_thread", m->copy_one * 1e-9);
-    fov_json_add_number(w, "copy_gb_per_second", m->copy * 1e-9);
-}
-
-static void show_product(const fov_product_shape *shape, const double rates[3], double peak, fov_json_writer *w) {
-    static const char *const passes[] = {"y", "dx", "dw"};
-    if (w == NULL) {
+    for (size_t p = 0; p < f->count; p++) {
+        const fov_product_shape *shape = f->shape[p];
         (void)printf("%-15s  %7zu  %5zu  %5zu", shape->name, shape->rows, shape->in, shape->out);
         for (int i = 0; i < 3; i++) {
-            (void)printf("  %8.1f (%3.0f %%)", rates[i] * 1e-9, 100.0 * rates[i] / peak);
+            (void)printf("  %8.1f (%3.0f %%)", f->rates[p][i] * 1e-9, 100.0 * f->rates[p][i] / m->flops);
         }
         (void)putchar('\n');
-        (void)fflush(stdout);
-        return;
     }
+}
+
+static void write_json(const void *context, fov_json_writer *w) {
+    static const char *const passes[] = {"y", "dx", "dw"};
+    const figures *f = context;
     fov_json_open(w, NULL, '{');
-    fov_json_add_string(w, "name", shape->name);
-    fov_json_add_int(w, "rows", (int64_t)shape->rows);
-    fov_json_add_int(w, "in", (int64_t)shape->in);
-    fov_json_add_int(w, "out", (int64_t)shape->out);
-    for (int i = 0; i < 3; i++) {
-        fov_json_open(w, passes[i], '{');
-        fov_json_add_number(w, "gflops_per_second", rates[i] * 1e-9);
-        fov_json_add_number(w, "percent_of_peak", 100.0 * rates[i] / peak);
+    fov_machine_json(&f->machine, w);
+    fov_json_add_string(w, "precision", f->settings->precision);
+    fov_json_open(w, "products", '[');
+    for (size_t p = 0; p < f->count; p++) {
+        const fov_product_shape *shape = f->shape[p];
+        fov_json_open(w, NULL, '{');
+        fov_json_add_string(w, "name", shape->name);
+        fov_json_add_int(w, "rows", (int64_t)shape->rows);
+        fov_json_add_int(w, "in", (int64_t)shape->in);
+        fov_json_add_int(w, "out", (int64_t)shape->out);
+        for (int i = 0; i < 3; i++) {
+            fov_json_open(w, passes[i], '{');
+            fov_json_add_number(w, "gflops_per_second", f->rates[p][i] * 1e-9);
+            fov_json_add_number(w, "percent_of_peak", 100.0 * f->rates[p][i] / f->machine.flops);
+            fov_json_close(w, '}');
+        }
         fov_json_close(w, '}');
     }
+    fov_json_close(w, ']');
     fov_json_close(w, '}');
 }
 
-static fov_status check_shape(const settings *s) {
-    for (const fov_product_shape *shape = fov_product_shapes; shape->name != NULL; shape++) {
-        if (wanted(s, shape)) {
-            return FOV_OK;
-        }
-    }
+/* The products that were asked for. */
+static fov_status choose(figures *f) {
+    const char *part = f->settings->shape;
     fov_text names;
     fov_text_init(&names);
     for (const fov_product_shape *shape = fov_product_shapes; shape->name != NULL; shape++) {
+        if (part == NULL || strstr(shape->name, part) != NULL) {
+            FOV_ASSERT(f->count < MOST_PRODUCTS);
+            f->shape[f->count++] = shape;
+        }
         fov_text_printf(&names, "%s%s", shape == fov_product_shapes ? "" : ", ", shape->name);
     }
-    const fov_status status = FOV_FAIL(FOV_E_INVALID, "--shape: no product has '%s' in its name; there are %s", s->shape,
-                                       names.data == NULL ? "none" : names.data);
+    const fov_status status = f->count > 0 ? FOV_OK : FOV_FAIL(FOV_E_INVALID, "--shape: no product has '%s' in its name; there are %s", part, names.data == NULL ? "none" : names.data);
     fov_text_clear(&names);
     return status;
-}
-
-static fov_status run(const settings *s, fov_pool *pool, fov_json_writer *w) {
-    fov_machine machine;
-    FOV_TRY(fov_machine_measure(&machine, pool, LIMITS_SECONDS));
-    if (w == NULL) {
-        print_limits(&machine);
-    } else {
-        fov_json_open(w, NULL, '{');
-        write_limits(s, &machine, w);
-        fov_json_open(w, "products", '[');
-    }
-    const bool bf16 = fov_precision_named(s->precision) == FOV_PRECISION_BF16;
-    for (const fov_product_shape *shape = fov_product_shapes; shape->name != NULL; shape++) {
-        double rates[3];
-        if (wanted(s, shape)) {
-            FOV_TRY(fov_product_bench(rates, shape, bf16, pool, s->seconds));
-            show_product(shape, rates, machine.flops, w);
-        }
-    }
-    if (w != NULL) {
-        fov_json_close(w, ']');
-        fov_json_close(w, '}');
-    }
-    return FOV_OK;
 }
 
 static fov_status measure(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
     (void)common, (void)words, (void)word_count;
     const settings *s = fields;
+    const fov_precision precision = fov_precision_named(s->precision);
+    figures f = {.settings = s};
     fov_pool *pool = NULL;
-    FOV_TRY(fov_precision_check(fov_precision_named(s->precision)));
-    FOV_TRY(check_shape(s));
+    FOV_TRY(fov_precision_check(precision));
+    FOV_TRY(choose(&f));
     FOV_TRY(fov_bench_check_output(s->json));
     FOV_TRY(fov_pool_new(&pool, (unsigned)s->threads));
-    fov_json_writer writer;
-    fov_json_begin(&writer, true);
-    fov_status status = run(s, pool, s->json == NULL ? NULL : &writer);
-    if (status == FOV_OK && s->json != NULL) {
-        status = fov_bench_write(s->json, &writer);
-    } else {
-        fov_json_clear(&writer);
+    fov_status status = fov_machine_measure(&f.machine, pool, LIMITS_SECONDS);
+    for (size_t p = 0; p < f.count && status == FOV_OK; p++) {
+        status = fov_product_bench(f.rates[p], f.shape[p], precision == FOV_PRECISION_BF16, pool, s->seconds);
+    }
+    if (status == FOV_OK) {
+        status = fov_bench_show(s->json, &f, print_table, write_json);
     }
     fov_pool_free(pool);
     return status;

@@ -3,36 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cpu.h"
-#include "cli/bench_output.h"
 #include "cli/command.h"
 #include "cli/step_options.h"
 #include "report/machine.h"
 
-typedef struct settings {
-    fov_step_settings step;
-    int64_t repeat;
-    const char *json;
-} settings;
-
-#define FIELD(name) offsetof(settings, name)
 #define LIMITS_SECONDS 0.3
 
 static const fov_option table[] = {
-    FOV_STEP_OPTIONS,
-    {.name = "repeat",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(repeat),
-     .value_name = "N",
-     .help = "timed steps",
-     .fallback = "5",
-     .min = 1,
-     .max = 1000},
-    {.name = "json",
-     .type = FOV_OPT_STRING,
-     .offset = FIELD(json),
-     .value_name = "FILE",
-     .help = "write the figures as JSON; - is standard output"},
+    FOV_STEP_BENCH_OPTIONS,
     {.name = NULL},
 };
 
@@ -50,7 +28,7 @@ const fov_command fov_bench_ops = {
                "passed on without a copy and convolutions with minimal filtering can be faster.\n\n",
     .heading = "Ops",
     .table = table,
-    .fields_size = sizeof(settings),
+    .fields_size = sizeof(fov_step_bench_settings),
     .body = measure,
 };
 
@@ -63,6 +41,7 @@ typedef struct group {
 } group;
 
 typedef struct figures {
+    const fov_step_settings *settings;
     group *groups;
     size_t count, repeat;
     double seconds;
@@ -70,8 +49,7 @@ typedef struct figures {
 } figures;
 
 static bool same(const group *g, const fov_step_info *info, const char *shape) {
-    return g->first.node->op == info->node->op && g->first.pass == info->pass && g->first.variant == info->variant &&
-           g->first.flops == info->flops && strcmp(g->shape, shape) == 0;
+    return g->first.pass == info->pass && g->first.flops == info->flops && strcmp(g->first.op, info->op) == 0 && strcmp(g->shape, shape) == 0;
 }
 
 static void add_steps(figures *f, const fov_plan *plan, bool count) {
@@ -130,38 +108,34 @@ static double limit_of(const figures *f, const group *g) {
     return fov_limit_seconds(&limits, g->flops, g->bytes);
 }
 
-static void print_table(const figures *f) {
-    (void)printf("%.1f ms in operations; limits: %.0f GFLOP/s, %.1f GB/s read, %.1f GB/s copied, %u thread%s, %s\n", 1e3 * f->seconds,
-                 f->machine.flops * 1e-9, f->machine.read * 1e-9, f->machine.copy * 1e-9, f->machine.threads,
-                 f->machine.threads == 1 ? "" : "s", fov_isa_name(fov_cpu_isa()));
+static void print_table(const void *context) {
+    const figures *f = context;
+    fov_text limits;
+    fov_text_init(&limits);
+    fov_machine_text(&f->machine, &limits);
+    (void)printf("%.1f ms in operations, %s; limits: %s\n", 1e3 * f->seconds, f->settings->precision, limits.data == NULL ? "" : limits.data);
+    fov_text_clear(&limits);
     (void)printf("%-8s  %-22s  %-20s  %5s  %9s  %6s  %8s  %7s  %9s\n", "pass", "op", "shape", "times", "ms", "share", "GFLOP/s", "GB/s",
                  "of limit");
     for (size_t i = 0; i < f->count; i++) {
         const group *g = &f->groups[i];
-        char op[64];
-        (void)snprintf(op, sizeof op, "%s%s%s", g->first.node->op->name, g->first.variant == NULL ? "" : " ",
-                       g->first.variant == NULL ? "" : g->first.variant);
-        (void)printf("%-8s  %-22s  %-20s  %5zu  %9.3f  %5.1f%%  %8.1f  %7.1f  %7.0f %%\n", g->first.pass, op, g->shape, g->count,
+        (void)printf("%-8s  %-22s  %-20s  %5zu  %9.3f  %5.1f%%  %8.1f  %7.1f  %7.0f %%\n", g->first.pass, g->first.op, g->shape, g->count,
                      1e3 * g->seconds, 100.0 * g->seconds / f->seconds, rate(g->flops, g->seconds) * 1e-9,
                      rate(g->bytes, g->seconds) * 1e-9, 100.0 * rate(limit_of(f, g), g->seconds));
     }
 }
 
-static void write_json(const settings *s, const figures *f, fov_json_writer *w) {
+static void write_json(const void *context, fov_json_writer *w) {
+    const figures *f = context;
     fov_json_open(w, NULL, '{');
-    fov_step_settings_json(&s->step, w);
-    fov_json_add_int(w, "threads", f->machine.threads);
-    fov_json_add_string(w, "instruction_set", fov_isa_name(fov_cpu_isa()));
     fov_json_add_number(w, "ms", 1e3 * f->seconds);
-    fov_json_add_number(w, "peak_gflops_per_second", f->machine.flops * 1e-9);
-    fov_json_add_number(w, "read_gb_per_second", f->machine.read * 1e-9);
-    fov_json_add_number(w, "copy_gb_per_second", f->machine.copy * 1e-9);
+    fov_step_settings_json(f->settings, w);
+    fov_machine_json(&f->machine, w);
     fov_json_open(w, "operations", '[');
     for (size_t i = 0; i < f->count; i++) {
         const group *g = &f->groups[i];
         fov_json_open(w, NULL, '{');
-        fov_json_add_string(w, "op", g->first.node->op->name);
-        fov_json_add_string(w, "variant", g->first.variant);
+        fov_json_add_string(w, "op", g->first.op);
         fov_json_add_string(w, "pass", g->first.pass);
         fov_json_add_string(w, "shape", g->shape);
         fov_json_add_int(w, "times", (int64_t)g->count);
@@ -175,29 +149,18 @@ static void write_json(const settings *s, const figures *f, fov_json_writer *w) 
     fov_json_close(w, '}');
 }
 
-static fov_status show(const settings *s, const figures *f) {
-    if (s->json == NULL) {
-        print_table(f);
-        return FOV_OK;
-    }
-    fov_json_writer writer;
-    fov_json_begin(&writer, true);
-    write_json(s, f, &writer);
-    return fov_bench_write(s->json, &writer);
-}
-
 static fov_status measure(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
     (void)common, (void)words, (void)word_count;
-    const settings *s = fields;
+    const fov_step_bench_settings *s = fields;
     fov_step_bench bench = {0};
-    figures f = {0};
+    figures f = {.settings = &s->step};
     FOV_TRY(fov_bench_check_output(s->json));
     fov_status status = fov_step_bench_init(&bench, &s->step);
     if (status == FOV_OK) {
         status = take_figures(&f, &bench, (size_t)s->repeat);
     }
     if (status == FOV_OK) {
-        status = show(s, &f);
+        status = fov_bench_show(s->json, &f, print_table, write_json);
     }
     fov_mem_free(f.groups);
     fov_step_bench_clear(&bench);

@@ -23,104 +23,20 @@ static const char *const shrinks[] = {"auto", "none", NULL};
 static const char *const depths[] = {"8", "16", NULL};
 
 static const fov_option table[] = {
-    {.name = "views",
-     .type = FOV_OPT_STRING,
-     .offset = FIELD(views),
-     .value_name = "RECIPE",
-     .help = "how views are made: a recipe's name, or its text",
-     .fallback = "simclr_blur"},
-    {.name = "image-size",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(image_size),
-     .value_name = "N",
-     .help = "side of the views in pixels; a recipe's text has sizes of its own",
-     .fallback = "224",
-     .min = 8,
-     .max = 2048},
-    {.name = "threads",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(threads),
-     .value_name = "N",
-     .help = "loader threads; 0: all processors",
-     .fallback = "1",
-     .min = 0,
-     .max = 1024},
-    {.name = "batch-size",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(batch_size),
-     .value_name = "N",
-     .help = "pictures a batch",
-     .fallback = "64",
-     .min = 1,
-     .max = 65536},
-    {.name = "seconds",
-     .type = FOV_OPT_REAL,
-     .offset = FIELD(seconds),
-     .value_name = "S",
-     .help = "measure for at least so long",
-     .fallback = "5",
-     .min = 0.01,
-     .max = 86400.0},
-    {.name = "seed",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(seed),
-     .value_name = "N",
-     .help = "names the random numbers",
-     .fallback = "0",
-     .min = 0,
-     .max = 9e15},
-    {.name = "shrink",
-     .type = FOV_OPT_CHOICE,
-     .offset = FIELD(shrink),
-     .value_name = "KIND",
-     .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact",
-     .fallback = "auto",
-     .choices = shrinks},
-    {.name = "cache",
-     .type = FOV_OPT_CHOICE,
-     .offset = FIELD(cache),
-     .value_name = "KIND",
-     .help = "ram: keep decoded pictures, so that no decoding is measured",
-     .fallback = "none",
-     .choices = caches},
-    {.name = "channels",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(channels),
-     .value_name = "N",
-     .help = "channels of a picture, as for pretrain",
-     .fallback = "3",
-     .min = 1,
-     .max = FOV_MAX_CHANNELS},
-    {.name = "depth",
-     .type = FOV_OPT_CHOICE,
-     .offset = FIELD(depth),
-     .value_name = "BITS",
-     .help = "bits of a channel",
-     .fallback = "8",
-     .choices = depths},
-    {.name = "group",
-     .type = FOV_OPT_STRING,
-     .offset = FIELD(group),
-     .value_name = "RULE",
-     .help = "ends of the names of files that are planes of one picture"},
-    {.name = "max-bad",
-     .type = FOV_OPT_REAL,
-     .offset = FIELD(max_bad),
-     .value_name = "X",
-     .help = "share of bad files that is accepted",
-     .fallback = "0.2",
-     .min = 1e-9,
-     .max = 1.0},
-    {.name = "follow-links",
-     .type = FOV_OPT_FLAG,
-     .offset = FIELD(follow_links),
-     .help = "go into folders that are symbolic links",
-     .fallback = "false"},
-    {.name = "json",
-     .type = FOV_OPT_STRING,
-     .offset = FIELD(json),
-     .value_name = "FILE",
-     .help = "write the figures as JSON; - is standard output"},
+    {.name = "views", .type = FOV_OPT_STRING, .offset = FIELD(views), .value_name = "RECIPE", .help = "how views are made: a recipe's name, or its text", .fallback = "simclr_blur"},
+    {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "N", .help = "side of the views in pixels; a recipe's text has sizes of its own", .fallback = "224", .min = 8, .max = 2048},
+    {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "loader threads; 0: all processors", .fallback = "1", .min = 0, .max = 1024},
+    {.name = "batch-size", .type = FOV_OPT_INT, .offset = FIELD(batch_size), .value_name = "N", .help = "pictures a batch", .fallback = "64", .min = 1, .max = 65536},
+    {.name = "seconds", .type = FOV_OPT_REAL, .offset = FIELD(seconds), .value_name = "S", .help = "measure for at least so long", .fallback = "5", .min = 0.01, .max = 86400.0},
+    {.name = "seed", .type = FOV_OPT_INT, .offset = FIELD(seed), .value_name = "N", .help = "names the random numbers", .fallback = "0", .min = 0, .max = 9e15},
+    {.name = "shrink", .type = FOV_OPT_CHOICE, .offset = FIELD(shrink), .value_name = "KIND", .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact", .fallback = "auto", .choices = shrinks},
+    {.name = "cache", .type = FOV_OPT_CHOICE, .offset = FIELD(cache), .value_name = "KIND", .help = "ram: keep decoded pictures, so that no decoding is measured", .fallback = "none", .choices = caches},
+    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of a picture, as for pretrain", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
+    {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "ends of the names of files that are planes of one picture"},
+    {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "X", .help = "share of bad files that is accepted", .fallback = "0.2", .min = 1e-9, .max = 1.0},
+    {.name = "follow-links", .type = FOV_OPT_FLAG, .offset = FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
+    FOV_BENCH_JSON_OPTION(FIELD(json)),
     {.name = NULL},
 };
 
@@ -150,12 +66,20 @@ static void row(const char *name, double value, const char *unit, double per_ima
     (void)putchar('\n');
 }
 
-static void print_table(const fov_pipeline_bench *b, const fov_recipe *recipe) {
+typedef struct figures {
+    fov_pipeline_bench bench;
+    fov_recipe recipe;
+    fov_pipeline_bench_options options;
+} figures;
+
+static void print_table(const void *context) {
+    const figures *f = context;
+    const fov_pipeline_bench *b = &f->bench;
     const double images = (double)b->images, cpu = b->cpu_seconds / images;
     char size[32], files[32], peak[32], ring[32];
     fov_text text;
     fov_text_init(&text);
-    fov_recipe_text(recipe, &text);
+    fov_recipe_text(&f->recipe, &text);
     fov_format_count(b->pictures, size, sizeof size);
     fov_format_bytes((double)b->bytes_read / images, files, sizeof files);
     fov_format_bytes((double)b->peak_bytes, peak, sizeof peak);
@@ -174,16 +98,9 @@ static void print_table(const fov_pipeline_bench *b, const fov_recipe *recipe) {
     fov_text_clear(&text);
 }
 
-static fov_status show(const settings *s, const fov_pipeline_bench *bench, const fov_recipe *recipe,
-                       const fov_pipeline_bench_options *options) {
-    if (s->json == NULL) {
-        print_table(bench, recipe);
-        return FOV_OK;
-    }
-    fov_json_writer writer;
-    fov_json_begin(&writer, true);
-    fov_pipeline_bench_json(bench, recipe, options, &writer);
-    return fov_bench_write(s->json, &writer);
+static void write_json(const void *context, fov_json_writer *writer) {
+    const figures *f = context;
+    fov_pipeline_bench_json(&f->bench, &f->recipe, &f->options, writer);
 }
 
 /* Steps that make no sense on the pictures are no part of what is measured. */
@@ -202,7 +119,7 @@ static fov_status fit(fov_recipe *recipe, fov_pixel_format format) {
 static fov_status measure(const void *fields, const fov_common_options *common, const char *const *words, size_t word_count) {
     (void)common;
     const settings *s = fields;
-    fov_recipe recipe;
+    figures f;
     fov_pool *pool = NULL;
     fov_index *index = NULL;
     static char verb[] = "checking pictures";
@@ -213,20 +130,19 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
                                    .max_bad = s->max_bad,
                                    .progress = fov_terminal_count,
                                    .context = verb};
-    fov_pipeline_bench bench;
     fov_status status = FOV_OK;
     if (word_count == 0) {
         return FOV_FAIL(FOV_E_INVALID, "bench pipeline needs pictures: name a folder or picture files");
     }
     FOV_TRY(fov_bench_check_output(s->json));
-    FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &recipe));
-    FOV_TRY_GOTO(status, done, fit(&recipe, format));
+    FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &f.recipe));
+    FOV_TRY_GOTO(status, done, fit(&f.recipe, format));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_index_scan(&index, words, word_count, &scan, pool));
     fov_pool_free(pool); /* its threads and stacks are no part of the pipeline */
     pool = NULL;
     const bool cache = strcmp(s->cache, "ram") == 0;
-    const fov_pipeline_bench_options options = {.seconds = s->seconds,
+    f.options = (fov_pipeline_bench_options){.seconds = s->seconds,
                                                 .loader = {.batch_size = (size_t)s->batch_size,
                                                            .threads = (unsigned)s->threads,
                                                            .seed = (uint64_t)s->seed,
@@ -234,8 +150,8 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
                                                            .shrink = strcmp(s->shrink, "auto") == 0,
                                                            .cache = cache,
                                                            .cache_bytes = cache ? fov_loader_cache_needs(index, format) : 0}};
-    FOV_TRY_GOTO(status, done, fov_pipeline_bench_run(&bench, index, &recipe, &options));
-    FOV_TRY_GOTO(status, done, show(s, &bench, &recipe, &options));
+    FOV_TRY_GOTO(status, done, fov_pipeline_bench_run(&f.bench, index, &f.recipe, &f.options));
+    FOV_TRY_GOTO(status, done, fov_bench_show(s->json, &f, print_table, write_json));
 done:
     fov_index_free(index);
     fov_pool_free(pool);

@@ -15,14 +15,7 @@ typedef struct plan_options {
 
 static const fov_option table[] = {
     FOV_STEP_OPTIONS,
-    {.name = "repeat",
-     .type = FOV_OPT_INT,
-     .offset = FIELD(repeat),
-     .value_name = "N",
-     .help = "timed steps; 0: do not run",
-     .fallback = "3",
-     .min = 0,
-     .max = 1000},
+    {.name = "repeat", .type = FOV_OPT_INT, .offset = FIELD(repeat), .value_name = "N", .help = "timed steps; 0: do not run", .fallback = "3", .min = 0, .max = 1000},
     {.name = "steps", .type = FOV_OPT_FLAG, .offset = FIELD(steps), .help = "list every operation, not only the sums", .fallback = "true"},
     {.name = NULL},
 };
@@ -58,20 +51,22 @@ static fov_status measure(fov_step_bench *bench, int64_t repeat, double *seconds
     return FOV_OK;
 }
 
-static void print_limits(const fov_machine *m) {
-    (void)printf("this machine: %.0f GFLOP/s, %.1f GB/s read, %.1f GB/s copied on %u thread%s\n", m->flops * 1e-9, m->read * 1e-9,
-                 m->copy * 1e-9, m->threads, m->threads == 1 ? "" : "s");
-}
-
-static fov_status print_plan(const plan_options *p, const fov_session *session, const fov_limits *limits) {
+/* machine NULL: not measured. */
+static fov_status print_plan(const plan_options *p, const fov_session *session, const fov_machine *machine) {
     char memory[32], parameters[32];
     fov_text text;
     fov_text_init(&text);
     const fov_cost cost = fov_plan_cost(session->plan);
     fov_format_bytes((double)fov_plan_bytes(session->plan), memory, sizeof memory);
     fov_format_count(fov_store_parameters(session->store), parameters, sizeof parameters);
+    if (p->steps && machine != NULL) {
+        fov_text_add(&text, "this machine: ");
+        fov_machine_text(machine, &text);
+        fov_text_add(&text, "\n");
+    }
     if (p->steps) {
-        fov_plan_describe(session->plan, limits, &text);
+        const fov_limits limits = machine == NULL ? (fov_limits){0} : fov_machine_limits(machine);
+        fov_plan_describe(session->plan, machine == NULL ? NULL : &limits, &text);
     }
     fov_text_printf(&text, "%zu operations, %s parameters, %s of memory, %.2f GFLOP forward, %.2f backward\n",
                     fov_plan_steps(session->plan), parameters, memory, cost.forward_flops * 1e-9, cost.backward_flops * 1e-9);
@@ -91,13 +86,9 @@ static fov_status show(const plan_options *p, fov_step_bench *bench) {
     double seconds = 0.0;
     FOV_TRY(measure(bench, p->repeat, &seconds));
     FOV_TRY(fov_machine_measure(&machine, bench->pool, LIMITS_SECONDS));
-    const fov_limits limits = fov_machine_limits(&machine);
     const fov_cost cost = fov_plan_cost(bench->session->plan);
     const double flops = (cost.forward_flops + cost.backward_flops) / seconds;
-    if (p->steps) {
-        print_limits(&machine);
-    }
-    FOV_TRY(print_plan(p, bench->session, &limits));
+    FOV_TRY(print_plan(p, bench->session, &machine));
     (void)printf("one step: %.1f ms, %.1f images/s, %.1f GFLOP/s, %.0f %% of this machine's %.0f\n", 1e3 * seconds,
                  (double)(bench->views * bench->session->options.batch_size) / seconds, flops * 1e-9, 100.0 * flops / machine.flops,
                  machine.flops * 1e-9);

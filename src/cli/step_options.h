@@ -3,6 +3,7 @@
 #define FOV_CLI_STEP_OPTIONS_H
 
 #include "base/options.h"
+#include "cli/bench_output.h"
 #include "kernels/precision.h"
 #include "report/step_bench.h"
 
@@ -23,6 +24,19 @@ extern const char *const fov_stem_names[], *const fov_depth_names[];
     {.name = "conv", .type = FOV_OPT_CHOICE, .offset = FOV_STEP_FIELD(conv), .value_name = "WAY", .help = "how convolutions are computed, to compare the ways", .fallback = "auto", .choices = fov_conv_choice_names}, \
     {.name = "reuse", .type = FOV_OPT_FLAG, .offset = FOV_STEP_FIELD(reuse), .help = "share memory between values of different lifetimes", .fallback = "true"}, \
     {.name = "recompute", .type = FOV_OPT_CHOICE, .offset = FOV_STEP_FIELD(recompute), .value_name = "KIND", .help = "as for pretrain: what is computed again in backward to save memory", .fallback = "auto", .choices = fov_recompute_names}
+
+/* Settings of the benchmarks of a step, and the rows for what they have besides. */
+typedef struct fov_step_bench_settings {
+    fov_step_settings step;
+    int64_t repeat;
+    const char *json;
+} fov_step_bench_settings;
+
+#define FOV_MOST_REPEATS 1000
+#define FOV_STEP_BENCH_OPTIONS \
+    FOV_STEP_OPTIONS, \
+    {.name = "repeat", .type = FOV_OPT_INT, .offset = offsetof(fov_step_bench_settings, repeat), .value_name = "N", .help = "timed steps", .fallback = "5", .min = 1, .max = FOV_MOST_REPEATS}, \
+    FOV_BENCH_JSON_OPTION(offsetof(fov_step_bench_settings, json))
 /* clang-format on */
 
 #endif

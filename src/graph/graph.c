@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/options.h"
 #include "graph/graph_internal.h"
 
 #define MAX_SCOPES 32
@@ -63,6 +64,10 @@ fov_precision fov_graph_precision(const fov_graph *graph) {
 }
 
 const char *const fov_conv_choice_names[] = {"auto", "direct", "winograd", NULL};
+
+fov_conv_choice fov_conv_choice_named(const char *name) {
+    return (fov_conv_choice)fov_option_choice(fov_conv_choice_names, name);
+}
 
 void fov_graph_use_conv(fov_graph *graph, fov_conv_choice choice) {
     graph->conv = choice;

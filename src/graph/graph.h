@@ -121,7 +121,9 @@ fov_precision fov_graph_precision(const fov_graph *graph);
 /* How convolutions built from now on are computed (ops/conv2d.c), to compare the ways. AUTO: what suits the shape. DIRECT: all of them
  * directly. WINOGRAD: wherever minimal filtering is possible, also where it saves nothing; the others as AUTO. */
 typedef enum fov_conv_choice { FOV_CONV_AUTO, FOV_CONV_DIRECT, FOV_CONV_WINOGRAD } fov_conv_choice;
-extern const char *const fov_conv_choice_names[]; /* in that order, NULL at the end */
+/* "auto", "direct", "winograd" with NULL at the end, in that order, and back; anything else is auto. */
+extern const char *const fov_conv_choice_names[];
+fov_conv_choice fov_conv_choice_named(const char *name);
 void fov_graph_use_conv(fov_graph *graph, fov_conv_choice choice);
 fov_conv_choice fov_graph_conv(const fov_graph *graph);
 /* From now on nodes and parameters pass no gradient (a teacher); false ends it. */

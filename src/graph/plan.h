@@ -60,17 +60,16 @@ double fov_limit_seconds(const fov_limits *limits, double flops, double bytes);
 typedef struct fov_step_info {
     const fov_node *node;
     const char *pass;     /* "forward", "backward" or "again" */
-    const char *variant;  /* which of its ways the op goes; NULL: it has one */
+    char op[32];          /* its name, and which of its ways it goes when there are several: "conv2d winograd" */
     double flops, bytes;  /* by the op's cost; of a value that is rebuilt from its stash only bytes */
     double seconds;       /* of the last timed run, 0 before */
 } fov_step_info;
 fov_step_info fov_plan_step_info(const fov_plan *plan, size_t step);
 
 /* The table that `fovea plan` prints: step, pass, op, scope, shape, offset, bytes, GFLOP, and of the last timed run microseconds and rates;
- * percent of the machine's limits unless those are NULL. */
+ * percent of the machine's limits unless those are NULL. It ends with the step in which most memory is in use and for what, and with what is
+ * computed again in backward. */
 void fov_plan_describe(const fov_plan *plan, const fov_limits *limits, fov_text *text);
-/* Two lines: the step in which most memory is in use and for what, and what is computed again in backward. */
-void fov_plan_describe_memory(const fov_plan *plan, fov_text *text);
 void fov_plan_time(fov_plan *plan, bool on); /* measure each step in later runs */
 
 #endif

@@ -37,11 +37,12 @@ fov_step_info fov_plan_step_info(const fov_plan *plan, size_t step) {
                           .pass = s->backward                ? "backward"
                                   : s->again != FOV_DROP_NOT ? "again"
                                                              : "forward",
-                          .variant = s->node->op->variant == NULL ? NULL : s->node->op->variant(s->node),
                           .flops = s->backward                  ? cost.backward_flops
                                    : s->again == FOV_DROP_AGAIN ? 0.0
                                                                 : cost.forward_flops,
                           .bytes = s->backward ? cost.backward_bytes : cost.forward_bytes};
+    const char *way = s->node->op->variant == NULL ? "" : s->node->op->variant(s->node);
+    (void)snprintf(info.op, sizeof info.op, "%s%s%s", s->node->op->name, way[0] == '\0' ? "" : " ", way);
     if (plan->timed && plan->ran) {
         info.seconds = s->microseconds * 1e-6;
     }
@@ -52,14 +53,12 @@ static void describe_step(const fov_plan *plan, size_t s, const fov_limits *limi
     const fov_plan_step *step = &plan->steps[s];
     const fov_plan_node *node = &plan->nodes[step->node->id];
     const fov_step_info info = fov_plan_step_info(plan, s);
-    char shape[128], op[64];
+    char shape[128];
     /* Forward shows where the value lies, backward where the gradient of that value lies. */
     const size_t piece = step->backward ? node->grad : step->again != FOV_DROP_NOT ? node->value_again : node->value;
     const size_t offset = piece != FOV_NO_PIECE ? plan->pieces[piece].offset : 0;
     const size_t bytes = piece != FOV_NO_PIECE ? plan->pieces[piece].bytes : 0;
-    (void)snprintf(op, sizeof op, "%s%s%s", step->node->op->name, info.variant == NULL ? "" : " ",
-                   info.variant == NULL ? "" : info.variant);
-    fov_text_printf(text, "%5zu  %-8s  %-15s  %-36s  %-22s  %12zu  %11zu  %9.4f", s, info.pass, op,
+    fov_text_printf(text, "%5zu  %-8s  %-15s  %-36s  %-22s  %12zu  %11zu  %9.4f", s, info.pass, info.op,
                     step->node->scope[0] != '\0' ? step->node->scope : "-", fov_shape_text(&step->node->shape, shape, sizeof shape), offset,
                     bytes, info.flops * 1e-9);
     if (info.seconds > 0.0) {

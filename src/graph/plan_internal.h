@@ -87,6 +87,9 @@ void fov_plan_choose_drops(fov_plan *plan, unsigned chain, bool *border);
  * can lie there. */
 void fov_plan_share_gradient(fov_plan *plan, size_t s);
 
+/* The last two lines of fov_plan_describe. */
+void fov_plan_describe_memory(const fov_plan *plan, fov_text *text);
+
 /* What steps read by their op's declaration: input i of a backward step, and of a step that rebuilds in the given way. */
 static inline bool fov_backward_reads(const fov_node *node, unsigned i) {
     return (node->op->reads & FOV_READS_IN(i)) != 0;

@@ -7,14 +7,13 @@
  *
  * FOV_RECOMPUTE_BLOCKS keeps what passes between blocks and runs their forward again (Chen et al. 2016, "Training Deep Nets with Sublinear
  * Memory Cost"). */
-#include <string.h>
-
+#include "base/options.h"
 #include "graph/plan_internal.h"
 
 const char *const fov_recompute_names[] = {"auto", "none", "blocks", NULL};
 
 fov_recompute fov_recompute_named(const char *name) {
-    return strcmp(name, "none") == 0 ? FOV_RECOMPUTE_NONE : strcmp(name, "blocks") == 0 ? FOV_RECOMPUTE_BLOCKS : FOV_RECOMPUTE_AUTO;
+    return (fov_recompute)fov_option_choice(fov_recompute_names, name);
 }
 
 #define TOO_DEEP 1000000U

@@ -1,14 +1,13 @@
 /* Names of precisions, and what they need of the processor. */
 #include "kernels/precision.h"
 
-#include <string.h>
-
 #include "base/cpu.h"
+#include "base/options.h"
 
 const char *const fov_precision_names[] = {"float32", "bf16", NULL};
 
 fov_precision fov_precision_named(const char *name) {
-    return strcmp(name, fov_precision_names[FOV_PRECISION_BF16]) == 0 ? FOV_PRECISION_BF16 : FOV_PRECISION_FLOAT32;
+    return (fov_precision)fov_option_choice(fov_precision_names, name);
 }
 
 fov_status fov_precision_check(fov_precision precision) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
 
@@ -97,4 +98,19 @@ fov_status fov_machine_measure(fov_machine *machine, fov_pool *pool, double seco
 
 fov_limits fov_machine_limits(const fov_machine *machine) {
     return (fov_limits){.flops = machine->flops, .bytes = machine->read > machine->copy ? machine->read : machine->copy};
+}
+
+void fov_machine_text(const fov_machine *m, fov_text *text) {
+    fov_text_printf(text, "%.0f GFLOP/s, %.1f GB/s read, %.1f GB/s copied on %u thread%s", m->flops * 1e-9, m->read * 1e-9, m->copy * 1e-9, m->threads, m->threads == 1 ? "" : "s");
+}
+
+void fov_machine_json(const fov_machine *m, fov_json_writer *w) {
+    fov_json_add_int(w, "threads", m->threads);
+    fov_json_add_string(w, "instruction_set", fov_isa_name(fov_cpu_isa()));
+    fov_json_add_number(w, "peak_gflops_per_second_one_thread", m->flops_one * 1e-9);
+    fov_json_add_number(w, "peak_gflops_per_second", m->flops * 1e-9);
+    fov_json_add_number(w, "read_gb_per_second_one_thread", m->read_one * 1e-9);
+    fov_json_add_number(w, "read_gb_per_second", m->read * 1e-9);
+    fov_json_add_number(w, "copy_gb_per_second_one_thread", m->copy_one * 1e-9);
+    fov_json_add_number(w, "copy_gb_per_second", m->copy * 1e-9);
 }

@@ -2,7 +2,6 @@
  * does not train. */
 #include "report/step_bench.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -66,14 +65,6 @@ static fov_status choose(fov_step_bench *b, fov_session_options *o) {
     return objective->check == NULL ? FOV_OK : objective->check(&context);
 }
 
-static fov_conv_choice conv_choice(const char *name) {
-    unsigned choice = FOV_CONV_AUTO;
-    while (strcmp(fov_conv_choice_names[choice], name) != 0) { /* the option knows no other */
-        choice++;
-    }
-    return (fov_conv_choice)choice;
-}
-
 static fov_status set_up(const fov_step_settings *s, const fov_objective *objective, fov_session_options *o) {
     FOV_TRY(fov_backbone_parse(s->backbone, (size_t)s->image_size, &o->spec));
     if ((o->spec.backbone->gives & objective->needs) != objective->needs) {
@@ -102,7 +93,7 @@ fov_status fov_step_bench_init(fov_step_bench *bench, const fov_step_settings *s
                              .batch_size = (size_t)s->batch_size,
                              .micro_batch = (size_t)s->batch_size,
                              .precision = fov_precision_named(s->precision),
-                             .conv = conv_choice(s->conv),
+                             .conv = fov_conv_choice_named(s->conv),
                              .plan = {.no_reuse = !s->reuse, .recompute = fov_recompute_named(s->recompute)}};
     bench->own_fields = fov_mem_zalloc(FOV_MEM_TRAIN, objective->options_size + 1);
     FOV_TRY_ALLOC(bench->own_fields);
@@ -141,15 +132,6 @@ fov_status fov_step_bench_run(fov_step_bench *bench, double *seconds) {
                         result.grad_norm);
     }
     return FOV_OK;
-}
-
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-void fov_sort_seconds(double *seconds, size_t n) {
-    qsort(seconds, n, sizeof *seconds, by_size);
 }
 
 void fov_step_settings_json(const fov_step_settings *s, fov_json_writer *w) {

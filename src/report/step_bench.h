@@ -33,7 +33,4 @@ FOV_MUST_USE fov_status fov_step_bench_run(fov_step_bench *bench, double *second
 /* The settings as members of the JSON object that is open. */
 void fov_step_settings_json(const fov_step_settings *settings, fov_json_writer *writer);
 
-/* Sorts n times; median, least and most are then in the middle and at the ends. */
-void fov_sort_seconds(double *seconds, size_t n);
-
 #endif
