@@ -1,4 +1,4 @@
-/* The register tile that products with an epilogue of their own are made of. For files in
+/* Sizes of register tiles and what all of them need, and the tile that products with an epilogue of their own are made of. For files in
  * src/kernels/isa.
  *
  * A tile of C [rows, width vectors] stays in registers while k runs, one broadcast number of A against `width` vectors of B (Goto and van
@@ -9,13 +9,38 @@
 
 #include "kernels/isa_vector.h"
 
+/* X(n) for every number of rows that a tile can have; X(i) for every row of the largest one. */
 #if defined(__AVX512F__)
 #define TILE_ROWS 14
+#define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
 #else
 #define TILE_ROWS 6
+#define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 #endif
 
 enum { TILE_COLUMNS = 2 * LANES };
+
+/* Asks for the lines of C before the sums that go there begin. */
+INLINE void prefetch_tile(size_t rows, const fov_real *c, size_t c_stride) {
+    for (size_t i = 0; i < rows; i++) {
+        __builtin_prefetch(c + i * c_stride, 1);
+        __builtin_prefetch(c + i * c_stride + TILE_COLUMNS - 1, 1);
+    }
+}
+
+/* C [rows, columns] = tile + beta C, of a tile that was computed at its full width, TILE_COLUMNS between rows; beta is 0 (C is not read)
+ * or 1. */
+INLINE void store_narrow(fov_real *c, size_t c_stride, const fov_real *tile, size_t rows, size_t columns, fov_real beta) {
+    for (size_t i = 0; i < rows; i++) {
+        const fov_real *x = tile + i * TILE_COLUMNS;
+        fov_real *y = c + i * c_stride;
+        for (size_t j = 0; j < columns; j++) {
+            y[j] = beta == 0 ? x[j] : x[j] + beta * y[j];
+        }
+    }
+}
 
 INLINE void store_sum(fov_real *c, vec x, int add) {
     store(c, add ? x + load(c) : x);

@@ -92,11 +92,6 @@ INLINE vec exp2_of(vec x) {
     static void slim_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
         tile_of(n, 1, TILE_COLUMNS, c, c_stride, o, alpha, add);                                                                           \
     }
-#if TILE_ROWS == 14
-#define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#else
-#define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#endif
 EACH_TILE(TILE)
 #undef TILE
 
@@ -147,11 +142,7 @@ static void multiply(fov_real *c, size_t c_stride, const product *x) {
                 continue;
             }
             x->tiles[rows](buffer, TILE_COLUMNS, &o, alpha, 0);
-            for (size_t i = 0; i < rows; i++) {
-                for (size_t l = 0; l < x->width - j; l++) {
-                    to[i * c_stride + l] = buffer[i * TILE_COLUMNS + l] + (x->add ? to[i * c_stride + l] : 0);
-                }
-            }
+            store_narrow(to, c_stride, buffer, rows, x->width - j, x->add ? 1 : 0);
         }
     }
 }

@@ -5,13 +5,11 @@
  * makes twice the products in as many instructions. Sets without AVX512-BF16 have plain loops: a reference for tests, too slow to use. */
 #include <string.h>
 
-#include "kernels/isa.h"
+#include "kernels/isa_tile.h"
 
 #if defined(__AVX512BF16__) && !defined(FOVEA_DOUBLE)
 
 #include "kernels/isa_transpose.h"
-
-enum { ROWS = 14, COLUMNS = 32 };
 
 static inline __m512i to_pairs(__m512 earlier, __m512 later) {
     return (__m512i)_mm512_cvtne2ps_pbh(later, earlier);
@@ -63,18 +61,12 @@ void FOV_ISA_FN(bf16_pack_rows)(uint32_t *y, size_t width, const fov_real *x, si
     }
 }
 
-#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
-
 /* One full-width tile; `rows` is a constant wherever this is expanded, so that rows beyond it vanish. */
-static inline __attribute__((always_inline)) void tile_of(const size_t rows, float *c, size_t c_stride, const uint32_t *a,
-                                                          const uint32_t *b, size_t pairs, float beta) {
+INLINE void pair_tile(const size_t rows, float *c, size_t c_stride, const uint32_t *a, const uint32_t *b, size_t pairs, float beta) {
 #define DECLARE(i) __m512 x##i = _mm512_setzero_ps(), y##i = _mm512_setzero_ps();
     EACH_ROW(DECLARE)
 #undef DECLARE
-    for (size_t i = 0; i < rows; i++) {
-        __builtin_prefetch(c + i * c_stride, 1);
-        __builtin_prefetch(c + i * c_stride + COLUMNS - 1, 1);
-    }
+    prefetch_tile(rows, c, c_stride);
     for (size_t p = pairs; p > 0; p--) {
         const __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 16);
 #define STEP(i)                                                                                                                            \
@@ -86,7 +78,7 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, flo
         EACH_ROW(STEP)
 #undef STEP
         a += rows;
-        b += COLUMNS;
+        b += TILE_COLUMNS;
     }
 #define STORE(i)                                                                                                                           \
     if (rows > i) {                                                                                                                        \
@@ -100,36 +92,22 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, flo
 
 #define TILE(n)                                                                                                                            \
     static void tile_##n(float *c, size_t c_stride, const uint32_t *a, const uint32_t *b, size_t pairs, float beta) {                      \
-        tile_of(n, c, c_stride, a, b, pairs, beta);                                                                                        \
+        pair_tile(n, c, c_stride, a, b, pairs, beta);                                                                                      \
     }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5)
-TILE(6)
-TILE(7)
-TILE(8)
-TILE(9)
-TILE(10)
-TILE(11)
-TILE(12)
-TILE(13)
-TILE(14)
+EACH_TILE(TILE)
 #undef TILE
 
 typedef void (*tile_fn)(float *c, size_t c_stride, const uint32_t *a, const uint32_t *b, size_t pairs, float beta);
 
-static const tile_fn tiles[ROWS + 1] = {NULL,   tile_1, tile_2,  tile_3,  tile_4,  tile_5,  tile_6, tile_7,
-                                        tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
+#define NAME(n) tile_##n,
+static const tile_fn tiles[TILE_ROWS + 1] = {NULL, EACH_TILE(NAME)};
+#undef NAME
 
 static void whole_tile(float *c, size_t c_stride, size_t rows, const uint32_t *a, const uint32_t *b, size_t pairs, float beta) {
     tiles[rows](c, c_stride, a, b, pairs, beta);
 }
 
 #else
-
-enum { ROWS = 14, COLUMNS = 32 }; /* at most, in any set */
 
 static uint32_t rounded(fov_real number) {
     const float x = (float)number;
@@ -167,12 +145,11 @@ void FOV_ISA_FN(bf16_pack_rows)(uint32_t *y, size_t width, const fov_real *x, si
 }
 
 static void whole_tile(fov_real *c, size_t c_stride, size_t rows, const uint32_t *a, const uint32_t *b, size_t pairs, fov_real beta) {
-    const size_t columns = FOV_ISA_FN(tile_columns)();
     for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < columns; j++) {
+        for (size_t j = 0; j < TILE_COLUMNS; j++) {
             fov_real sum = 0;
             for (size_t p = 0; p < pairs; p++) {
-                const uint32_t left = a[p * rows + i], right = b[p * columns + j];
+                const uint32_t left = a[p * rows + i], right = b[p * TILE_COLUMNS + j];
                 sum += value(left & 0xffffU) * value(right & 0xffffU) + value(left >> 16) * value(right >> 16);
             }
             c[i * c_stride + j] = beta == 0 ? sum : sum + beta * c[i * c_stride + j];
@@ -184,16 +161,11 @@ static void whole_tile(fov_real *c, size_t c_stride, size_t rows, const uint32_t
 
 void FOV_ISA_FN(bf16_tile)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const uint32_t *a, const uint32_t *b, size_t pairs,
                            fov_real beta) {
-    const size_t whole = FOV_ISA_FN(tile_columns)();
-    if (columns == whole) {
+    if (columns == TILE_COLUMNS) {
         whole_tile(c, c_stride, rows, a, b, pairs, beta);
         return;
     }
-    _Alignas(64) fov_real buffer[ROWS * COLUMNS];
-    whole_tile(buffer, whole, rows, a, b, pairs, 0);
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < columns; j++) {
-            c[i * c_stride + j] = buffer[i * whole + j] + (beta == 0 ? 0 : beta * c[i * c_stride + j]);
-        }
-    }
+    _Alignas(64) fov_real buffer[TILE_ROWS * TILE_COLUMNS];
+    whole_tile(buffer, TILE_COLUMNS, rows, a, b, pairs, 0);
+    store_narrow(c, c_stride, buffer, rows, columns, beta);
 }

@@ -7,29 +7,16 @@
  * convolution run over the taps of its window without copying the window (see ops/conv2d.c).
  *
  * Written with vector types, so that one source serves every set and both precisions. */
-#include "kernels/isa.h"
+#include "kernels/isa_tile.h"
 
 #if defined(__AVX512F__)
 #include "kernels/isa_transpose.h"
-#define VECTOR_BYTES 64
-#define TILE_ROWS 14
-#elif defined(__AVX2__)
-#define VECTOR_BYTES 32
-#define TILE_ROWS 6
-#else
-#define VECTOR_BYTES 16
-#define TILE_ROWS 6
 #endif
 
 enum {
-    LANES = VECTOR_BYTES / (int)sizeof(fov_real),
-    TILE_COLUMNS = 2 * LANES,
     BLOCK_K = 384,                                                                     /* rows of a packed block of B */
     BLOCK_N = 393216 / (BLOCK_K * (int)sizeof(fov_real)) / TILE_COLUMNS * TILE_COLUMNS /* and its columns: 384 KiB, most of an L2 cache */
 };
-
-typedef fov_real vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef fov_real vec_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(fov_real)), may_alias));
 
 /* A tile's operands, see kernels.def. */
 typedef struct operands {
@@ -45,15 +32,7 @@ size_t FOV_ISA_FN(tile_columns)(void) {
     return TILE_COLUMNS;
 }
 
-static inline vec load(const fov_real *p) {
-    return *(const vec_anywhere *)p;
-}
-
-static inline void store(fov_real *p, vec x) {
-    *(vec_anywhere *)p = x;
-}
-
-static inline __attribute__((always_inline)) void store_row(fov_real *c, vec x0, vec x1, fov_real alpha, fov_real beta) {
+INLINE void store_row(fov_real *c, vec x0, vec x1, fov_real alpha, fov_real beta) {
     if (beta == 0) {
         store(c, x0 * alpha);
         store(c + LANES, x1 * alpha);
@@ -63,24 +42,8 @@ static inline __attribute__((always_inline)) void store_row(fov_real *c, vec x0,
     }
 }
 
-/* X(i) for every row of the largest tile. */
-#if TILE_ROWS == 14
-#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
-#else
-#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
-#endif
-
-/* Asks for the lines of C before the sums that go there begin. */
-static inline __attribute__((always_inline)) void prefetch_tile(const size_t rows, const fov_real *c, size_t c_stride) {
-    for (size_t i = 0; i < rows; i++) {
-        __builtin_prefetch(c + i * c_stride, 1);
-        __builtin_prefetch(c + i * c_stride + TILE_COLUMNS - 1, 1);
-    }
-}
-
 /* One full-width tile. `rows` is a constant wherever this is expanded, so that rows beyond it vanish. */
-static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov_real *c, size_t c_stride, const operands *o,
-                                                          fov_real alpha, fov_real beta) {
+INLINE void panel_tile(const size_t rows, fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) {
 #define DECLARE(i) vec x##i = {0}, y##i = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
@@ -114,29 +77,20 @@ static inline __attribute__((always_inline)) void tile_of(const size_t rows, fov
 
 #define TILE(n)                                                                                                                            \
     static void tile_##n(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) {                                 \
-        tile_of(n, c, c_stride, o, alpha, beta);                                                                                           \
+        panel_tile(n, c, c_stride, o, alpha, beta);                                                                                        \
     }
-TILE(1)
-TILE(2)
-TILE(3) TILE(4) TILE(5) TILE(6)
-#if TILE_ROWS == 14
-    TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
-#endif
+EACH_TILE(TILE)
 #undef TILE
 
-        typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta);
+typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta);
 
-static const tile_fn tiles[TILE_ROWS + 1] = {
-    NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,
-#if TILE_ROWS == 14
-    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
-#endif
-};
+#define NAME(n) tile_##n,
+static const tile_fn tiles[TILE_ROWS + 1] = {NULL, EACH_TILE(NAME)};
+#undef NAME
 
 /* The same with A as it lies in memory, a_stride between its rows: for products in which a row of A meets few panels of B, so that
  * copying it would cost as much as multiplying. Every third row has a pointer; the others are addressed from it. */
-static inline __attribute__((always_inline)) void direct_of(const size_t rows, fov_real *c, size_t c_stride, const operands *o,
-                                                            fov_real beta) {
+INLINE void direct_tile(const size_t rows, fov_real *c, size_t c_stride, const operands *o, fov_real beta) {
 #define DECLARE(i) vec x##i = {0}, y##i = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
@@ -174,35 +128,21 @@ static inline __attribute__((always_inline)) void direct_of(const size_t rows, f
 #define DIRECT(n)                                                                                                                          \
     static void direct_##n(fov_real *c, size_t c_stride, const operands *o, fov_real alpha, fov_real beta) {                               \
         (void)alpha;                                                                                                                       \
-        direct_of(n, c, c_stride, o, beta);                                                                                                \
+        direct_tile(n, c, c_stride, o, beta);                                                                                              \
     }
-DIRECT(1)
-DIRECT(2)
-DIRECT(3) DIRECT(4) DIRECT(5) DIRECT(6)
-#if TILE_ROWS == 14
-    DIRECT(7) DIRECT(8) DIRECT(9) DIRECT(10) DIRECT(11) DIRECT(12) DIRECT(13) DIRECT(14)
-#endif
+EACH_TILE(DIRECT)
 #undef DIRECT
 
-        static const tile_fn directs[TILE_ROWS + 1] = {
-            NULL,     direct_1, direct_2, direct_3,  direct_4,  direct_5,  direct_6,
-#if TILE_ROWS == 14
-            direct_7, direct_8, direct_9, direct_10, direct_11, direct_12, direct_13, direct_14,
-#endif
-};
+#define NAME(n) direct_##n,
+static const tile_fn directs[TILE_ROWS + 1] = {NULL, EACH_TILE(NAME)};
+#undef NAME
 
 /* A tile of fewer columns is computed at full width into a buffer: packed panels of B are filled up with zeros. */
 static void tile_narrow(tile_fn tile, fov_real *c, size_t c_stride, size_t rows, size_t columns, const operands *o, fov_real alpha,
                         fov_real beta) {
     _Alignas(64) fov_real buffer[TILE_ROWS * TILE_COLUMNS];
     tile(buffer, TILE_COLUMNS, o, alpha, 0);
-    for (size_t i = 0; i < rows; i++) {
-        const fov_real *x = buffer + i * TILE_COLUMNS;
-        fov_real *y = c + i * c_stride;
-        for (size_t j = 0; j < columns; j++) {
-            y[j] = beta == 0 ? x[j] : x[j] + beta * y[j];
-        }
-    }
+    store_narrow(c, c_stride, buffer, rows, columns, beta);
 }
 
 void FOV_ISA_FN(gemm_tile)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_stride, size_t a_step,
