@@ -147,23 +147,18 @@ static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov
     return true;
 }
 
-/* `yes` where the sign of `word` is set, without a branch that could be guessed wrong. */
-static inline const fov_huffman_entry *choose_table(uint32_t word, const fov_huffman_entry *yes, const fov_huffman_entry *no) {
+/* name(word, yes, no): `yes` where the sign of `word` is set, without a branch that could be guessed wrong. */
 #ifdef __x86_64__
-    __asm__("testl %2, %2\n\tcmovs %1, %0" : "+r"(no) : "r"(yes), "r"(word) : "cc");
-    return no;
+#define FOV_CHOICE(name, type)                                                                                                             \
+    static inline type name(uint32_t word, type yes, type no) {                                                                            \
+        __asm__("testl %2, %2\n\tcmovs %1, %0" : "+r"(no) : "r"(yes), "r"(word) : "cc");                                                   \
+        return no;                                                                                                                         \
+    }
 #else
-    return word >> 31 != 0 ? yes : no;
+#define FOV_CHOICE(name, type)                                                                                                             \
+    static inline type name(uint32_t word, type yes, type no) { return word >> 31 != 0 ? yes : no; }
 #endif
-}
-
-static inline uint32_t choose_place(uint32_t word, uint32_t yes, uint32_t no) {
-#ifdef __x86_64__
-    __asm__("testl %2, %2\n\tcmovs %1, %0" : "+r"(no) : "r"(yes), "r"(word) : "cc");
-    return no;
-#else
-    return word >> 31 != 0 ? yes : no;
-#endif
-}
+FOV_CHOICE(choose_table, const fov_huffman_entry *)
+FOV_CHOICE(choose_place, uint32_t)
 
 #endif

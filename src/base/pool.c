@@ -238,6 +238,28 @@ void fov_pool_for(fov_pool *pool, size_t chunks, fov_chunk_fn fn, void *context)
     (void)pthread_mutex_unlock(&pool->turn);
 }
 
+/* Chunks may use half of this, whatever the limit on stacks that the program was started with. */
+enum { STACK_BYTES = 2 * FOV_POOL_STACK };
+
+/* With the stack that the system gives threads, or STACK_BYTES where that is less. */
+static int start_thread(worker *w) {
+    pthread_attr_t attributes;
+    size_t bytes = 0;
+    int error = pthread_attr_init(&attributes);
+    if (error != 0) {
+        return error;
+    }
+    error = pthread_attr_getstacksize(&attributes, &bytes);
+    if (error == 0 && bytes < STACK_BYTES) {
+        error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    }
+    if (error == 0) {
+        error = pthread_create(&w->thread, &attributes, worker_main, w);
+    }
+    (void)pthread_attr_destroy(&attributes);
+    return error;
+}
+
 /* Starts the threads with signals blocked that the program handles: they belong to its main thread. */
 static fov_status start_threads(fov_pool *pool) {
     static const int mains[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE};
@@ -252,7 +274,7 @@ static fov_status start_threads(fov_pool *pool) {
     while (error == 0 && pool->started + 1 < pool->threads) {
         worker *w = &pool->workers[pool->started];
         *w = (worker){.pool = pool, .index = pool->started + 1};
-        error = pthread_create(&w->thread, NULL, worker_main, w);
+        error = start_thread(w);
         if (error == 0) {
             pool->started++;
             (void)pthread_setname_np(w->thread, "fov-pool");

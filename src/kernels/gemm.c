@@ -38,6 +38,10 @@ enum {
     PAD = 16             /* numbers between packed panels of A */
 };
 
+/* Panels lie on the stack of the thread that packs them. */
+enum { PART_PANELS = PART_NUMBERS + PART_MOST * PAD, BLOCK_PANELS = BLOCK_PACKED + (BLOCK_ROWS + BLOCK_COLUMNS) * PAD };
+_Static_assert(BLOCK_PANELS * sizeof(float) < FOV_POOL_STACK && PART_PANELS * sizeof(float) < FOV_POOL_STACK, "panels fit a chunk's stack");
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void use_one_thread(void) {
@@ -266,7 +270,7 @@ static void part_chunk(void *context, size_t part, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const fov_product *p = s->p;
-    _Alignas(64) fov_real packed[PART_NUMBERS + PART_MOST * PAD];
+    _Alignas(64) fov_real packed[PART_PANELS];
     side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .direct = s->direct_a};
     side b = {.end = s->panels};
     if (p->before != NULL) {
@@ -316,7 +320,7 @@ static void block_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const fov_product *p = s->p;
-    _Alignas(64) fov_real packed[BLOCK_PACKED + (BLOCK_ROWS + BLOCK_COLUMNS) * PAD];
+    _Alignas(64) fov_real packed[BLOCK_PANELS];
     const size_t cut = chunk / (s->down * s->across), row = chunk / s->across % s->down, column = chunk % s->across;
     side a = {.begin = cut_at(s->tiles, row, s->down), .end = cut_at(s->tiles, row + 1, s->down), .direct = s->direct_a};
     side b = {.begin = cut_at(s->panels, column, s->across), .end = cut_at(s->panels, column + 1, s->across), .direct = s->direct_b};

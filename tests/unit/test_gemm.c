@@ -12,21 +12,7 @@
 #include "base/rng.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
-
-static fov_real *random_reals(size_t n, unsigned stream) {
-    fov_real *x = fov_mem_alloc(FOV_MEM_BASE, n * sizeof *x);
-    assert_non_null(x);
-    fov_rng rng;
-    fov_rng_init(&rng, 1, 0, stream, 0, FOV_RNG_TEST);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = (fov_real)fov_rng_range(&rng, -1, 1);
-    }
-    return x;
-}
-
-static double element(fov_matrix x, size_t i, size_t j) {
-    return (double)(x.transposed ? x.data[j * x.stride + i] : x.data[i * x.stride + j]);
-}
+#include "matrix_case.h"
 
 /* Also: nothing between the rows of c is touched. */
 static void check(const fov_real *c, const fov_real *before, size_t stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k,

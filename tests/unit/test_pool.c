@@ -332,11 +332,42 @@ static void test_threads_named(void **state) {
     fov_pool_free(pool);
 }
 
+static void fill_stack_chunk(void *context, size_t chunk, unsigned worker) {
+    (void)worker;
+    volatile unsigned char block[FOV_POOL_STACK - 65536];
+    for (size_t i = 0; i < sizeof block; i += 512) {
+        block[i] = (unsigned char)chunk;
+    }
+    ((unsigned char *)context)[chunk] = block[512] == (unsigned char)chunk;
+}
+
+/* Chunks have their stack also where the system gives threads less. */
+static void test_stacks(void **state) {
+    (void)state;
+    pthread_attr_t usual, small;
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, (size_t)256 * 1024), 0);
+    assert_int_equal(pthread_setattr_default_np(&small), 0);
+    fov_pool *pool = NULL;
+    unsigned char done[64] = {0};
+    assert_int_equal(fov_pool_new(&pool, 3), FOV_OK);
+    fov_pool_for(pool, sizeof done, fill_stack_chunk, done);
+    for (size_t i = 0; i < sizeof done; i++) {
+        assert_int_equal(done[i], 1);
+    }
+    fov_pool_free(pool);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    (void)pthread_attr_destroy(&small);
+    (void)pthread_attr_destroy(&usual);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_bits), cmocka_unit_test(test_tiny_jobs), cmocka_unit_test(test_concurrent),
         cmocka_unit_test(test_nested),     cmocka_unit_test(test_callers),   cmocka_unit_test(test_subnormals),
         cmocka_unit_test(test_new),        cmocka_unit_test(test_thread_failure), cmocka_unit_test(test_threads_named),
+        cmocka_unit_test(test_stacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,17 +12,7 @@
 #include "base/rng.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
-
-static fov_real *random_reals(size_t n, unsigned stream) {
-    fov_real *x = fov_mem_alloc(FOV_MEM_BASE, (n + 1) * sizeof *x);
-    assert_non_null(x);
-    fov_rng rng;
-    fov_rng_init(&rng, 1, 0, stream, 0, FOV_RNG_TEST);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = (fov_real)fov_rng_range(&rng, -1, 1);
-    }
-    return x;
-}
+#include "matrix_case.h"
 
 /* The nearest bfloat16, ties to even. */
 static double rounded(double number) {
@@ -31,9 +21,8 @@ static double rounded(double number) {
     return ldexp(nearbyint(fraction * 256.0), exponent - 8);
 }
 
-static double element(fov_matrix x, size_t i, size_t j, bool bf16) {
-    const double number = (double)(x.transposed ? x.data[j * x.stride + i] : x.data[i * x.stride + j]);
-    return bf16 ? rounded(number) : number;
+static double operand(fov_matrix x, size_t i, size_t j, bool bf16) {
+    return bf16 ? rounded(element(x, i, j)) : element(x, i, j);
 }
 
 /* What a test's callbacks know. */
@@ -95,7 +84,7 @@ static void check_numbers(const fov_product *p, const fov_real *before, const do
         for (size_t j = 0; j < p->n; j += across) {
             double sum = p->beta == 0 ? 0 : (double)before[i * p->c_stride + j], size = 1;
             for (size_t q = 0; q < p->k; q++) {
-                const double product = element(p->a, i, q, p->bf16) * element(p->b, q, j, p->bf16);
+                const double product = operand(p->a, i, q, p->bf16) * operand(p->b, q, j, p->bf16);
                 sum += product;
                 size += fabs(product);
             }
