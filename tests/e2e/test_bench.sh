@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `fovea bench pipeline`: its figures agree with each other, as a table and as JSON; what can be wrong has its message.
+# `fovea bench`: its figures agree with each other, as a table and as JSON; what can be wrong has its message.
 # ctest: label=short timeout=120 native
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -450,6 +450,14 @@ static void description_lists_every_step(void **state) {
     fov_mem_free(input);
 }
 
+static void work_takes_as_long_as_its_slower_part(void **state) {
+    (void)state;
+    const fov_limits limits = {.flops = 1e9, .bytes = 1e8};
+    assert_float_equal(fov_limit_seconds(&limits, 3e9, 1e8), 3.0, 1e-12); /* arithmetic: 3 s beside 1 s of memory */
+    assert_float_equal(fov_limit_seconds(&limits, 1e9, 4e8), 4.0, 1e-12);
+    assert_float_equal(fov_limit_seconds(&limits, 0.0, 0.0), 0.0, 1e-12);
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     network net;
@@ -480,6 +488,7 @@ int main(void) {
         cmocka_unit_test(old_gradients_are_replaced),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(description_lists_every_step),
+        cmocka_unit_test(work_takes_as_long_as_its_slower_part),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
