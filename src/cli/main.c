@@ -1,12 +1,15 @@
 /* The program `fovea`: finds the command and hands over. */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "base/pool.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 
@@ -67,6 +70,47 @@ static bool reader_left(void) {
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
+typedef struct arguments {
+    int argc;
+    char **argv;
+    int code;
+} arguments;
+
+static void *run_thread(void *context) {
+    arguments *a = context;
+    a->code = run(a->argc, a->argv);
+    return NULL;
+}
+
+/* run, where `ulimit -s` leaves less stack than chunks of work take: on a thread that has enough, as have then all that it starts. */
+static int run_with_stack(int argc, char **argv) {
+    const size_t enough = 2 * FOV_POOL_STACK;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= enough) {
+        return run(argc, argv);
+    }
+    arguments a = {.argc = argc, .argv = argv};
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int error = pthread_attr_init(&attributes);
+    if (error == 0) {
+        error = pthread_attr_setstacksize(&attributes, enough);
+    }
+    if (error == 0) {
+        error = pthread_setattr_default_np(&attributes);
+    }
+    if (error == 0) {
+        error = pthread_create(&thread, NULL, run_thread, &a);
+    }
+    if (error != 0) {
+        return fov_exit_status(FOV_FAIL(FOV_E_LIMIT, "cannot start a thread with %zu bytes of stack: %s; raise the limit (ulimit -s)",
+                                        enough, strerror(error)));
+    }
+    (void)pthread_join(thread, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return a.code;
+}
+
 int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write with a message, not a silent death in the middle of a run */
     hold_standard_streams();
@@ -74,7 +118,7 @@ int main(int argc, char **argv) {
         overview(stderr);
         return 2;
     }
-    const int code = run(argc, argv);
+    const int code = run_with_stack(argc, argv);
     const bool failed = fflush(stdout) != 0;
     if ((failed || ferror(stdout) != 0) && code == 0 && !reader_left()) {
         return fov_exit_status(FOV_FAIL(FOV_E_IO, "standard output: what was printed could not be written"));

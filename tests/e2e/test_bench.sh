@@ -89,6 +89,8 @@ refused 2 "did you mean 'vit_tiny'?" bench step --backbone vit_tinny
 refused 2 'method mae cannot train resnet18' bench ops --method mae
 refused 2 '--stem is for ResNets' bench step --backbone vit_tiny/8 --stem cifar
 refused 2 'with the imagenet stem needs images of at least 32 px, got 16' bench step --image-size 16
+(ulimit -s 256 && "$fovea" bench step "${small[@]}" --json now.json) || fail "it does not run with a small stack"
+holds 'steps == 2'
 "$fovea" bench step --image-size 16 --stem cifar --batch-size 2 --repeat 1 --conv direct --json now.json
 grep -qF '"stem": "cifar"' now.json && grep -qF '"conv": "direct"' now.json || fail "settings are not in the JSON: $(cat now.json)"
 refused 2 '--repeat: 0 is out of range' bench step --repeat 0
