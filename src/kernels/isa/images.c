@@ -1,45 +1,73 @@
 /* Max pooling and bytes to numbers, on rows of c channels. */
-#include "kernels/isa.h"
+#include <string.h>
+
+#include "kernels/isa_vector.h"
 
 /* ---- pooling ---- */
 
-static void take_first(fov_real *y, uint8_t *index, const fov_real *x, uint8_t tap, size_t c) {
-    for (size_t j = 0; j < c; j++) {
-        y[j] = x[j];
+/* LANES taps as they lie in memory, a byte each. */
+typedef uint8_t taps_of_lanes __attribute__((vector_size(VECTOR_BYTES / sizeof(fov_real))));
+
+/* Columns from the end of a window to what is asked for early: windows of several rows are more streams than the processor foresees. */
+enum { AHEAD = 8 };
+
+INLINE void store_taps(uint8_t *p, mask x) {
+    const taps_of_lanes taps = __builtin_convertvector(x, taps_of_lanes);
+    memcpy(p, &taps, sizeof taps);
+}
+
+INLINE vec choose(mask which, vec a, vec b) {
+    return (vec)((which & (mask)a) | (~which & (mask)b));
+}
+
+/* LANES channels: the largest and its tap stay in registers over the window. */
+INLINE void pool_lanes(fov_real *y, uint8_t *index, const fov_real *x, size_t x_row, const size_t taps[4], size_t kernel, size_t c) {
+    vec best = load(x);
+    mask from = (mask){0} + (int)(taps[0] * kernel + taps[2]);
+    for (size_t row = taps[0]; row < taps[1]; row++) {
+        const fov_real *at = x + (row - taps[0]) * x_row;
+        for (size_t column = taps[2]; column < taps[3]; column++, at += c) {
+            const vec value = load(at);
+            const mask wins = (value > best) | (value != value), tap = (mask){0} + (int)(row * kernel + column);
+            best = choose(wins, value, best);
+            from = (wins & tap) | (~wins & from);
+        }
+        __builtin_prefetch(at + AHEAD * c);
+        __builtin_prefetch(at + (AHEAD + 1) * c);
     }
-    for (size_t j = 0; index != NULL && j < c; j++) {
-        index[j] = tap;
+    store(y, best);
+    if (index != NULL) {
+        store_taps(index, from);
     }
 }
 
-static void take_larger(fov_real *restrict y, uint8_t *restrict index, const fov_real *restrict x, uint8_t tap, size_t c) {
-#pragma omp simd
-    for (size_t j = 0; j < c; j++) {
-        const int wins = (x[j] > y[j]) | (x[j] != x[j]);
-        y[j] = wins ? x[j] : y[j];
-        index[j] = wins ? tap : index[j];
+/* One channel, the same. */
+static void pool_one(fov_real *y, uint8_t *index, const fov_real *x, size_t x_row, const size_t taps[4], size_t kernel, size_t c) {
+    fov_real best = x[0];
+    size_t from = taps[0] * kernel + taps[2];
+    for (size_t row = taps[0]; row < taps[1]; row++) {
+        for (size_t column = taps[2]; column < taps[3]; column++) {
+            const fov_real value = x[(row - taps[0]) * x_row + (column - taps[2]) * c];
+            if ((value > best) | (value != value)) {
+                best = value;
+                from = row * kernel + column;
+            }
+        }
     }
-}
-
-static void take_larger_value(fov_real *restrict y, const fov_real *restrict x, size_t c) {
-#pragma omp simd
-    for (size_t j = 0; j < c; j++) {
-        y[j] = ((x[j] > y[j]) | (x[j] != x[j])) ? x[j] : y[j];
+    *y = best;
+    if (index != NULL) {
+        *index = (uint8_t)from;
     }
 }
 
 void FOV_ISA_FN(maxpool_pixel)(fov_real *y, uint8_t *index, const fov_real *x, size_t x_row, const size_t taps[4], size_t kernel,
                                size_t c) {
-    take_first(y, index, x, (uint8_t)(taps[0] * kernel + taps[2]), c);
-    for (size_t row = taps[0]; row < taps[1]; row++) {
-        for (size_t column = taps[2]; column < taps[3]; column++) {
-            const fov_real *from = x + (row - taps[0]) * x_row + (column - taps[2]) * c;
-            if (index == NULL) {
-                take_larger_value(y, from, c);
-            } else if (row > taps[0] || column > taps[2]) {
-                take_larger(y, index, from, (uint8_t)(row * kernel + column), c);
-            }
-        }
+    size_t j = 0;
+    for (; j + LANES <= c; j += LANES) {
+        pool_lanes(y + j, index == NULL ? NULL : index + j, x + j, x_row, taps, kernel, c);
+    }
+    for (; j < c; j++) {
+        pool_one(y + j, index == NULL ? NULL : index + j, x + j, x_row, taps, kernel, c);
     }
 }
 
