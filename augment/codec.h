@@ -28,11 +28,13 @@ typedef struct fov_window {
 /* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or
  * the `read` between them succeeded or not; at most one `read`. Nothing but scratch may stay in the state after `close`; `clear` frees
  * that. `open` reads the header, and refuses what is over the caps (fov_image_check_caps) or cannot give the format (fov_samples_check),
- * before anything is allocated for pixels. `read` makes room for the window in the image (fov_codec_room) and fills it. */
+ * before anything is allocated for pixels. `read` makes room for the window in the image (fov_codec_room) and fills it. `check`, which may be
+ * NULL and comes before `read`, sets *sound where `read` of the whole picture would succeed; where it does not, only `read` can tell. */
 typedef struct fov_codec {
     fov_image_kind kind;
     size_t state_bytes;
     fov_status (*open)(void *state, fov_codec_file *file);
+    fov_status (*check)(void *state, fov_codec_file *file, bool *sound);
     fov_status (*read)(void *state, fov_codec_file *file, const fov_window *window, fov_image *image);
     void (*close)(void *state);
     void (*clear)(void *state);

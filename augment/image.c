@@ -390,6 +390,20 @@ fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, f
     return FOV_OK;
 }
 
+fov_status fov_decoder_check(fov_decoder *decoder, fov_image *scratch) {
+    FOV_ASSERT(decoder->opened != NULL);
+    const fov_codec *const codec = decoder->opened->codec;
+    bool sound = false;
+    const fov_status status = codec->check == NULL ? FOV_OK : codec->check(state_of(decoder, decoder->opened), &decoder->file, &sound);
+    if (status != FOV_OK || sound) {
+        close_file(decoder);
+        FOV_TRY(status);
+        return FOV_OK;
+    }
+    FOV_TRY(fov_decoder_read(decoder, NULL, scratch));
+    return FOV_OK;
+}
+
 fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image) {
     fov_image_info info;
     FOV_TRY(fov_decoder_open(decoder, bytes, size, options, &info));

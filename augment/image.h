@@ -107,6 +107,8 @@ void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
 FOV_MUST_USE fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                                          fov_image_info *info);
 FOV_MUST_USE fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image);
+/* Instead of `read`: the verdict of reading the whole picture, cheaper where no pixels are needed for it. `scratch` is left undefined. */
+FOV_MUST_USE fov_status fov_decoder_check(fov_decoder *decoder, fov_image *scratch);
 /* Both at once, the whole picture. */
 FOV_MUST_USE fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                                          fov_image *image);

@@ -401,13 +401,11 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
     return true;
 }
 
-/* Decodes without libjpeg what can be; `*done` says whether it was. */
-static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
-    const fov_window *const w = jpeg->window;
-    const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
+/* Decodes without libjpeg what can be, without a window to no pixels; `*done` says whether it was. */
+static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
     fov_jpeg_frame frame;
     *done = false;
-    if (w->shrink != 1 || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
+    if ((w != NULL && w->shrink != 1) || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
         return FOV_OK;
     }
     if (jpeg->baseline == NULL) {
@@ -416,9 +414,20 @@ static fov_status read_fast(fov_jpeg *jpeg, bool *done) {
     if (!fov_baseline_takes(jpeg->baseline, &frame)) {
         return FOV_OK;
     }
+    if (w == NULL) {
+        FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, NULL, NULL, done));
+        return FOV_OK;
+    }
     FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
+    const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
     FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, jpeg->image->pixels, done));
     return FOV_OK;
+}
+
+static fov_status jpeg_check(void *state, fov_codec_file *file, bool *sound) {
+    fov_jpeg *const jpeg = state;
+    jpeg->file = file;
+    return read_fast(jpeg, NULL, sound);
 }
 
 static fov_status guarded(fov_jpeg *jpeg, jpeg_body body) {
@@ -451,7 +460,7 @@ static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window 
     jpeg->window = window;
     jpeg->image = image;
     bool done;
-    FOV_TRY(read_fast(jpeg, &done));
+    FOV_TRY(read_fast(jpeg, window, &done));
     if (!done) {
         FOV_TRY(guarded(jpeg, read_body));
     }
@@ -461,6 +470,7 @@ static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window 
 const fov_codec fov_codec_jpeg = {.kind = FOV_IMAGE_JPEG,
                                   .state_bytes = sizeof(fov_jpeg),
                                   .open = jpeg_open,
+                                  .check = jpeg_check,
                                   .read = jpeg_read,
                                   .close = jpeg_close,
                                   .clear = jpeg_clear};

@@ -210,8 +210,13 @@ static void lay_out(decoding *d) {
     d->v = frame->component[0].v;
     d->mcu_columns = up(frame->width, (size_t)8 * d->h);
     d->mcu_rows = up(frame->height, (size_t)8 * d->v);
-    mcu_range(d->box->left, d->box->width, d->h, d->mcu_columns, &d->first_column, &d->last_column);
-    mcu_range(d->box->top, d->box->height, d->v, d->mcu_rows, &d->first_row, &d->last_row);
+    if (d->box != NULL) {
+        mcu_range(d->box->left, d->box->width, d->h, d->mcu_columns, &d->first_column, &d->last_column);
+        mcu_range(d->box->top, d->box->height, d->v, d->mcu_rows, &d->first_row, &d->last_row);
+    } else {
+        d->first_row = d->mcu_rows;
+        d->last_row = d->mcu_rows - 1;
+    }
     for (unsigned c = 0; c < frame->component_count; c++) {
         plane *p = &d->plane[c];
         p->dc = &d->baseline->dc[table_of(frame, c)];
@@ -525,7 +530,7 @@ fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *fra
                   .bits = {.at = frame->bytes, .end = frame->bytes + frame->size},
                   .until_restart = frame->restart_interval,
                   .rgb = rgb,
-                  .next_y = box->top};
+                  .next_y = box == NULL ? 0 : box->top};
     *done = false;
     if (!make_tables(baseline, frame)) {
         return FOV_OK;

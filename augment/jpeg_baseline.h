@@ -35,7 +35,7 @@ bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *fram
 
 /* Decodes the box of the frame (all of it inside; not empty) to RGB, box.width * box.height * 3 bytes at `rgb`. `*done` is false when the
  * data are not what this decoder knows: `rgb` is then undefined. Data below the box are not looked at; with a box that reaches the last row, the
- * file must end properly after it. Fails only with FOV_E_NOMEM. */
+ * file must end properly after it. Box and `rgb` NULL: the whole frame is read and no pixels are made. Fails only with FOV_E_NOMEM. */
 typedef struct fov_jpeg_box {
     size_t left, top, width, height;
 } fov_jpeg_box;

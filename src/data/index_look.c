@@ -275,17 +275,11 @@ static void judge_header(look *l, const fov_decode_options *decode) {
 static void judge_pixels(look *l, const fov_decode_options *decode) {
     const unsigned char *bytes;
     size_t size;
-    fov_image *image = &l->looker->reader.image;
     if (!read_whole(l, &bytes, &size)) {
         return;
     }
-    fov_status status = probe(l, bytes, size, decode);
-    if (status == FOV_OK) {
-        status = fov_decoder_read(l->looker->reader.decoder, NULL, image);
-        l->found->width = image->width;
-        l->found->height = image->height;
-    }
-    settle(l->found, status);
+    const fov_status status = probe(l, bytes, size, decode);
+    settle(l->found, status == FOV_OK ? fov_decoder_check(l->looker->reader.decoder, &l->looker->reader.image) : status);
 }
 
 static void judge(look *l) {
@@ -414,7 +408,6 @@ static void look_at_group(fov_looker *looker, const fov_scan *scan, const char *
 /* Opening a pack has checked what its records say of themselves, so that without `verify` only what cannot be told from that is read. */
 static void look_at_record(fov_looker *looker, const fov_scan_options *options, const fov_pack *pack, size_t number, fov_finding *found) {
     const fov_pack_record record = fov_pack_at(pack, number);
-    const fov_image *image;
     fov_picture_reader *reader = &looker->reader;
     fov_status status = FOV_OK;
     *found = (fov_finding){.bytes = record.length, .width = record.width, .height = record.height, .channels = record.channels};
@@ -423,7 +416,7 @@ static void look_at_record(fov_looker *looker, const fov_scan_options *options, 
         fov_text_printf(&reader->path, "record %zu", number);
         status = reader->path.status;
         status = status == FOV_OK ? fov_picture_open_record(reader, pack, &record, &options->decode, &found->width, &found->height) : status;
-        status = status == FOV_OK && options->verify ? fov_picture_decode(reader, NULL, &image) : status;
+        status = status == FOV_OK && options->verify ? fov_picture_check(reader) : status;
     }
     if (status == FOV_E_IO) {
         mark_bad(found, FOV_BAD_UNREADABLE, "%s", fov_last_error());

@@ -11,10 +11,11 @@
 /* ---- decoded pictures kept in memory; filled as they are first read, never emptied ---- */
 
 typedef struct fov_pixel_cache {
-    _Atomic(uint8_t *) *entry; /* per picture: width * height * 3 bytes; NULL until read. The array is NULL when the cache is off */
+    _Atomic(uint8_t *) *entry; /* per picture: its pixels in `block`; NULL until read. The array is NULL when the cache is off */
+    uint8_t *block;
     const fov_index *index;
     fov_pixel_format format;
-    atomic_size_t bytes;
+    atomic_size_t bytes; /* of the block that are taken */
 } fov_pixel_cache;
 
 /* Turned on when the pixels of the whole index fit. */
@@ -22,7 +23,7 @@ FOV_MUST_USE fov_status fov_pixel_cache_init(fov_pixel_cache *cache, const fov_i
 void fov_pixel_cache_clear(fov_pixel_cache *cache);
 /* Borrows the picture's pixels; false when it is not there. */
 bool fov_pixel_cache_get(fov_pixel_cache *cache, size_t picture, fov_image *image);
-/* Keeps a copy, if there is room and the picture still has the size it had when it was scanned. */
+/* Keeps a copy, if nobody did and the picture still has the size it had when it was scanned. */
 void fov_pixel_cache_put(fov_pixel_cache *cache, size_t picture, const fov_image *image);
 
 /* ---- ring ---- */

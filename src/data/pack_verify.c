@@ -38,7 +38,6 @@ static fov_status check_record(fov_picture_reader *reader, const verifier *v, si
     const fov_pack_record record = fov_pack_at(v->pack, i);
     fov_decode_options options = {
         .format = {.channels = record.kind == FOV_PACK_RAW ? record.channels : 0, .deep = record.kind == FOV_PACK_RAW && record.deep}};
-    const fov_image *image;
     size_t width, height;
     reader->path.length = 0;
     fov_text_printf(&reader->path, "record %zu", i);
@@ -49,7 +48,7 @@ static fov_status check_record(fov_picture_reader *reader, const verifier *v, si
         status = fov_picture_open_record(reader, v->pack, &record, &options, &width, &height);
     }
     FOV_TRY(status);
-    FOV_TRY(fov_picture_decode(reader, NULL, &image));
+    FOV_TRY(fov_picture_check(reader));
     FOV_TRY(check_gap(reader, v, i));
     return FOV_OK;
 }

@@ -157,6 +157,16 @@ fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part 
     return status == FOV_OK ? FOV_OK : name_failure(reader, status);
 }
 
+fov_status fov_picture_check(fov_picture_reader *reader) {
+    const fov_image *image;
+    if (reader->grouped || reader->what.kind == FOV_PACK_RAW) {
+        FOV_TRY(fov_picture_decode(reader, NULL, &image));
+        return FOV_OK;
+    }
+    const fov_status status = fov_decoder_check(reader->decoder, &reader->image);
+    return status == FOV_OK ? FOV_OK : name_failure(reader, status);
+}
+
 fov_status fov_picture_read(fov_picture_reader *reader, const char *path, const fov_decode_options *options) {
     const fov_decode_options padded = fov_picture_padded(options);
     FOV_TRY(fov_io_read_into(path, FOV_PICTURE_MAX_BYTES, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));

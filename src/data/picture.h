@@ -50,6 +50,8 @@ FOV_MUST_USE fov_status fov_picture_open_record(fov_picture_reader *reader, cons
 /* Whether a record is sure to open with these options, as far as it can be told from what it says of itself. */
 bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options);
 FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image);
+/* Instead: the verdict of decoding it whole. */
+FOV_MUST_USE fov_status fov_picture_check(fov_picture_reader *reader);
 
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
 const char *fov_picture_name(fov_text *text, const char *path);

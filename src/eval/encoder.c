@@ -69,7 +69,7 @@ void fov_encoder_free(fov_encoder *e) {
 
 fov_status fov_encoder_random(fov_encoder **encoder, const fov_backbone_spec *spec, const fov_preprocess *preprocess, uint64_t seed, fov_pool *pool) {
     FOV_TRY(fov_encoder_new(encoder, spec, preprocess, pool));
-    fov_store_initialize((*encoder)->store, seed);
+    fov_store_initialize((*encoder)->store, seed, pool);
     return FOV_OK;
 }
 

@@ -208,8 +208,18 @@ static void initialize(const fov_store *store, const fov_param *param, uint64_t 
     }
 }
 
-void fov_store_initialize(fov_store *store, uint64_t seed) {
-    for (size_t i = 0; i < store->count; i++) {
-        initialize(store, store->params[i], seed);
-    }
+typedef struct initialization {
+    const fov_store *store;
+    uint64_t seed;
+} initialization;
+
+/* From the last parameter on: networks grow towards their end, and what is large should not come last. */
+static void initialize_chunk(void *context, size_t chunk, unsigned worker) {
+    const initialization *job = context;
+    (void)worker;
+    initialize(job->store, job->store->params[job->store->count - 1 - chunk], job->seed);
+}
+
+void fov_store_initialize(fov_store *store, uint64_t seed, fov_pool *pool) {
+    fov_pool_for(pool, store->count, initialize_chunk, &(initialization){store, seed});
 }

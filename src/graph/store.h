@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/pool.h"
 #include "base/real.h"
 
 #define FOV_MAX_RANK 5
@@ -91,6 +92,6 @@ fov_real *fov_param_grads(const fov_store *store, const fov_param *param); /* NU
 bool fov_param_decays(const fov_param *param);
 
 /* Random initialisation by each spec; a parameter's numbers depend on (seed, its name) alone. */
-void fov_store_initialize(fov_store *store, uint64_t seed);
+void fov_store_initialize(fov_store *store, uint64_t seed, fov_pool *pool);
 
 #endif

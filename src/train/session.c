@@ -35,7 +35,7 @@ static fov_status build(fov_session *s) {
     FOV_TRY(fov_graph_status(s->graph));
     FOV_TRY(check_view(s));
     FOV_TRY(fov_store_commit(s->store, true));
-    fov_store_initialize(s->store, o->seed);
+    fov_store_initialize(s->store, o->seed, o->pool);
     FOV_TRY(fov_plan_new(&s->plan, s->graph, NULL, 0, s->loss, o->pool, &o->plan));
     return FOV_OK;
 }

@@ -47,7 +47,7 @@ const fov_option fov_pretrain_options[] = {
     {CHOICE("stats", stats, "KIND", "mean and std to normalise by: measured, or ImageNet's (auto: for RGB of 8 bits)"), .fallback = "auto", .choices = statistics},
     {WORD("mean", mean, "LIST", "mean of each channel instead, black 0, white 1, such as 0.5,0.4,0.3")},
     {WORD("std", std, "LIST", "standard deviation of each channel, with --mean")},
-    {CHOICE("cache", cache, "KIND", "decoded pictures in memory: where they fit a quarter of what is free, always, never"), .fallback = "auto", .choices = caches, .resumable = true},
+    {CHOICE("cache", cache, "KIND", "decoded pictures in memory: in ten epochs or more where they fit a quarter of what is free, always, never"), .fallback = "auto", .choices = caches, .resumable = true},
     {CHOICE("shrink", shrink, "KIND", "photos much larger than their views: decoded at 1/2 to 1/8, or always whole and exact"), .fallback = "auto", .choices = shrinks},
     {CHOICE("recompute", recompute, "KIND", "what is computed again in backward to save memory: cheap values, nothing, all inside of blocks; the results are the same bits"), .fallback = "auto", .choices = fov_recompute_names, .resumable = true},
     {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},

@@ -88,6 +88,15 @@ static fov_status choose_cache(trainer *t) {
     return FOV_OK;
 }
 
+/* How often each picture must come for keeping it to be worth while: what it saves is half a decoding, and a system that has to find memory
+ * first, as virtual machines do, takes several to give it. */
+#define CACHE_EPOCHS 10.0
+
+static bool cache_pays(const trainer *t) {
+    const double pictures = (double)(t->setup.steps - t->state.step) * (double)t->setup.settings->batch_size;
+    return strcmp(t->setup.settings->cache, "ram") == 0 || pictures >= CACHE_EPOCHS * (double)fov_index_count(t->index);
+}
+
 static fov_status make_loader(trainer *t, fov_loader **loader) {
     const fov_pretrain_settings *s = t->setup.settings;
     const fov_loader_options options = {.batch_size = (size_t)s->batch_size,
@@ -96,7 +105,7 @@ static fov_status make_loader(trainer *t, fov_loader **loader) {
                                         .first_step = t->state.step,
                                         .last_step = t->setup.steps,
                                         .decode = fov_preprocess_decode(&t->setup.preprocess),
-                                        .cache = t->cache_bytes > 0,
+                                        .cache = t->cache_bytes > 0 && cache_pays(t),
                                         .cache_bytes = t->cache_bytes,
                                         .shrink = strcmp(s->shrink, "auto") == 0};
     return fov_loader_new(loader, t->index, &t->setup.recipe, &options);

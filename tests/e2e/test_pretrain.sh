@@ -50,6 +50,15 @@ for kind in cnn vit; do
     rm -rf $kind.again $kind.other
 done
 
+# Pictures are kept decoded where they come ten times, and where that is asked for.
+for steps in 39 40; do
+    run kept$steps "${vit[@]}" --batch-size 8 --steps $steps --save-every 40
+done
+run asked "${vit[@]}" --batch-size 8 --steps 1 --cache ram
+grep -q 'kept decoded' kept39.err && fail "pictures are kept that come nine times"
+grep -q 'kept decoded' kept40.err && grep -q 'kept decoded' asked.err || fail "pictures are not kept: $(cat kept40.err asked.err)"
+rm -rf kept* asked
+
 # A recipe by name is what the method would have chosen; mixing pictures makes another run, the same with any number of threads.
 mae=("${vit[@]}" --batch-size 8 --steps 6 --save-every 2 --seed 3)
 run named "${mae[@]}" --views mae

@@ -88,7 +88,7 @@ static void set_up(setup *s, const fov_grad_case *c, unsigned threads, fov_plan_
     s->loss = add_weighted_sum(s->graph, out);
     require(fov_graph_status(s->graph));
     require(fov_store_commit(s->store, true));
-    fov_store_initialize(s->store, 11);
+    fov_store_initialize(s->store, 11, NULL);
     const size_t total = fov_store_total(s->store);
     s->start = fov_mem_array(FOV_MEM_BASE, total, sizeof(fov_real));
     assert_non_null(s->start);

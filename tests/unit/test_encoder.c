@@ -361,7 +361,7 @@ static void loading_leaves_the_head(void **state) {
     assert_non_null(fov_linear_layer(graph, x, "0", 8, true, FOV_ACT_NONE, FOV_LINEAR_TORCH, 0));
     fov_graph_pop(graph);
     assert_int_equal(fov_store_commit(store, true), FOV_OK);
-    fov_store_initialize(store, 99);
+    fov_store_initialize(store, 99, NULL);
     const fov_param *head = fov_store_find(store, "head.0.weight");
     const fov_real kept = fov_param_values(store, head)[5];
     assert_int_equal(fov_backbone_load(store, spec, path), FOV_OK);

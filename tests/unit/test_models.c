@@ -213,7 +213,7 @@ static void open_started(model *m, const fov_backbone_spec *spec) {
     open_model(m, spec, 0);
     require(fov_graph_status(m->graph));
     require(fov_store_commit(m->store, false));
-    fov_store_initialize(m->store, 3);
+    fov_store_initialize(m->store, 3, NULL);
 }
 
 static void resnet_starts_as_torchvision(void **state) {

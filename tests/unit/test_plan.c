@@ -88,7 +88,7 @@ static void random_network(network *net, uint64_t seed, size_t length) {
     net->loss = add_weighted_sum(g, fov_add(g, made[count - 1], made[0]));
     require(fov_graph_status(g));
     require(fov_store_commit(net->store, true));
-    fov_store_initialize(net->store, seed);
+    fov_store_initialize(net->store, seed, NULL);
 }
 
 static void network_free(network *net) {
@@ -302,7 +302,7 @@ static void nodes_that_nothing_depends_on_do_not_run(void **state) {
     net.loss = add_weighted_sum(g, y);
     assert_non_null(side);
     require(fov_store_commit(net.store, true));
-    fov_store_initialize(net.store, 1);
+    fov_store_initialize(net.store, 1, NULL);
     fov_plan *plan = NULL;
     require(fov_plan_new(&plan, g, &other, 1, net.loss, NULL, &(fov_plan_options){.poison = true}));
     /* Forward: scale, l2norm, sum. Backward: sum, scale. */
@@ -326,7 +326,7 @@ static void gradients_add_up_only_when_asked(void **state) {
     fov_graph_use_store(net.graph, net.store);
     net.loss = add_weighted_sum(net.graph, fov_scale(net.graph, parameter(net.graph, "x", FOV_SHAPE(40)), 2.0));
     require(fov_store_commit(net.store, true));
-    fov_store_initialize(net.store, 1);
+    fov_store_initialize(net.store, 1, NULL);
     fov_plan *plan = NULL;
     require(fov_plan_new(&plan, net.graph, NULL, 0, net.loss, NULL, NULL));
     fov_rng rng;
@@ -357,7 +357,7 @@ static void old_gradients_are_replaced(void **state) {
     fov_node *apart = parameter(g, "apart", FOV_SHAPE(20));
     net.loss = add_weighted_sum(g, twice);
     require(fov_store_commit(net.store, true));
-    fov_store_initialize(net.store, 1);
+    fov_store_initialize(net.store, 1, NULL);
     fov_plan *plan = NULL;
     require(fov_plan_new(&plan, g, NULL, 0, net.loss, NULL, NULL));
     fov_rng rng;

@@ -135,7 +135,7 @@ static void initialisation_has_the_asked_distribution(void **state) {
     fov_param *function =
         add(store, "function", FOV_SHAPE(2, 3), (fov_param_spec){.init = FOV_INIT_FUNCTION, .a = 0.5, .fill = fill_count_up});
     assert_int_equal(fov_store_commit(store, false), FOV_OK);
-    fov_store_initialize(store, 1);
+    fov_store_initialize(store, 1, NULL);
     double mean, deviation, largest;
     moments(fov_param_values(store, normal), normal->count, &mean, &deviation, &largest);
     assert_true(fabs(mean) < 6e-4 && fabs(deviation - 0.02) < 5e-4 && largest > 0.06);
@@ -151,7 +151,7 @@ static void initialisation_has_the_asked_distribution(void **state) {
     fov_store_free(store);
 }
 
-/* A parameter's numbers depend on seed and name, not on its neighbours. */
+/* A parameter's numbers depend on seed and name, not on its neighbours or on threads. */
 static void initialisation_depends_on_seed_and_name_alone(void **state) {
     (void)state;
     const fov_param_spec spec = {.init = FOV_INIT_NORMAL, .a = 1.0};
@@ -162,12 +162,15 @@ static void initialisation_depends_on_seed_and_name_alone(void **state) {
     fov_param *other = add(b, "fc2.weight", FOV_SHAPE(4, 9), spec);
     assert_int_equal(fov_store_commit(a, false), FOV_OK);
     assert_int_equal(fov_store_commit(b, false), FOV_OK);
-    fov_store_initialize(a, 5);
-    fov_store_initialize(b, 5);
+    fov_store_initialize(a, 5, NULL);
+    fov_pool *pool = NULL;
+    assert_int_equal(fov_pool_new(&pool, 3), FOV_OK);
+    fov_store_initialize(b, 5, pool);
+    fov_pool_free(pool);
     const size_t bytes = 36 * sizeof(fov_real);
     assert_memory_equal(fov_param_values(a, in_a), fov_param_values(b, in_b), bytes);
     assert_memory_not_equal(fov_param_values(b, in_b), fov_param_values(b, other), bytes);
-    fov_store_initialize(b, 6);
+    fov_store_initialize(b, 6, NULL);
     assert_memory_not_equal(fov_param_values(a, in_a), fov_param_values(b, in_b), bytes);
     fov_store_free(a);
     fov_store_free(b);
