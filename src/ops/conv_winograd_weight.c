@@ -1,12 +1,24 @@
 /* Weight gradient by minimal filtering F(4x4, 3x3): dW = G^T [sum over tiles of (A dout A^T) (B^T d B)] G, see kernels/isa/winograd.c.
  *
- * For each of the 36 places, the sum over tiles is a product [co, ci] with k running over them. A chunk owns at most 64 x 64 channels, so
- * that its 36 sums stay in L2, and walks over the tiles of its set in blocks; the sums are transformed to 3 x 3 once at the end. Both
- * operands are multiplied as their transforms lie, [tile, channel]. Channels come in units of whole vectors. Sets of tiles are fixed by the shape, and are added in order. */
+ * For each of the 36 places, the sum over tiles is a product [co, ci] with k running over them. A chunk owns at most 128 x 128 channels and
+ * walks over the tiles of its set in blocks; the sums are transformed to 3 x 3 once at the end. All it works on comes from L3, place by
+ * place and in order: more channels mean that fewer chunks transform the same tile, more tiles that sums are fetched less often, and both
+ * pay more than a block that stays in L2. Both operands are multiplied as their transforms lie, [tile, channel]. Channels come in units of
+ * whole vectors. Sets of tiles are fixed by the shape, and are added in order. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
-enum { PLACES = FOV_WINOGRAD_PLACES, TAPS = 9, BLOCK_CHANNELS = 64, BLOCK_TILES = 24, UNIT = 16, WANTED_CHUNKS = 16, PAD_REALS = 16 };
+enum {
+    PLACES = FOV_WINOGRAD_PLACES,
+    TAPS = 9,
+    BLOCK_CHANNELS = 128,
+    BLOCK_REALS = (4 << 20) / (PLACES * (int)sizeof(float)), /* a place's share of what a chunk works on */
+    MOST_TILES = 96,
+    LEAST_TILES = 16,
+    UNIT = 16,
+    WANTED_CHUNKS = 16,
+    PAD_REALS = 16,
+};
 
 typedef struct winograd_weight {
     const fov_step *step;
@@ -19,6 +31,7 @@ typedef struct winograd_weight {
     size_t columns, panels;
     size_t out_blocks, in_blocks, sets; /* of output channels, of panels of input channels, of tiles */
     size_t in_width, out_width;         /* most channels of a block; of the input, whole panels */
+    size_t tiles;                       /* most tiles of a block */
     size_t sum_step, in_step, out_step; /* reals between places: sums; the two operands */
 } winograd_weight;
 
@@ -40,9 +53,12 @@ static winograd_weight cut(const fov_conv *c) {
     g.sets = least(ceil_div(WANTED_CHUNKS, g.out_blocks * g.in_blocks), g.map.tiles);
     g.out_width = ceil_div(c->co / UNIT, g.out_blocks) * UNIT;
     g.in_width = ceil_div(g.panels, g.in_blocks) * g.columns;
-    g.sum_step = g.out_width * g.in_width + PAD_REALS;
-    g.in_step = BLOCK_TILES * g.in_width + PAD_REALS;
-    g.out_step = BLOCK_TILES * g.out_width + PAD_REALS;
+    const size_t sums = g.out_width * g.in_width;
+    g.tiles = sums < BLOCK_REALS ? least(MOST_TILES, (BLOCK_REALS - sums) / (g.out_width + g.in_width)) : 0;
+    g.tiles = g.tiles < LEAST_TILES ? LEAST_TILES : g.tiles;
+    g.sum_step = sums + PAD_REALS;
+    g.in_step = g.tiles * g.in_width + PAD_REALS;
+    g.out_step = g.tiles * g.out_width + PAD_REALS;
     return g;
 }
 
@@ -89,10 +105,11 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
                .sums = fov_step_worker(g->step, worker)};
     b.in = b.sums + PLACES * g->sum_step;
     b.out = b.in + PLACES * g->in_step;
-    for (size_t i = tiles.first; i < tiles.last; i += BLOCK_TILES) {
-        const fov_range some = {i, least(i + BLOCK_TILES, tiles.last)};
-        transform(g, &b, some);
-        multiply(g, &b, fov_range_count(some), i > tiles.first ? 1 : 0);
+    const size_t blocks = ceil_div(fov_range_count(tiles), g->tiles);
+    for (size_t i = 0; i < blocks; i++) {
+        const fov_range here = fov_range_part(fov_range_count(tiles), i, blocks);
+        transform(g, &b, (fov_range){tiles.first + here.first, tiles.first + here.last});
+        multiply(g, &b, fov_range_count(here), i > 0 ? 1 : 0);
     }
     fov_real *to = g->to + set * c->co * TAPS * c->ci + b.ci.first;
     for (size_t co = b.co.first; co < b.co.last; co++) {
