@@ -198,7 +198,14 @@ typedef struct side {
     bool direct;
 } side;
 
-static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t t, size_t j, size_t depth, fov_real beta) {
+/* Lines of memory that a tile asks for, one at each step of k: more at a time would hold up the loads that its sums wait for. */
+typedef struct asking {
+    const fov_real *from;
+    size_t step; /* in numbers */
+} asking;
+
+static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t t, size_t j, size_t depth, fov_real beta,
+                          asking ahead) {
     const fov_product *p = s->p;
     const size_t column = j * s->width, columns = least(s->width, p->n - column);
     const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
@@ -210,36 +217,35 @@ static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a,
     }
     const bool as_rows = a.direct && !p->a.transposed;
     const fov_real *tile = a.data + (!a.direct ? (t - a.begin) * s->a_panel : as_rows ? along * p->a.stride : along);
-    s->kernels->gemm_tile_at(c + row * c_stride + column, c_stride, rows, columns, tile, as_rows ? p->a.stride : 1,
-                             !a.direct ? rows
-                             : as_rows ? 1
-                                       : p->a.stride,
-                             panel, b.direct ? p->b.stride : s->width, depth, beta);
+    const size_t lane = as_rows ? p->a.stride : 1, stride = !a.direct ? rows : as_rows ? 1 : p->a.stride;
+    s->kernels->gemm_tile_ahead(c + row * c_stride + column, c_stride, rows, columns, tile, lane, stride, panel,
+                                b.direct ? p->b.stride : s->width, depth, beta, ahead.from, ahead.step * sizeof(fov_real));
 }
 
-/* Asks for the `index`-th of `count` equal shares of memory that the next tiles will read. */
-static void ask_for(const fov_real *x, size_t numbers, size_t index, size_t count) {
+/* What the `index`-th of `count` tiles of a block asks for: of the piece of k that comes next, from `from`, a column of lines of A (as many
+ * as tiles downwards cover them) or B (two a panel). */
+static asking next_piece(const scheme *s, side a, side b, size_t from, size_t index, size_t count) {
     enum { LINE = 64 / sizeof(fov_real) };
-    for (size_t i = numbers * index / count / LINE * LINE; i < numbers * (index + 1) / count; i += LINE) {
-        __builtin_prefetch(x + i, 0, 2);
+    const fov_product *p = s->p;
+    const size_t tiles = a.end - a.begin, columns = tiles + 2 * (b.end - b.begin), column = columns * index / count;
+    if (column == columns * (index + 1) / count) {
+        return (asking){b.data, 0};
     }
+    if (column < tiles) {
+        return (asking){p->a.data + from * p->a.stride + tile_first(s, a.begin + column + 1) - 1, p->a.stride};
+    }
+    return (asking){p->b.data + from * p->b.stride + b.begin * s->width + (column - tiles) * LINE, p->b.stride};
 }
 
 /* C's tiles of a range downwards and one across, `depth` of k. Columns outside, rows inside: a panel of B is read from further away, but
- * once. Meanwhile the next piece of operands that are read as they lie is asked for, when there is one. */
-static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta, size_t ahead) {
-    const fov_product *p = s->p;
+ * once. Meanwhile the piece of both operands that comes `next` is asked for, if that is not 0. */
+static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta, size_t next) {
     const size_t count = (b.end - b.begin) * (a.end - a.begin);
     size_t done = 0;
     for (size_t j = b.begin; j < b.end; j++) {
         for (size_t t = a.begin; t < a.end; t++, done++) {
-            if (a.direct) {
-                ask_for(a.data + depth * p->a.stride, ahead * p->a.stride, done, count);
-            }
-            if (b.direct) {
-                ask_for(b.data + depth * p->b.stride, ahead * p->b.stride, done, count);
-            }
-            multiply_tile(s, c, c_stride, a, b, t, j, depth, beta);
+            const asking ahead = next == 0 ? (asking){b.data, 0} : next_piece(s, a, b, next, done, count);
+            multiply_tile(s, c, c_stride, a, b, t, j, depth, beta, ahead);
         }
     }
 }
@@ -247,11 +253,12 @@ static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side
 /* The same with rows of A as they lie, rows outside: a tile's rows are asked for while those before meet all panels. */
 static void multiply_direct(const scheme *s, side a, side b, size_t depth, fov_real beta) {
     const fov_product *p = s->p;
+    const size_t panels = b.end - b.begin, numbers = s->height * p->a.stride, step = blocks(numbers, panels * depth);
     for (size_t t = a.begin; t < a.end; t++) {
-        const size_t rows = tile_first(s, t + 1) - tile_first(s, a.begin);
+        const fov_real *next = a.data + (tile_first(s, t + 1) - tile_first(s, a.begin)) * p->a.stride;
         for (size_t j = b.begin; j < b.end; j++) {
-            ask_for(a.data + rows * p->a.stride, s->height * p->a.stride, j - b.begin, b.end - b.begin);
-            multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta);
+            const asking ahead = {next + numbers * (j - b.begin) / panels, step};
+            multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta, ahead);
         }
     }
 }
@@ -333,7 +340,7 @@ static void block_chunk(void *context, size_t chunk, unsigned worker) {
         a.data = a.direct ? p->a.data + from * p->a.stride + tile_first(s, a.begin) : a_to;
         b.data = b.direct ? p->b.data + from * p->b.stride + b.begin * s->width : b_to;
         pack_piece(s, a, b, a_to, b_to, from, depth);
-        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0, i + 1 < s->depths ? depth : 0);
+        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0, i + 1 < s->depths ? from + depth : 0);
     }
 }
 
