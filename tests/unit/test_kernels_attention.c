@@ -86,8 +86,8 @@ static void reference_row(attention_case *c, double *p, size_t i) {
     for (size_t j = 0; j < t; j++) {
         sum += exp(p[j] - top);
     }
-    c->want_stats[2 * i] = top / log(2.0);
-    c->want_stats[2 * i + 1] = 1.0 / sum;
+    c->want_stats[i] = top / log(2.0);
+    c->want_stats[t + i] = 1.0 / sum;
     for (size_t j = 0; j < t; j++) {
         p[j] = exp(p[j] - top) / sum;
         along += p[j] * dot(c, DOUT, i, V, j);

@@ -206,7 +206,7 @@ INLINE void logits_tile(const fov_attention_head *h, fov_real *y, size_t first, 
                              .b = columns,
                              .a_row = a.stride,
                              .a_step = 1,
-                             .b_row = TILE_COLUMNS,
+                             .b_row = vectors * LANES,
                              .segment = h->head,
                              .k = h->head};
     (vectors > 1 ? tall : slim)[rows](y + first * TILE_COLUMNS, TILE_COLUMNS, &o, alpha, 0);
@@ -270,32 +270,39 @@ INLINE void sums_of_four(fov_real to[4], vec a, vec b, vec c, vec d) {
 #endif
 }
 
-/* y [few_stride(t)] = x . row for each of t rows, `width` numbers each; x is filled up with zeros to whole vectors, and so is y. */
-static void dots(fov_real *y, const fov_real *x, rows_of_head rows, size_t t, size_t width) {
-    for (size_t first = 0; first < few_stride(t); first += 4) {
-        const fov_real *r[4];
-        for (size_t i = 0; i < 4; i++) {
-            r[i] = rows.data + (first + i < t ? first + i : t - 1) * rows.stride;
-        }
-        vec sum[4] = {{0}, {0}, {0}, {0}};
-        for (size_t j = 0; j < width; j += LANES) {
-            const vec b = load(x + j);
-            sum[0] += b * load(r[0] + j);
-            sum[1] += b * load(r[1] + j);
-            sum[2] += b * load(r[2] + j);
-            sum[3] += b * load(r[3] + j);
-        }
-        sums_of_four(y + first, sum[0], sum[1], sum[2], sum[3]);
+/* to[i] = x_i . y_i for i < 4, of rows that lie x_stride and y_stride apart; of the last of n rows for i from n. */
+INLINE void dots_of_four(fov_real to[4], const fov_real *x, size_t x_stride, const fov_real *y, size_t y_stride, size_t n, size_t width) {
+    const fov_real *a[4], *b[4];
+    for (size_t i = 0; i < 4; i++) {
+        a[i] = x + (i < n ? i : n - 1) * x_stride;
+        b[i] = y + (i < n ? i : n - 1) * y_stride;
     }
-    for (size_t i = t; i < few_stride(t); i++) {
-        y[i] = 0;
+    vec sum[4] = {{0}, {0}, {0}, {0}};
+    size_t j = 0;
+    for (; j + LANES <= width; j += LANES) {
+        for (size_t i = 0; i < 4; i++) {
+            sum[i] += load(a[i] + j) * load(b[i] + j);
+        }
+    }
+    sums_of_four(to, sum[0], sum[1], sum[2], sum[3]);
+    for (; j < width; j++) {
+        for (size_t i = 0; i < 4; i++) {
+            to[i] += a[i][j] * b[i][j];
+        }
+    }
+}
+
+/* y [few_stride(t)] = x . row for each of t rows. */
+static void dots(fov_real *y, const fov_real *x, rows_of_head rows, size_t t, size_t width) {
+    for (size_t first = 0; first < t; first += 4) {
+        dots_of_four(y + first, x, 0, rows.data + first * rows.stride, rows.stride, t - first, width);
     }
 }
 
 /* p = the probabilities of one query, but for the factor 1 / sum, from its products with the keys. */
 static void softmax_row(fov_real *p, size_t t, fov_real scale, fov_real *top, fov_real *inverse) {
     const size_t stride = few_stride(t);
-    fov_real highest[LANES], sums[LANES], sum = 0;
+    fov_real lanes[LANES], sums[4];
     for (size_t i = t; i < stride; i++) {
         p[i] = -(fov_real)INFINITY;
     }
@@ -305,21 +312,19 @@ static void softmax_row(fov_real *p, size_t t, fov_real scale, fov_real *top, fo
         store(p + i, x);
         most = larger(most, x);
     }
-    store(highest, most);
-    *top = highest[0];
+    store(lanes, most);
+    fov_real highest = lanes[0];
     for (size_t i = 1; i < LANES; i++) {
-        *top = highest[i] > *top ? highest[i] : *top;
+        highest = lanes[i] > highest ? lanes[i] : highest;
     }
     for (size_t i = 0; i < stride; i += LANES) {
-        const vec x = exp2_of(load(p + i) - *top);
+        const vec x = exp2_of(load(p + i) - highest);
         store(p + i, x);
         total += x;
     }
-    store(sums, total);
-    for (size_t i = 0; i < LANES; i++) {
-        sum += i < t ? sums[i] : 0;
-    }
-    *inverse = 1 / sum;
+    sums_of_four(sums, total, total, total, total);
+    *top = highest;
+    *inverse = 1 / sums[0];
 }
 
 /* C [m, head] = alpha A B for A's rows of t numbers, B's rows as many as they are long. */
@@ -338,7 +343,7 @@ static void multiply_few(fov_real *c, size_t c_stride, const fov_attention_head 
 
 typedef struct forward_work {
     rows_of_head keys, values;
-    fov_real *queries, *p; /* columns [head, TILE_COLUMNS], or a few rows; a panel of logits, or a few rows of them */
+    fov_real *queries, *p; /* columns [head, TILE_COLUMNS]; a panel of logits, or a few rows of them */
 } forward_work;
 
 /* p = the probabilities of `vectors` vectors of queries, but for the factor 1 / sum of each. */
@@ -364,17 +369,16 @@ static void forward_panel(const fov_attention_head *h, const forward_work *w, fo
 
 static void keep_stats(const fov_attention_head *h, const fov_real *tops, const fov_real *inverse, size_t first, size_t count) {
     for (size_t i = 0; i < count && h->stats != NULL; i++) {
-        h->stats[2 * (first + i)] = tops[i];
-        h->stats[2 * (first + i) + 1] = inverse[i];
+        h->stats[first + i] = tops[i];
+        h->stats[h->t + first + i] = inverse[i];
     }
 }
 
 static void forward_few(const fov_attention_head *h, const forward_work *w, size_t first, size_t count) {
-    const size_t wide_head = padded(h->head), stride = few_stride(h->t);
+    const size_t stride = few_stride(h->t);
     fov_real inverse[TILE_ROWS], tops[TILE_ROWS];
-    FOV_ISA_FN(pack_rows)(w->queries, wide_head, wide_head, h->q + first * h->stride, h->stride, h->head, count);
     for (size_t i = 0; i < count; i++) {
-        dots(w->p + i * stride, w->queries + i * wide_head, w->keys, h->t, h->head);
+        dots(w->p + i * stride, h->q + (first + i) * h->stride, w->keys, h->t, h->head);
         softmax_row(w->p + i * stride, h->t, h->scale * LOG2_E, &tops[i], &inverse[i]);
     }
     keep_stats(h, tops, inverse, first, count);
@@ -390,8 +394,9 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
     for (size_t first = 0; first < t - few; first += TILE_COLUMNS) {
         const size_t count = t - few - first < TILE_COLUMNS ? t - few - first : TILE_COLUMNS;
         _Alignas(64) fov_real inverse[TILE_COLUMNS], tops[TILE_COLUMNS];
-        FOV_ISA_FN(pack_lanes)(w.queries, TILE_COLUMNS, h->q + first * h->stride, h->stride, count, head);
-        forward_panel(h, &w, inverse, tops, first, count > LANES ? 2 : 1);
+        const size_t vectors = count > LANES ? 2 : 1;
+        FOV_ISA_FN(pack_lanes)(w.queries, vectors * LANES, h->q + first * h->stride, h->stride, count, head);
+        forward_panel(h, &w, inverse, tops, first, vectors);
         keep_stats(h, tops, inverse, first, count);
         const product pv = {
             .tiles = wide,
@@ -412,7 +417,7 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
 typedef struct backward_work {
     rows_of_head keys, values;
     fov_real *queries, *dout;               /* copies of a block of queries, where those are needed */
-    fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel of logits: [head, TILE_COLUMNS], or a few rows */
+    fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel of logits: [head, TILE_COLUMNS] */
     fov_real *p, *ds;                       /* [panels of a block, keys, TILE_COLUMNS] */
     fov_real *few_p, *few_ds;               /* [few, few_stride] */
 } backward_work;
@@ -441,19 +446,32 @@ typedef struct query_numbers {
 
 /* Of `count` queries from `first`; zeros beyond. */
 static void number_queries(const fov_attention_head *h, query_numbers *n, size_t first, size_t count) {
-    for (size_t i = 0; i < TILE_COLUMNS; i++) {
-        n->top[i] = n->inverse[i] = n->along[i] = 0;
+    const size_t at = first * h->out_stride;
+    for (size_t i = 0; i < count; i += 4) {
+        dots_of_four(n->along + i, h->out + at + i * h->out_stride, h->out_stride, h->dout + at + i * h->out_stride, h->out_stride, count - i,
+                     h->head);
     }
-    for (size_t i = 0; i < count; i++) {
-        const fov_real *out = h->out + (first + i) * h->out_stride, *dout = h->dout + (first + i) * h->out_stride;
-        fov_real sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < h->head; j++) {
-            sum += out[j] * dout[j];
+    for (size_t i = 0; i < TILE_COLUMNS; i++) {
+        n->top[i] = i < count ? h->stats[first + i] : 0;
+        n->inverse[i] = i < count ? h->stats[h->t + first + i] : 0;
+        n->along[i] = i < count ? n->along[i] : 0;
+    }
+}
+
+/* p = probabilities from logits, ds = p (ds - D), of `vectors` vectors of queries. */
+INLINE void slopes(fov_real *p, fov_real *ds, const query_numbers *n, size_t rows, const size_t vectors) {
+    vec top[2], inverse[2], along[2];
+    for (size_t v = 0; v < vectors; v++) {
+        top[v] = load(n->top + v * LANES);
+        inverse[v] = load(n->inverse + v * LANES);
+        along[v] = load(n->along + v * LANES);
+    }
+    for (size_t i = 0; i < rows; i++, p += TILE_COLUMNS, ds += TILE_COLUMNS) {
+        for (size_t v = 0; v < vectors; v++) {
+            const vec value = exp2_of(load(p + v * LANES) - top[v]) * inverse[v];
+            store(p + v * LANES, value);
+            store(ds + v * LANES, value * (load(ds + v * LANES) - along[v]));
         }
-        n->top[i] = h->stats[2 * (first + i)];
-        n->inverse[i] = h->stats[2 * (first + i) + 1];
-        n->along[i] = sum;
     }
 }
 
@@ -466,23 +484,19 @@ static void backward_panel(const fov_attention_head *h, const backward_work *w, 
     fill_alpha(scale, h->scale);
     fill_alpha(one, 1);
     number_queries(h, &n, first, count);
-    FOV_ISA_FN(pack_lanes)(w->query_columns, TILE_COLUMNS, h->q + first * h->stride, h->stride, count, head);
-    FOV_ISA_FN(pack_lanes)(w->dout_columns, TILE_COLUMNS, h->dout + first * h->out_stride, h->out_stride, count, head);
+    FOV_ISA_FN(pack_lanes)(w->query_columns, vectors * LANES, h->q + first * h->stride, h->stride, count, head);
+    FOV_ISA_FN(pack_lanes)(w->dout_columns, vectors * LANES, h->dout + first * h->out_stride, h->out_stride, count, head);
     const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
     for (size_t i = 0; i < tiles; i++) {
         prefetch_rows(h, first / TILE_COLUMNS * tiles + i, panels * tiles);
         const size_t key = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - key;
-        fov_real *pi = p + key * TILE_COLUMNS, *di = ds + key * TILE_COLUMNS;
         logits_tile(h, p, key, rows, vectors, w->keys, w->query_columns, scale2);
         logits_tile(h, ds, key, rows, vectors, w->values, w->dout_columns, one);
-        for (size_t v = 0; v < vectors * LANES; v += LANES) {
-            const vec top = load(n.top + v), inverse = load(n.inverse + v), along = load(n.along + v);
-            for (size_t at = v; at < rows * TILE_COLUMNS; at += TILE_COLUMNS) {
-                const vec value = exp2_of(load(pi + at) - top) * inverse;
-                store(pi + at, value);
-                store(di + at, value * (load(di + at) - along));
-            }
-        }
+    }
+    if (vectors > 1) {
+        slopes(p, ds, &n, h->t, 2);
+    } else {
+        slopes(p, ds, &n, h->t, 1);
     }
     const product dq = {
         .tiles = wide,
@@ -496,17 +510,15 @@ static void backward_panel(const fov_attention_head *h, const backward_work *w, 
 
 /* The same for a few queries; p and ds: where the first one's column begins in its panel. */
 static void backward_few(const fov_attention_head *h, const backward_work *w, fov_real *p, fov_real *ds, size_t first, size_t count) {
-    const size_t t = h->t, wide_head = padded(h->head), stride = few_stride(t);
+    const size_t t = h->t, stride = few_stride(t);
     query_numbers n;
     fov_real scale[TILE_ROWS];
     fill_alpha(scale, h->scale);
     number_queries(h, &n, first, count);
-    FOV_ISA_FN(pack_rows)(w->query_columns, wide_head, wide_head, h->q + first * h->stride, h->stride, h->head, count);
-    FOV_ISA_FN(pack_rows)(w->dout_columns, wide_head, wide_head, h->dout + first * h->out_stride, h->out_stride, h->head, count);
     for (size_t i = 0; i < count; i++) {
         fov_real *pi = w->few_p + i * stride, *di = w->few_ds + i * stride;
-        dots(pi, w->query_columns + i * wide_head, w->keys, t, h->head);
-        dots(di, w->dout_columns + i * wide_head, w->values, t, h->head);
+        dots(pi, h->q + (first + i) * h->stride, w->keys, t, h->head);
+        dots(di, h->dout + (first + i) * h->out_stride, w->values, t, h->head);
         for (size_t j = 0; j < stride; j += LANES) {
             const vec value = exp2_of(load(pi + j) * (h->scale * LOG2_E) - n.top[i]) * n.inverse[i];
             store(pi + j, value);
