@@ -46,49 +46,61 @@ INLINE void store_sum(fov_real *c, vec x, int add) {
     store(c, add ? x + load(c) : x);
 }
 
-/* Operands of a tile. B is a panel [k, TILE_COLUMNS]. A's number for row i and step p lies at a[i a_row + p a_step], a_row being a
- * constant of the tile; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
+/* Operands of a tile. Step p of B is at b + p b_row, as many numbers as the tile is wide. A's number for row i and step p lies at a[i a_row +
+ * p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
 typedef struct tile_operands {
     const fov_real *a, *b;
-    size_t a_step, a_jump, segment, k;
+    size_t a_row, a_step, a_jump, b_row, segment, k;
 } tile_operands;
 
-/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 or 2 vectors) and a_row are constants wherever this is expanded, so
- * that loops over them unroll and what lies beyond vanishes. */
-INLINE void tile_of(const size_t rows, const size_t width, const size_t a_row, fov_real *c, size_t c_stride, const tile_operands *o,
+/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 or 2 vectors) and whether rows of A are adjacent (else its steps are) are
+ * constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows every third has a
+ * pointer, and the others are addressed from it. */
+INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, fov_real *c, size_t c_stride, const tile_operands *o,
                     const fov_real *alpha, int add) {
     vec sum[TILE_ROWS][2];
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
         sum[i][0] = sum[i][1] = (vec){0};
     }
+    const size_t a_row = adjacent ? 1 : o->a_row, a_step = adjacent ? o->a_step : 1, b_row = o->b_row;
     const fov_real *b = o->b, *segment = o->a;
     for (size_t left = o->k, steps; left > 0; left -= steps, segment += o->a_jump) {
-        const fov_real *a = segment;
+        const fov_real *a0 = segment, *a3 = a0 + (rows > 3 ? 3 * a_row : 0), *a6 = a0 + (rows > 6 ? 6 * a_row : 0);
+        const fov_real *a9 = a0 + (rows > 9 ? 9 * a_row : 0), *a12 = a0 + (rows > 12 ? 12 * a_row : 0);
         steps = left < o->segment ? left : o->segment;
         for (size_t p = steps; p > 0; p--) {
+            if (!adjacent) { /* else each row gets a pointer, more than there are registers */
+                __asm__("" : "+r"(a0), "+r"(a3), "+r"(a6), "+r"(a9), "+r"(a12));
+            }
             const vec b0 = load(b), b1 = width > 1 ? load(b + LANES) : b0;
 #pragma GCC unroll 14
             for (size_t i = 0; i < TILE_ROWS; i++) {
                 if (i < rows) {
-                    const fov_real t = a[i * a_row];
+                    const fov_real t = adjacent ? a0[i] : (i < 3 ? a0 : i < 6 ? a3 : i < 9 ? a6 : i < 12 ? a9 : a12)[i % 3 * a_row];
                     sum[i][0] += b0 * t;
                     if (width > 1) {
                         sum[i][1] += b1 * t;
                     }
                 }
             }
-            a += o->a_step;
-            b += TILE_COLUMNS;
+            a0 += a_step;
+            a3 += a_step;
+            a6 += a_step;
+            a9 += a_step;
+            a12 += a_step;
+            b += b_row;
         }
     }
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
         if (i < rows) {
-            store_sum(c + i * c_stride, sum[i][0] * alpha[i], add);
+            store_sum(c, sum[i][0] * alpha[i], add);
             if (width > 1) {
-                store_sum(c + i * c_stride + LANES, sum[i][1] * alpha[i], add);
+                store_sum(c + LANES, sum[i][1] * alpha[i], add);
             }
+            c += c_stride;
+            __asm__("" : "+r"(c)); /* one address after the other */
         }
     }
 }

@@ -33,7 +33,7 @@ static fov_status scratch_bytes(size_t *bytes, size_t t, size_t head) {
     size_t d = 0, rows = 0, panels = 0, logits = 0;
     const bool fits = fov_round_up(head, columns, &d) && fov_add_size(t, block + columns, &rows) &&
                       fov_product_size((const size_t[]){2, rows, d, sizeof(fov_real)}, 4, &panels) &&
-                      fov_product_size((const size_t[]){2, block, t, sizeof(fov_real)}, 4, &logits) && fov_add_size(panels, logits, bytes);
+                      fov_product_size((const size_t[]){2, block + columns, t, sizeof(fov_real)}, 4, &logits) && fov_add_size(panels, logits, bytes);
     return fits ? FOV_OK : FOV_FAIL(FOV_E_LIMIT, "needs more scratch than this machine can address; use a smaller image");
 }
 
