@@ -83,6 +83,37 @@ typedef struct fov_winograd_tile {
 fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t in[2], size_t pad); /* out, in: height and width */
 fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile);
 
+/* Ask for pixels of one row of a tile that will be needed soon, `channels` of the c numbers of each, in pictures w wide. Always inlined:
+ * compilers take a call whose only effect is a prefetch for one without any. */
+static inline __attribute__((always_inline)) void fov_winograd_ask(const fov_real *from, size_t pixels, size_t c, size_t channels,
+                                                                   const int write) {
+    const size_t line = 64 / sizeof(fov_real);
+    for (size_t i = 0; i < pixels; i++) {
+        for (size_t j = 0; j < channels; j += line) {
+            __builtin_prefetch(from + i * c + j, write, 2);
+        }
+    }
+}
+
+/* Of its window, less the columns that the tile on its left has too. */
+static inline __attribute__((always_inline)) void fov_winograd_ask_window(const fov_winograd_tile *t, size_t row, const fov_real *in,
+                                                                          size_t w, size_t c, size_t channels) {
+    if (row >= t->inside[0] && row < t->inside[1]) {
+        const size_t known = t->x == 0 ? 0 : 2 - t->inside[2];
+        if (t->inside[3] > t->inside[2] + known) {
+            fov_winograd_ask(in + (t->in_pixel + (row - t->inside[0]) * w + known) * c, t->inside[3] - t->inside[2] - known, c, channels,
+                             0);
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void fov_winograd_ask_outputs(const fov_winograd_tile *t, size_t row, const fov_real *out,
+                                                                           size_t w, size_t c, size_t channels, const int write) {
+    if (row < t->rows) {
+        fov_winograd_ask(out + (t->out_pixel + row * w) * c, t->columns, c, channels, write);
+    }
+}
+
 /* ---- shared by weight gradients ---- */
 
 /* A block of images [n, h, w, c]: some images, some rows. */

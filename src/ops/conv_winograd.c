@@ -3,7 +3,8 @@
  * Tiles of all images stand in one row, in the order of memory. The transforms of a block of tiles give, for each of the 36 places, a
  * matrix [tile, c] that register tiles multiply as it lies with a panel of transformed weights [c, 32]; the products of a block and 32
  * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Channels lie side by side in
- * pictures and matrices, so nothing is ever copied or transposed. */
+ * pictures and matrices, so nothing is ever copied or transposed. While products are made memory is idle: the pixels that come next, and
+ * the places of results, are asked for then. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -11,11 +12,11 @@ enum {
     TILE = FOV_WINOGRAD_TILE,
     PLACES = FOV_WINOGRAD_PLACES,
     TAPS = 9,
-    MOST_TILES = 28,      /* of a block; half as many where they have more than FEW_CHANNELS: the block must fit L2 */
-    FEW_CHANNELS = 128,
-    WANTED_CHUNKS = 32,
-    PAD_REALS = 16,       /* between rows whose distance would be a multiple of what the caches are divided by */
-    PAST_COUNT = 4 << 20, /* numbers of a tensor that is not found in a cache again */
+    TILES = 14,      /* of a block, which fits L2 with a panel of weights */
+    MOST_TILES = 56, /* where weights do not stay in L3: fewer blocks fetch them less often, and the block comes from L3 */
+    LARGE = 4 << 20, /* numbers of such weights */
+    WANTED_CHUNKS = 64,
+    PAD_REALS = 16, /* between rows whose distance would be a multiple of what the caches are divided by */
 };
 
 typedef struct winograd {
@@ -25,9 +26,10 @@ typedef struct winograd {
     fov_real *out;
     fov_winograd_map map;
     size_t out_c, in_c;
-    bool back, add, past;
+    bool back, add;
     size_t columns, panels;        /* columns of a panel of weights */
-    size_t block, blocks, splits;  /* tiles of a block; splits of the panels */
+    size_t block, blocks;          /* tiles of a block */
+    size_t runs, splits;           /* of blocks, one after the other; of the panels */
     size_t v_row;                  /* reals between tiles of the transformed input */
     size_t v_step, m_step, u_step; /* reals between places: transformed input, products, transformed weights */
 } winograd;
@@ -44,10 +46,11 @@ static void cut(winograd *g) {
     g->k = fov_kernels_get();
     g->columns = g->k->tile_columns();
     g->panels = ceil_div(g->out_c, g->columns);
-    const size_t rows = g->k->tile_rows(), most = g->in_c > FEW_CHANNELS ? MOST_TILES / 2 : MOST_TILES;
+    const size_t rows = g->k->tile_rows(), most = PLACES * g->in_c * g->out_c > LARGE ? MOST_TILES : TILES;
     g->block = most / rows * rows;
     g->blocks = ceil_div(g->map.tiles, g->block);
     g->splits = 1;
+    g->runs = least(g->blocks, WANTED_CHUNKS);
     while (g->splits < ceil_div(g->panels, 4) && g->blocks * g->splits < WANTED_CHUNKS) {
         g->splits++;
     }
@@ -55,7 +58,6 @@ static void cut(winograd *g) {
     g->v_step = g->v_row * g->block + PAD_REALS;
     g->m_step = g->columns * g->block + PAD_REALS;
     g->u_step = g->in_c * g->columns + PAD_REALS;
-    g->past = g->map.n * g->map.out_h * g->map.out_w * g->out_c >= PAST_COUNT;
 }
 
 /* ---- tiles ---- */
@@ -83,38 +85,91 @@ fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t
     return m;
 }
 
-static void multiply(const winograd *g, size_t panel, size_t tiles, const fov_real *v, fov_real *m) {
-    const size_t rows = g->k->tile_rows();
+/* The tiles of a block. */
+typedef struct tiles {
+    size_t count;
+    fov_winograd_tile at[MOST_TILES];
+} tiles;
+
+static void list_tiles(const winograd *g, tiles *t, size_t block) {
+    const fov_range all = fov_range_part(g->map.tiles, block, g->blocks);
+    t->count = fov_range_count(all);
+    for (size_t i = 0; i < t->count; i++) {
+        t->at[i] = fov_winograd_tile_at(&g->map, all.first + i);
+    }
+}
+
+/* Asks, bit by bit while products are made, for what is needed from memory when they are done: part `i` of `count` of the inputs of the
+ * next block. */
+static inline __attribute__((always_inline)) void ask_for_inputs(const winograd *g, const tiles *next, size_t i, size_t count) {
+    const fov_range rows = fov_range_part((TILE + 2) * next->count, i, count);
+    for (size_t row = rows.first; row < rows.last; row++) {
+        fov_winograd_ask_window(&next->at[row / (TILE + 2)], row % (TILE + 2), g->in, g->map.in_w, g->in_c, g->in_c);
+    }
+}
+
+/* And of the outputs of this one. */
+static inline __attribute__((always_inline)) void ask_for_outputs(const winograd *g, const tiles *here, size_t channel, size_t i,
+                                                                  size_t count) {
+    const fov_range rows = fov_range_part(TILE * here->count, i, count);
+    for (size_t row = rows.first; row < rows.last; row++) {
+        fov_winograd_ask_outputs(&here->at[row / TILE], row % TILE, g->out + channel, g->map.out_w, g->out_c,
+                                 least(g->columns, g->out_c - channel), 1);
+    }
+}
+
+static void multiply(const winograd *g, const tiles *here, const tiles *next, fov_range panels, size_t panel, const fov_real *v,
+                     fov_real *m) {
+    const size_t parts = ceil_div(here->count, g->k->tile_rows());
     for (size_t place = 0; place < PLACES; place++) {
         const fov_real *weights = g->transformed + (panel * PLACES + place) * g->u_step;
-        for (size_t t = 0; t < tiles; t += rows) {
-            g->k->gemm_tile_at(m + place * g->m_step + t * g->columns, g->columns, least(rows, tiles - t), g->columns,
-                               v + place * g->v_step + t * g->v_row, g->v_row, 1, weights, g->columns, g->in_c, 0);
+        for (size_t p = 0; p < parts; p++) {
+            const fov_range rows = fov_range_part(here->count, p, parts);
+            g->k->gemm_tile_at(m + place * g->m_step + rows.first * g->columns, g->columns, fov_range_count(rows), g->columns,
+                               v + place * g->v_step + rows.first * g->v_row, g->v_row, 1, weights, g->columns, g->in_c, 0);
+        }
+        ask_for_outputs(g, here, panel * g->columns, place, PLACES);
+        if (panel + 1 == panels.last) {
+            ask_for_inputs(g, next, place, PLACES);
         }
     }
 }
 
-/* A block of tiles, some panels of output channels. */
-static void winograd_chunk(void *context, size_t chunk, unsigned worker) {
-    const winograd *g = context;
-    const fov_range panels = fov_range_part(g->panels, chunk % g->splits, g->splits);
-    const fov_range tiles = fov_range_part(g->map.tiles, chunk / g->splits, g->blocks);
-    const size_t count = fov_range_count(tiles);
-    fov_real *v = fov_step_worker(g->step, worker);
+static void winograd_block(const winograd *g, const tiles *here, const tiles *next, fov_range panels, fov_real *v) {
     fov_real *m = v + PLACES * g->v_step;
-    fov_winograd_tile all[MOST_TILES];
-    for (size_t i = 0; i < count; i++) {
-        all[i] = fov_winograd_tile_at(&g->map, tiles.first + i);
-        g->k->winograd_input(v + i * g->v_row, g->v_step, g->in + all[i].in_pixel * g->in_c, g->map.in_w * g->in_c, g->in_c, all[i].inside,
+    for (size_t i = 0; i < here->count; i++) {
+        const fov_winograd_tile *t = &here->at[i];
+        for (size_t row = 0; row < TILE + 2 && i + 1 < here->count; row++) {
+            fov_winograd_ask_window(t + 1, row, g->in, g->map.in_w, g->in_c, g->in_c);
+        }
+        g->k->winograd_input(v + i * g->v_row, g->v_step, g->in + t->in_pixel * g->in_c, g->map.in_w * g->in_c, g->in_c, t->inside,
                              g->in_c);
     }
     for (size_t panel = panels.first; panel < panels.last; panel++) {
         const size_t channel = panel * g->columns, channels = least(g->columns, g->out_c - channel);
-        multiply(g, panel, count, v, m);
-        for (size_t i = 0; i < count; i++) {
-            g->k->winograd_output(g->out + all[i].out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, all[i].rows,
-                                  all[i].columns, m + i * g->columns, g->m_step, g->add, g->past, channels);
+        multiply(g, here, next, panels, panel, v, m);
+        for (size_t i = 0; i < here->count; i++) {
+            const fov_winograd_tile *t = &here->at[i];
+            g->k->winograd_output(g->out + t->out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, t->rows, t->columns,
+                                  m + i * g->columns, g->m_step, g->add, channels);
         }
+    }
+}
+
+/* A run of blocks, some panels of output channels. */
+static void winograd_chunk(void *context, size_t chunk, unsigned worker) {
+    const winograd *g = context;
+    const fov_range panels = fov_range_part(g->panels, chunk % g->splits, g->splits);
+    const fov_range blocks = fov_range_part(g->blocks, chunk / g->splits, g->runs);
+    tiles lists[2];
+    list_tiles(g, &lists[0], blocks.first);
+    for (size_t b = 0; b < fov_range_count(blocks); b++) {
+        tiles *next = &lists[(b + 1) % 2];
+        next->count = 0;
+        if (blocks.first + b + 1 < blocks.last) {
+            list_tiles(g, next, blocks.first + b + 1);
+        }
+        winograd_block(g, &lists[b % 2], next, panels, fov_step_worker(g->step, worker));
     }
 }
 
@@ -172,7 +227,7 @@ static void run(winograd *g, const fov_step *step, const fov_real *weight) {
     g->step = step;
     g->transformed = step->work;
     fov_pool_for(step->pool, g->panels, transform_panel, &t);
-    fov_pool_for(step->pool, g->blocks * g->splits, winograd_chunk, g);
+    fov_pool_for(step->pool, g->runs * g->splits, winograd_chunk, g);
 }
 
 /* Products of the direct method along one axis: taps inside the picture, for every output. */

@@ -15,6 +15,7 @@ enum {
     BLOCK_REALS = (4 << 20) / (PLACES * (int)sizeof(float)), /* a place's share of what a chunk works on */
     MOST_TILES = 96,
     LEAST_TILES = 16,
+    ROWS = FOV_WINOGRAD_TILE + 2, /* of a tile's window */
     UNIT = 16,
     WANTED_CHUNKS = 16,
     PAD_REALS = 16,
@@ -68,10 +69,24 @@ typedef struct block {
     fov_real *sums, *in, *out; /* [36][co, ci], [36][tile, ci], [36][tile, co] */
 } block;
 
+static inline __attribute__((always_inline)) void ask_for(const winograd_weight *g, const block *b, const fov_winograd_tile *t,
+                                                          size_t row) {
+    const fov_conv *c = &g->c;
+    fov_winograd_ask_window(t, row, g->in + b->ci.first, c->w, c->ci, fov_range_count(b->ci));
+    fov_winograd_ask_outputs(t, row, g->dout + b->co.first, c->ow, c->co, fov_range_count(b->co), 0);
+}
+
 static void transform(const winograd_weight *g, const block *b, fov_range tiles) {
     const fov_conv *c = &g->c;
+    fov_winograd_tile t, next = fov_winograd_tile_at(&g->map, tiles.first);
     for (size_t i = tiles.first; i < tiles.last; i++) {
-        const fov_winograd_tile t = fov_winograd_tile_at(&g->map, i);
+        t = next;
+        if (i + 1 < tiles.last) {
+            next = fov_winograd_tile_at(&g->map, i + 1);
+            for (size_t row = 0; row < ROWS; row++) {
+                ask_for(g, b, &next, row);
+            }
+        }
         g->k->winograd_input(b->in + (i - tiles.first) * g->in_width, g->in_step, g->in + t.in_pixel * c->ci + b->ci.first, c->w * c->ci,
                              c->ci, t.inside, fov_range_count(b->ci));
         g->k->winograd_gradient(b->out + (i - tiles.first) * g->out_width, g->out_step, g->dout + t.out_pixel * c->co + b->co.first,
@@ -79,7 +94,18 @@ static void transform(const winograd_weight *g, const block *b, fov_range tiles)
     }
 }
 
-static void multiply(const winograd_weight *g, const block *b, size_t k, fov_real beta) {
+/* Asks for part `i` of `count` of the pixels that some tiles need. */
+static inline __attribute__((always_inline)) void ask_for_part(const winograd_weight *g, const block *b, fov_range tiles, size_t i,
+                                                               size_t count) {
+    const fov_range rows = fov_range_part(ROWS * fov_range_count(tiles), i, count);
+    for (size_t row = rows.first; row < rows.last; row++) {
+        const fov_winograd_tile t = fov_winograd_tile_at(&g->map, tiles.first + row / ROWS);
+        ask_for(g, b, &t, row % ROWS);
+    }
+}
+
+/* The sums of a block of k tiles; meanwhile the next tiles come into the caches. */
+static void multiply(const winograd_weight *g, const block *b, size_t k, fov_range next, fov_real beta) {
     const size_t parts = ceil_div(fov_range_count(b->co), g->k->tile_rows());
     for (size_t place = 0; place < PLACES; place++) {
         for (size_t j = 0; j < fov_range_count(b->ci); j += g->columns) {
@@ -90,6 +116,7 @@ static void multiply(const winograd_weight *g, const block *b, size_t k, fov_rea
                                    g->in_width, k, beta);
             }
         }
+        ask_for_part(g, b, next, place, PLACES);
     }
 }
 
@@ -109,7 +136,8 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     for (size_t i = 0; i < blocks; i++) {
         const fov_range here = fov_range_part(fov_range_count(tiles), i, blocks);
         transform(g, &b, (fov_range){tiles.first + here.first, tiles.first + here.last});
-        multiply(g, &b, fov_range_count(here), i > 0 ? 1 : 0);
+        const fov_range next = fov_range_part(fov_range_count(tiles), i + 1 < blocks ? i + 1 : i, blocks);
+        multiply(g, &b, fov_range_count(here), (fov_range){tiles.first + next.first, tiles.first + next.last}, i > 0 ? 1 : 0);
     }
     fov_real *to = g->to + set * c->co * TAPS * c->ci + b.ci.first;
     for (size_t co = b.co.first; co < b.co.last; co++) {

@@ -61,7 +61,7 @@ static void multiply(arrays *a, const fov_real *with) {
 static void check_output(const fov_kernels *k, const tile_case *c, arrays *a) {
     k->winograd_filter(a->u, STEP, a->w, N, N);
     multiply(a, a->u);
-    k->winograd_output(a->y, TILE * N, N, c->rows, c->columns, a->m, STEP, c->add, !c->add, N);
+    k->winograd_output(a->y, TILE * N, N, c->rows, c->columns, a->m, STEP, c->add, N);
     for (size_t at = 0; at < 16 * N; at++) {
         const size_t row = at / N / TILE, column = at / N % TILE, i = at % N;
         double want = c->add ? (double)a->before_y[at] : 0;

@@ -19,13 +19,13 @@
 INLINE void times_b(vec o[6], const vec *d, size_t step) {
     const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
     const vec even = d4 - 4 * d2, odd = d3 - 4 * d1;
-    const vec even2 = d4 - d2, odd2 = 2 * (d3 - d1);
-    o[0] = 4 * d0 - 5 * d2 + d4;
+    const vec even2 = d4 - d2, odd2 = d3 - d1;
+    o[0] = 4 * (d0 - d2) + even2;
     o[1] = even + odd;
     o[2] = even - odd;
-    o[3] = even2 + odd2;
-    o[4] = even2 - odd2;
-    o[5] = 4 * d1 - 5 * d3 + d5;
+    o[3] = even2 + 2 * odd2;
+    o[4] = even2 - 2 * odd2;
+    o[5] = 4 * (d1 - d3) + (d5 - d3);
 }
 
 INLINE void times_a(vec o[4], const vec *d, size_t step) {
@@ -39,12 +39,12 @@ INLINE void times_a(vec o[4], const vec *d, size_t step) {
 
 INLINE void times_a_back(vec o[6], const vec *d, size_t step) {
     const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-    const vec even = d0 + d2, odd = d1 + d3, even2 = d0 + 4 * d2, odd2 = 2 * d1 + 8 * d3;
+    const vec even = d0 + d2, odd = d1 + d3, even2 = d0 + 4 * d2, odd2 = d1 + 4 * d3;
     o[0] = d0;
     o[1] = even + odd;
     o[2] = even - odd;
-    o[3] = even2 + odd2;
-    o[4] = even2 - odd2;
+    o[3] = even2 + 2 * odd2;
+    o[4] = even2 - 2 * odd2;
     o[5] = d3;
 }
 
@@ -70,32 +70,84 @@ INLINE void times_g_back(vec o[3], const vec *d, size_t step) {
     o[2] = sum + sum2 + d5;
 }
 
+/* Places that are stored one after the other: a pointer that moves is one register, 36 addresses are kept in memory. */
+INLINE void store_places(fov_real *v, size_t v_step, const vec *o, const size_t count) {
+#pragma GCC unroll 6
+    for (size_t i = 0; i < count; i++) {
+        store(v, o[i]);
+        v += v_step;
+        __asm__("" : "+r"(v));
+    }
+}
+
+#if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
+typedef __mmask16 choice;
+
+INLINE choice choose(int all) {
+    return all ? 0xffff : 0;
+}
+
+INLINE vec load_chosen(choice c, const fov_real *p) {
+    return (vec)_mm512_maskz_loadu_ps(c, p);
+}
+#else
+typedef mask choice;
+
+INLINE choice choose(int all) {
+    return (mask){0} - (all ? 1 : 0);
+}
+
+INLINE vec load_chosen(choice c, const fov_real *p) {
+    return (vec)((mask)load(p) & c);
+}
+#endif
+
+/* Where the numbers of a window's columns lie in a row, from the first one inside, and which of them are inside. */
+typedef struct row_window {
+    size_t at[6];
+    choice inside[6];
+} row_window;
+
+INLINE row_window row_window_of(const size_t inside[4], size_t x_column) {
+    row_window c;
+#pragma GCC unroll 6
+    for (size_t i = 0; i < 6; i++) {
+        const int there = i >= inside[2] && i < inside[3];
+        c.at[i] = there ? (i - inside[2]) * x_column : 0;
+        c.inside[i] = choose(there);
+    }
+    return c;
+}
+
 INLINE void input_tile(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
                        const int whole, size_t n) {
+    const row_window at = row_window_of(inside, x_column);
+    vec t[36];
     for (size_t i = 0; i < n; i += LANES) {
-        vec t[36];
+        const fov_real *from = x + i;
 #pragma GCC unroll 6
         for (size_t r = 0; r < 6; r++) {
             vec d[6];
+            if (whole || (r >= inside[0] && r < inside[1])) {
 #pragma GCC unroll 6
-            for (size_t c = 0; c < 6; c++) {
-                const int there = whole || (r >= inside[0] && r < inside[1] && c >= inside[2] && c < inside[3]);
-                const fov_real *from = there ? x + (r - inside[0]) * x_row + (c - inside[2]) * x_column + i : x;
-                d[c] = there ? load(from) : (vec){0};
-                if (c >= 2 && there) { /* what the tile on the right has more; pictures are walked through from memory */
-                    __builtin_prefetch(from + 4 * x_column);
+                for (size_t c = 0; c < 6; c++) {
+                    d[c] = whole ? load(from + at.at[c]) : load_chosen(at.inside[c], from + at.at[c]);
+                }
+                times_b(t + 6 * r, d, 1);
+                from += x_row;
+            } else {
+#pragma GCC unroll 6
+                for (size_t c = 0; c < 6; c++) {
+                    t[6 * r + c] = (vec){0};
                 }
             }
-            times_b(t + 6 * r, d, 1);
+            __asm__("" : "+r"(from) : : "memory"); /* rows go to memory one by one, else all six are kept for want of registers */
         }
 #pragma GCC unroll 6
         for (size_t c = 0; c < 6; c++) {
             vec o[6];
             times_b(o, t + c, 6);
-#pragma GCC unroll 6
-            for (size_t r = 0; r < 6; r++) {
-                store(v + (6 * r + c) * v_step + i, o[r]);
-            }
+            store_places(v + i + c * v_step, 6 * v_step, o, 6);
         }
     }
 }
@@ -109,8 +161,8 @@ void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, s
     }
 }
 
-void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
-                                   size_t columns, size_t n) {
+INLINE void gradient_tile(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows, size_t columns,
+                          const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[24];
 #pragma GCC unroll 4
@@ -118,9 +170,7 @@ void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x
             vec d[4];
 #pragma GCC unroll 4
             for (size_t c = 0; c < 4; c++) {
-                const fov_real *from = x + r * x_row + c * x_column + i;
-                d[c] = r < rows && c < columns ? load(from) : (vec){0};
-                __builtin_prefetch(from + 4 * x_column);
+                d[c] = whole || (r < rows && c < columns) ? load(x + r * x_row + c * x_column + i) : (vec){0};
             }
             times_a_back(t + 6 * r, d, 1);
         }
@@ -128,27 +178,33 @@ void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x
         for (size_t c = 0; c < 6; c++) {
             vec o[6];
             times_a_back(o, t + c, 6);
-#pragma GCC unroll 6
-            for (size_t r = 0; r < 6; r++) {
-                store(v + (6 * r + c) * v_step + i, o[r]);
-            }
+            store_places(v + i + c * v_step, 6 * v_step, o, 6);
         }
     }
 }
 
-/* What becomes of a number: it is written, written past the caches, or added. */
-enum { WRITE, PAST, ADD };
+void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
+                                   size_t columns, size_t n) {
+    if (rows == 4 && columns == 4) {
+        gradient_tile(v, v_step, x, x_row, x_column, 4, 4, 1, n);
+    } else {
+        gradient_tile(v, v_step, x, x_row, x_column, rows, columns, 0, n);
+    }
+}
 
 INLINE void output_tile(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
-                        const int how, size_t n) {
+                        const int add, const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[24];
+        const fov_real *from = m + i;
 #pragma GCC unroll 6
         for (size_t r = 0; r < 6; r++) {
             vec d[6];
 #pragma GCC unroll 6
             for (size_t c = 0; c < 6; c++) {
-                d[c] = load(m + (6 * r + c) * m_step + i);
+                d[c] = load(from);
+                from += m_step;
+                __asm__("" : "+r"(from));
             }
             times_a(t + 4 * r, d, 1);
         }
@@ -158,13 +214,9 @@ INLINE void output_tile(fov_real *y, size_t y_row, size_t y_column, size_t rows,
             times_a(o, t + c, 4);
 #pragma GCC unroll 4
             for (size_t r = 0; r < 4; r++) {
-                if (r < rows && c < columns) {
+                if (whole || (r < rows && c < columns)) {
                     fov_real *to = y + r * y_row + c * y_column + i;
-                    if (how == PAST) {
-                        stream(to, o[r]);
-                    } else {
-                        store(to, how == ADD ? load(to) + o[r] : o[r]);
-                    }
+                    store(to, add ? load(to) + o[r] : o[r]);
                 }
             }
         }
@@ -172,14 +224,13 @@ INLINE void output_tile(fov_real *y, size_t y_row, size_t y_column, size_t rows,
 }
 
 void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
-                                 int add, int past, size_t n) {
+                                 int add, size_t n) {
     if (add) {
-        output_tile(y, y_row, y_column, rows, columns, m, m_step, ADD, n);
-    } else if (past && streamable(y, y_row) && streamable(y, y_column)) {
-        output_tile(y, y_row, y_column, rows, columns, m, m_step, PAST, n);
-        fence();
+        output_tile(y, y_row, y_column, rows, columns, m, m_step, 1, 0, n);
+    } else if (rows < 4 || columns < 4) {
+        output_tile(y, y_row, y_column, rows, columns, m, m_step, 0, 0, n);
     } else {
-        output_tile(y, y_row, y_column, rows, columns, m, m_step, WRITE, n);
+        output_tile(y, y_row, y_column, 4, 4, m, m_step, 0, 1, n);
     }
 }
 
