@@ -18,10 +18,13 @@ enum {
     BLOCK_N = 393216 / (BLOCK_K * (int)sizeof(fov_real)) / TILE_COLUMNS * TILE_COLUMNS /* and its columns: 384 KiB, most of an L2 cache */
 };
 
-/* A tile's operands, see kernels.def. */
+/* A tile's operands, see kernels.def; and what is asked for meanwhile, a line at each step of k: more at a time would hold up the loads
+ * that the sums wait for. */
 typedef struct operands {
     const fov_real *a, *b;
     size_t a_stride, a_step, b_stride, b_step, k, segments;
+    const char *ahead;
+    size_t ahead_step;
 } operands;
 
 size_t FOV_ISA_FN(tile_rows)(void) {
@@ -48,8 +51,10 @@ INLINE void panel_tile(const size_t rows, fov_real *c, size_t c_stride, const op
     EACH_ROW(DECLARE)
 #undef DECLARE
     prefetch_tile(rows, c, c_stride);
-    const size_t a_stride = o->a_stride, b_stride = o->b_stride;
+    const char *ahead = o->ahead;
     for (size_t s = 0; s < o->segments; s++) {
+        __asm__ volatile("" : "+r"(o) : : "memory"); /* else what an inner loop does not use stays in registers that it needs */
+        const size_t a_stride = o->a_stride, b_stride = o->b_stride, ahead_step = o->ahead_step;
         const fov_real *a = o->a + s * o->a_step;
         const fov_real *b = o->b + s * o->b_step;
         for (size_t p = o->k; p > 0; p--) {
@@ -63,10 +68,13 @@ INLINE void panel_tile(const size_t rows, fov_real *c, size_t c_stride, const op
     }
             EACH_ROW(STEP)
 #undef STEP
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += ahead_step;
             a += a_stride;
             b += b_stride;
         }
     }
+    __asm__("" : "+r"(c_stride)); /* else addresses of rows of C are kept from before the loop, in more registers than there are */
 #define STORE(i)                                                                                                                           \
     if (rows > i) {                                                                                                                        \
         store_row(c + i * c_stride, x##i, y##i, alpha, beta);                                                                              \
@@ -88,14 +96,14 @@ typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_rea
 static const tile_fn tiles[TILE_ROWS + 1] = {NULL, EACH_TILE(NAME)};
 #undef NAME
 
-/* The same with A as it lies in memory, a_stride between its rows: for products in which a row of A meets few panels of B, so that
- * copying it would cost as much as multiplying. Every third row has a pointer; the others are addressed from it. */
+/* The same with A as it lies in memory, a_stride between its rows. Every third row has a pointer; the others are addressed from it. */
 INLINE void direct_tile(const size_t rows, fov_real *c, size_t c_stride, const operands *o, fov_real beta) {
 #define DECLARE(i) vec x##i = {0}, y##i = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
     prefetch_tile(rows, c, c_stride);
-    const size_t stride = o->a_stride, b_stride = o->b_stride;
+    const size_t stride = o->a_stride, b_stride = o->b_stride, ahead_step = o->ahead_step;
+    const char *ahead = o->ahead;
     const fov_real *a0 = o->a, *a3 = a0 + (rows > 3 ? 3 * stride : 0), *a6 = a0 + (rows > 6 ? 6 * stride : 0);
     const fov_real *a9 = a0 + (rows > 9 ? 9 * stride : 0), *a12 = a0 + (rows > 12 ? 12 * stride : 0), *b = o->b;
     for (size_t p = o->k; p > 0; p--) {
@@ -110,6 +118,8 @@ INLINE void direct_tile(const size_t rows, fov_real *c, size_t c_stride, const o
     }
         EACH_ROW(STEP)
 #undef STEP
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
         a0++;
         a3++;
         a6++;
@@ -117,6 +127,7 @@ INLINE void direct_tile(const size_t rows, fov_real *c, size_t c_stride, const o
         a12++;
         b += b_stride;
     }
+    __asm__("" : "+r"(c_stride)); /* else addresses of rows of C are kept from before the loop, in more registers than there are */
 #define STORE(i)                                                                                                                           \
     if (rows > i) {                                                                                                                        \
         store_row(c + i * c_stride, x##i, y##i, 1, beta);                                                                                  \
@@ -147,8 +158,15 @@ static void tile_narrow(tile_fn tile, fov_real *c, size_t c_stride, size_t rows,
 
 void FOV_ISA_FN(gemm_tile)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_stride, size_t a_step,
                            const fov_real *b, size_t b_step, size_t k, size_t segments, fov_real alpha, fov_real beta) {
-    const operands o = {
-        .a = a, .b = b, .a_stride = a_stride, .a_step = a_step, .b_stride = TILE_COLUMNS, .b_step = b_step, .k = k, .segments = segments};
+    const operands o = {.a = a,
+                        .b = b,
+                        .a_stride = a_stride,
+                        .a_step = a_step,
+                        .b_stride = TILE_COLUMNS,
+                        .b_step = b_step,
+                        .k = k,
+                        .segments = segments,
+                        .ahead = (const char *)b};
     if (columns == TILE_COLUMNS) {
         tiles[rows](c, c_stride, &o, alpha, beta);
     } else {
@@ -156,15 +174,28 @@ void FOV_ISA_FN(gemm_tile)(fov_real *c, size_t c_stride, size_t rows, size_t col
     }
 }
 
-void FOV_ISA_FN(gemm_tile_at)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_lane, size_t a_stride,
-                              const fov_real *b, size_t b_stride, size_t k, fov_real beta) {
-    const operands o = {.a = a, .b = b, .a_stride = a_lane == 1 ? a_stride : a_lane, .b_stride = b_stride, .k = k, .segments = 1};
+void FOV_ISA_FN(gemm_tile_ahead)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_lane,
+                                 size_t a_stride, const fov_real *b, size_t b_stride, size_t k, fov_real beta, const void *ahead,
+                                 size_t ahead_step) {
+    const operands o = {.a = a,
+                        .b = b,
+                        .a_stride = a_lane == 1 ? a_stride : a_lane,
+                        .b_stride = b_stride,
+                        .k = k,
+                        .segments = 1,
+                        .ahead = ahead,
+                        .ahead_step = ahead_step};
     const tile_fn tile = (a_lane == 1 ? tiles : directs)[rows];
     if (columns == TILE_COLUMNS) {
         tile(c, c_stride, &o, 1, beta);
     } else {
         tile_narrow(tile, c, c_stride, rows, columns, &o, 1, beta);
     }
+}
+
+void FOV_ISA_FN(gemm_tile_at)(fov_real *c, size_t c_stride, size_t rows, size_t columns, const fov_real *a, size_t a_lane, size_t a_stride,
+                              const fov_real *b, size_t b_stride, size_t k, fov_real beta) {
+    FOV_ISA_FN(gemm_tile_ahead)(c, c_stride, rows, columns, a, a_lane, a_stride, b, b_stride, k, beta, b, 0);
 }
 
 #if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
