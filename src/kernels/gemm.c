@@ -1,14 +1,15 @@
 /* Matrix products on the pool.
  *
- * With AVX2 or AVX-512 the register tiles (isa/matmul.c) read both operands from panels in the order of use. Copying them, and waiting for
- * memory meanwhile, is what a product loses time to, so each operand is copied as rarely as its shape allows:
+ * With AVX2 or AVX-512 the register tiles (isa/matmul.c) multiply. Copying operands into the order of use, and waiting for memory meanwhile, is
+ * what a product loses time to, so operands are read as they lie wherever a tile can, and tiles ask for what comes next:
  *
  *   by rows    A as stored, B fits some MiB (layers forward, input gradients): B is packed once, then each part makes whole rows of C from
- *              its own rows of A, while they and what is done with them besides stay in L2
- *   by blocks  A transposed or B large (weight gradients): a chunk makes a block of C from a range of k, in pieces whose panels fit L2
- *              beside it; ranges of k of one block are added in order
+ *              its own rows of A as they lie, while they and what is done with them besides stay in L2
+ *   by blocks  A transposed or B large (weight gradients): a chunk makes a block of C from a range of k, in pieces that fit L2 beside it;
+ *              ranges of k of one block are added in order. Only what lies across the tile is packed: A with k side by side, B transposed
+ *              or with panels that are not full
  *
- * An operand whose rows are short is not copied at all: it is read as it lies, when its copy would be used too few times to pay.
+ * Operands in bfloat16 are always packed.
  *
  * The portable set and double precision use OpenBLAS with one thread, by rows. */
 #include "kernels/gemm.h"
@@ -27,15 +28,13 @@ enum {
     PART_MOST = 224,
     MIN_CHUNKS = 16,
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
-    BLOCK_ROWS = 392,              /* of C, by blocks */
-    BLOCK_COLUMNS = 384,
+    BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
+    BLOCK_COLUMNS = 192,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
     BLOCK_DEPTH = 256,
-    CUT_LEAST = 512,     /* k of a range */
-    DIRECT_PANELS = 4,   /* of B, at most, to read A as it lies */
-    DIRECT_DEPTH = 64,   /* or k, at most */
-    DIRECT_STRIDE = 512, /* numbers, at most, between rows that are read as they lie */
-    PAD = 16             /* numbers between packed panels of A */
+    CUT_LEAST = 512,      /* k of a range */
+    GROUP_PACKED = 98304, /* numbers of B that stay in an L2 cache while a part's rows meet them */
+    PAD = 16              /* numbers between packed panels of A */
 };
 
 /* Panels lie on the stack of the thread that packs them. */
@@ -97,6 +96,7 @@ typedef struct scheme {
     size_t depths, deepest; /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
     size_t a_panel;         /* numbers between packed panels of A */
     bool direct_a, direct_b;
+    unsigned threads;       /* parts are done so many at a time */
     fov_real *packed_b, *sums;
 } scheme;
 
@@ -124,8 +124,8 @@ static void cut_by_blocks(scheme *s) {
     s->across = blocks(s->panels, BLOCK_COLUMNS / s->width);
     const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
     s->cuts = most(least(wanted, s->k / CUT_LEAST), 1);
-    s->direct_a = !p->bf16 && p->a.transposed && p->a.stride <= DIRECT_STRIDE;
-    s->direct_b = !p->bf16 && !p->b.transposed && p->b.stride <= DIRECT_STRIDE && p->n % s->width == 0;
+    s->direct_a = !p->bf16 && p->a.transposed;
+    s->direct_b = !p->bf16 && !p->b.transposed && p->n % s->width == 0;
 }
 
 static scheme scheme_of(const fov_product *p) {
@@ -143,7 +143,7 @@ static scheme scheme_of(const fov_product *p) {
     size_t depth = DEPTH;
     if (!p->a.transposed && s.k <= PACKED_MOST / (s.panels * s.width + 1)) {
         s.way = BY_ROWS;
-        s.direct_a = !p->bf16 && (s.panels <= DIRECT_PANELS || s.k <= DIRECT_DEPTH) && p->a.stride <= DIRECT_STRIDE;
+        s.direct_a = !p->bf16;
     } else {
         s.way = BY_BLOCKS;
         cut_by_blocks(&s);
@@ -228,8 +228,8 @@ static asking next_piece(const scheme *s, side a, side b, size_t from, size_t in
     enum { LINE = 64 / sizeof(fov_real) };
     const fov_product *p = s->p;
     const size_t tiles = a.end - a.begin, columns = tiles + 2 * (b.end - b.begin), column = columns * index / count;
-    if (column == columns * (index + 1) / count) {
-        return (asking){b.data, 0};
+    if (column == columns * (index + 1) / count || (column < tiles ? !p->a.transposed : p->b.transposed)) {
+        return (asking){b.data, 0}; /* nothing, or an operand whose k lies side by side */
     }
     if (column < tiles) {
         return (asking){p->a.data + from * p->a.stride + tile_first(s, a.begin + column + 1) - 1, p->a.stride};
@@ -250,19 +250,6 @@ static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side
     }
 }
 
-/* The same with rows of A as they lie, rows outside: a tile's rows are asked for while those before meet all panels. */
-static void multiply_direct(const scheme *s, side a, side b, size_t depth, fov_real beta) {
-    const fov_product *p = s->p;
-    const size_t panels = b.end - b.begin, numbers = s->height * p->a.stride, step = blocks(numbers, panels * depth);
-    for (size_t t = a.begin; t < a.end; t++) {
-        const fov_real *next = a.data + (tile_first(s, t + 1) - tile_first(s, a.begin)) * p->a.stride;
-        for (size_t j = b.begin; j < b.end; j++) {
-            const asking ahead = {next + numbers * (j - b.begin) / panels, step};
-            multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta, ahead);
-        }
-    }
-}
-
 /* ---- by rows ---- */
 
 static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
@@ -273,28 +260,48 @@ static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
     pack_panel(s, s->packed_b + from * s->panels * s->width + panel * depth * s->width, panel, from, depth);
 }
 
+/* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and a tile's rows are asked for
+ * while those before meet their panels; after the last tile those of the part that this thread will probably do next. */
+static void multiply_rows(const scheme *s, size_t part, side b, size_t from, size_t depth, fov_real beta) {
+    const fov_product *p = s->p;
+    side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .direct = true};
+    a.data = p->a.data + tile_first(s, a.begin) * p->a.stride + from;
+    const size_t after = least(part + s->threads, s->parts - 1), numbers = s->height * p->a.stride;
+    const size_t groups = most(blocks(s->panels * s->width * depth, GROUP_PACKED), 1);
+    for (size_t g = 0; g < groups; g++) {
+        const size_t begin = cut_at(s->panels, g, groups), end = cut_at(s->panels, g + 1, groups), steps = (end - begin) * depth;
+        for (size_t t = a.begin; t < a.end; t++) {
+            const size_t next = t + 1 < a.end ? t + 1 : cut_at(s->tiles, after, s->parts);
+            const fov_real *rows = p->a.data + tile_first(s, next) * p->a.stride + from;
+            for (size_t j = begin; j < end; j++) {
+                const asking ahead = {rows + numbers * (j - begin) / (end - begin), blocks(numbers, most(steps, 1))};
+                multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta, ahead);
+            }
+        }
+    }
+}
+
+/* The same with A packed. */
+static void multiply_packed(const scheme *s, size_t part, side b, size_t from, size_t depth, fov_real beta) {
+    _Alignas(64) fov_real packed[PART_PANELS];
+    const side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .data = packed};
+    for (size_t t = a.begin; t < a.end; t++) {
+        pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
+    }
+    multiply(s, s->p->c, s->p->c_stride, a, b, depth, beta, 0);
+}
+
 static void part_chunk(void *context, size_t part, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const fov_product *p = s->p;
-    _Alignas(64) fov_real packed[PART_PANELS];
-    side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .direct = s->direct_a};
-    side b = {.end = s->panels};
     if (p->before != NULL) {
         p->before(p->context, part);
     }
     for (size_t i = 0; i < s->depths; i++) {
         const size_t from = cut_at(s->k, i, s->depths), depth = cut_at(s->k, i + 1, s->depths) - from;
-        a.data = a.direct ? p->a.data + tile_first(s, a.begin) * p->a.stride + from : packed;
-        for (size_t t = a.begin; t < a.end && !a.direct; t++) {
-            pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
-        }
-        b.data = s->packed_b + from * s->panels * s->width;
-        if (a.direct) {
-            multiply_direct(s, a, b, depth, i == 0 ? p->beta : 1);
-        } else {
-            multiply(s, p->c, p->c_stride, a, b, depth, i == 0 ? p->beta : 1, 0);
-        }
+        const side b = {.end = s->panels, .data = s->packed_b + from * s->panels * s->width};
+        (s->direct_a ? multiply_rows : multiply_packed)(s, part, b, from, depth, i == 0 ? p->beta : 1);
     }
     if (p->after != NULL) {
         p->after(p->context, part);
@@ -303,6 +310,7 @@ static void part_chunk(void *context, size_t part, unsigned worker) {
 
 static void run_by_rows(fov_pool *pool, scheme *s, fov_real *work) {
     s->packed_b = work;
+    s->threads = fov_pool_threads(pool);
     fov_pool_for(pool, s->depths * s->panels, whole_panel_chunk, s);
     fov_pool_for(pool, s->parts, part_chunk, s);
 }

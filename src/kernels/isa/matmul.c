@@ -96,8 +96,7 @@ typedef void (*tile_fn)(fov_real *c, size_t c_stride, const operands *o, fov_rea
 static const tile_fn tiles[TILE_ROWS + 1] = {NULL, EACH_TILE(NAME)};
 #undef NAME
 
-/* The same with A as it lies in memory, a_stride between its rows: for products in which a row of A meets few panels of B, so that
- * copying it would cost as much as multiplying. Every third row has a pointer; the others are addressed from it. */
+/* The same with A as it lies in memory, a_stride between its rows. Every third row has a pointer; the others are addressed from it. */
 INLINE void direct_tile(const size_t rows, fov_real *c, size_t c_stride, const operands *o, fov_real beta) {
 #define DECLARE(i) vec x##i = {0}, y##i = {0};
     EACH_ROW(DECLARE)
