@@ -287,12 +287,28 @@ static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const 
     }
 }
 
-/* p = 2^(p - top) of a vector of queries; the tops, and one over the sums. */
-INLINE void softmax_columns(fov_real *p, const size_t columns, size_t t, fov_real *tops, fov_real *inverse) {
-    vec top = every(-(fov_real)INFINITY), sum = {0};
-    for (size_t key = 0; key < t; key++) {
-        top = larger(top, load(p + key * columns));
+/* The largest of a column of vectors, in four chains, as each waits for its last step. */
+INLINE vec column_top(const fov_real *p, size_t columns, size_t t) {
+    vec top[4];
+    for (size_t i = 0; i < 4; i++) {
+        top[i] = load(p);
     }
+    size_t key = 1;
+    for (; key + 4 <= t; key += 4) {
+        for (size_t i = 0; i < 4; i++) {
+            top[i] = larger(top[i], load(p + (key + i) * columns));
+        }
+    }
+    for (; key < t; key++) {
+        top[0] = larger(top[0], load(p + key * columns));
+    }
+    return larger(larger(top[0], top[1]), larger(top[2], top[3]));
+}
+
+/* p = 2^(p - top) of a vector of queries; the tops, and one over the sums. */
+INLINE void softmax_columns(fov_real *p, size_t columns, size_t t, fov_real *tops, fov_real *inverse) {
+    const vec top = column_top(p, columns, t);
+    vec sum = {0};
     for (size_t key = 0; key < t; key++) {
         const vec value = exp2_of(load(p + key * columns) - top);
         store(p + key * columns, value);
