@@ -46,22 +46,22 @@ INLINE void store_sum(fov_real *c, vec x, int add) {
     store(c, add ? x + load(c) : x);
 }
 
-/* Operands of a tile. Step p of B is at b + p b_row, as many numbers as the tile is wide. A's number for row i and step p lies at a[i a_row +
- * p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
+/* Operands of a tile. Step p of B is at b + p b_row, as many numbers as the tile is wide. A's number for row i and step p lies at
+ * a[i a_row + p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
 typedef struct tile_operands {
     const fov_real *a, *b;
     size_t a_row, a_step, a_jump, b_row, segment, k;
 } tile_operands;
 
-/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 or 2 vectors) and whether rows of A are adjacent (else its steps are) are
- * constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows every third has a
+/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 to 3 vectors) and whether rows of A are adjacent (else its steps are)
+ * are constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows every third has a
  * pointer, and the others are addressed from it. */
 INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, fov_real *c, size_t c_stride, const tile_operands *o,
                     const fov_real *alpha, int add) {
-    vec sum[TILE_ROWS][2];
+    vec sum[TILE_ROWS][3];
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
-        sum[i][0] = sum[i][1] = (vec){0};
+        sum[i][0] = sum[i][1] = sum[i][2] = (vec){0};
     }
     const size_t a_row = adjacent ? 1 : o->a_row, a_step = adjacent ? o->a_step : 1, b_row = o->b_row;
     const fov_real *b = o->b, *segment = o->a;
@@ -73,7 +73,7 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
             if (!adjacent) { /* else each row gets a pointer, more than there are registers */
                 __asm__("" : "+r"(a0), "+r"(a3), "+r"(a6), "+r"(a9), "+r"(a12));
             }
-            const vec b0 = load(b), b1 = width > 1 ? load(b + LANES) : b0;
+            const vec b0 = load(b), b1 = width > 1 ? load(b + LANES) : b0, b2 = width > 2 ? load(b + 2 * LANES) : b0;
 #pragma GCC unroll 14
             for (size_t i = 0; i < TILE_ROWS; i++) {
                 if (i < rows) {
@@ -81,6 +81,9 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
                     sum[i][0] += b0 * t;
                     if (width > 1) {
                         sum[i][1] += b1 * t;
+                    }
+                    if (width > 2) {
+                        sum[i][2] += b2 * t;
                     }
                 }
             }
@@ -98,6 +101,9 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
             store_sum(c, sum[i][0] * alpha[i], add);
             if (width > 1) {
                 store_sum(c + LANES, sum[i][1] * alpha[i], add);
+            }
+            if (width > 2) {
+                store_sum(c + 2 * LANES, sum[i][2] * alpha[i], add);
             }
             c += c_stride;
             __asm__("" : "+r"(c)); /* one address after the other */

@@ -21,11 +21,13 @@ typedef struct fov_adamw_constants {
     fov_real lr, weight_decay, beta1, beta2, eps, correction1, correction2, g_scale;
 } fov_adamw_constants;
 
+#define FOV_ATTENTION_COLUMNS ((size_t)96) /* most queries of a panel of logits, a multiple of every tile_columns */
+
 /* One head of one image: t rows of `head` numbers each, `stride` numbers apart in q, k, v and their gradients, out_stride in out and dout.
- * stats has two numbers for each row, which forward writes (unless NULL) and backward reads: t times the largest logit, times log2 e, then
- * t times one over the sum of exponentials. Backward takes `block` queries at a time, a multiple of tile_columns; it reads q, k, v, out and
- * dout, and writes dq, dk and dv, or adds to them when `accumulate`. `next` and next_out say how far behind q and out those of the next call
- * lie, which are prefetched (0: unknown). */
+ * stats has two numbers for each row, which forward writes (unless NULL) and backward reads: t times the largest logit, times log2 e,
+ * then t times one over the sum of exponentials. Backward takes `block` queries at a time, a multiple of tile_columns; it reads q, k, v,
+ * out and dout, and writes dq, dk and dv, or adds to them when `accumulate`. `next` and next_out say how far behind q and out those of the
+ * next call lie, which are prefetched (0: unknown). */
 typedef struct fov_attention_head {
     const fov_real *q, *k, *v, *dout;
     fov_real *out, *stats, *dq, *dk, *dv;

@@ -1,14 +1,15 @@
 /* Attention of one head of one image, forward and backward, from register tiles that read their operands as they lie.
  *
- * Logits are kept transposed, in panels [keys, TILE_COLUMNS queries]: a vector holds one key's logits for as many queries, so maxima, sums
- * and exponentials of the softmax need no reduction across lanes, and the panel is at once the operand A, in the order in which a tile
- * reads it, of the products with as many rows as queries (p v, ds k). Products with as many rows as keys (p^T dout, ds^T q) read it by
- * rows, whose distance is a constant. Only what lies across a panel, queries and dout, is copied, to be transposed: the rest lies in L2,
- * from where tiles have it early enough. A last few queries that would leave most of their vector empty (65 tokens: 64 and one) are taken
- * one by one instead, keys across.
+ * Logits are kept transposed, in panels [keys, queries]: a vector holds one key's logits for as many queries, so maxima, sums and
+ * exponentials of the softmax need no reduction across lanes, and the panel is at once the operand A, in the order in which a tile reads
+ * it, of the products with as many rows as queries (p v, ds k). Products with as many rows as keys (p^T dout, ds^T q) read it by rows,
+ * whose distance is a constant. Only what lies across a panel, queries and dout, is copied, to be transposed: the rest lies in L2, from
+ * where tiles have it early enough. A last few queries that would leave most of their vector empty (65 tokens: 64 and one) get their
+ * logits and softmax one by one, keys across, and are then put into the panel.
  *
- * Forward makes one panel, over all keys, in L1 or L2. Backward makes p and ds for a block of queries that fit L2 together, then adds the
- * block to dk and dv. With p = softmax(s), D_i = dout_i . out_i:  ds = p (dout v^T - D) (Dao et al. 2022, section 3.1 and appendix B).
+ * A short sequence is one panel, which stays in L1. Forward makes one panel at a time. Backward makes p and ds for a block of queries that
+ * fit L2 together, then adds the block to dk and dv. With p = softmax(s), D_i = dout_i . out_i:  ds = p (dout v^T - D) (Dao et al. 2022,
+ * section 3.1 and appendix B).
  *
  * Exponentials are of base 2, and log2 e is in the scale of the logits: 2^x = 2^n 2^r, n = round(x), and 2^r a polynomial of degree 5
  * fitted for the least largest relative error (9e-8) that is 1 at 0. Exponents below -125 count as -125, so that no subnormal numbers
@@ -23,6 +24,8 @@
 
 #define LOG2_E ((fov_real)1.44269504088896340736)
 #define LOWEST_EXPONENT (-125)
+
+#define PANEL_BYTES ((size_t)24 << 10) /* a panel that stays in L1 beside its operands */
 
 enum { LINE = 64 / (int)sizeof(fov_real) };
 
@@ -81,9 +84,41 @@ INLINE vec exp2_of(vec x) {
 
 #endif
 
+/* ---- the next head ---- */
+
+/* Brings rows into L2 that the next head will read: they are short pieces far apart, which the processor's own prefetching does not see
+ * coming. Spread over all tiles, as few lines can be waited for at a time, and tiles need theirs as well. */
+typedef struct fetch {
+    const fov_attention_head *h;
+    size_t row, done, all; /* rows asked for; products of numbers done, and of the whole pass */
+} fetch;
+
+INLINE void ask(const fov_real *row, size_t n) {
+    for (size_t j = 0; j < n; j += LINE) {
+        __builtin_prefetch(row + j, 0, 2);
+    }
+}
+
+/* Inline, as compilers take a function that only prefetches for one without effects, and drop its calls. */
+INLINE void fetch_rows(fetch *f, size_t products) {
+    const fov_attention_head *h = f->h;
+    f->done += products;
+    const size_t end = f->done < f->all ? h->t * f->done / f->all : h->t;
+    for (; f->row < end; f->row++) {
+        const size_t row = f->row * h->stride + h->next, out = f->row * h->out_stride + h->next_out;
+        ask(h->q + row, h->head);
+        ask(h->k + row, h->head);
+        ask(h->v + row, h->head);
+        if (h->dout != NULL) {
+            ask(h->out + out, h->head);
+            ask(h->dout + out, h->head);
+        }
+    }
+}
+
 /* ---- tiles ---- */
 
-/* wide: A by columns of a panel of logits; tall and slim: A by rows, C two vectors and one vector wide. */
+/* wide: A by columns of a panel of logits; broad, tall and slim: A by rows, C three, two and one vector wide. */
 #define TILE(n)                                                                                                                            \
     static void wide_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                           \
         tile_of(n, 2, 1, c, c_stride, o, alpha, add);                                                                                      \
@@ -97,29 +132,52 @@ INLINE vec exp2_of(vec x) {
 EACH_TILE(TILE)
 #undef TILE
 
+#if defined(__AVX512F__)
+enum { BROAD_ROWS = 9 };
+#define EACH_BROAD(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
+#else
+enum { BROAD_ROWS = 4 };
+#define EACH_BROAD(X) X(1) X(2) X(3) X(4)
+#endif
+
+#define TILE(n)                                                                                                                            \
+    static void broad_##n(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add) {                          \
+        tile_of(n, 3, 0, c, c_stride, o, alpha, add);                                                                                      \
+    }
+EACH_BROAD(TILE)
+#undef TILE
+
 typedef void (*tile_fn)(fov_real *c, size_t c_stride, const tile_operands *o, const fov_real *alpha, int add);
 
 #define WIDE(n) wide_##n,
 #define TALL(n) tall_##n,
 #define SLIM(n) slim_##n,
+#define BROAD(n) broad_##n,
 static const tile_fn wide[TILE_ROWS + 1] = {NULL, EACH_TILE(WIDE)};
 static const tile_fn tall[TILE_ROWS + 1] = {NULL, EACH_TILE(TALL)};
 static const tile_fn slim[TILE_ROWS + 1] = {NULL, EACH_TILE(SLIM)};
+static const tile_fn broad[BROAD_ROWS + 1] = {NULL, EACH_BROAD(BROAD)};
 
-/* How m rows are cut into tiles of nearly one size. */
-INLINE size_t tiles_of(size_t m) {
-    return (m + TILE_ROWS - 1) / TILE_ROWS;
+/* How m rows are cut into tiles of nearly one size, of at most `most`. */
+INLINE size_t tiles_of(size_t m, size_t most) {
+    return (m + most - 1) / most;
 }
 
-INLINE size_t tile_first(size_t m, size_t tile) {
-    return m * tile / tiles_of(m);
+INLINE size_t tile_first(size_t m, size_t tiles, size_t tile) {
+    return m * tile / tiles;
 }
 
 INLINE size_t padded(size_t width) {
     return (width + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
 }
 
-/* C [m, width] (+)= alpha A B for tiles of one kind. alpha has a number for each row when alpha_step is 1, TILE_ROWS of them when it is 0. */
+INLINE void fill_alpha(fov_real alpha[TILE_ROWS], fov_real value) {
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        alpha[i] = value;
+    }
+}
+
+/* C [m, width] (+)= alpha A B for tiles of one kind. alpha has a number for each row when alpha_step is 1, TILE_ROWS of them when 0. */
 typedef struct product {
     const tile_fn *tiles;
     size_t m, width;
@@ -129,24 +187,29 @@ typedef struct product {
     int add;
 } product;
 
-static void multiply(fov_real *c, size_t c_stride, const product *x) {
+static void multiply(fov_real *c, size_t c_stride, const product *x, fetch *f) {
     _Alignas(64) fov_real buffer[TILE_ROWS * TILE_COLUMNS];
-    for (size_t t = 0; t < tiles_of(x->m); t++) {
-        const size_t first = tile_first(x->m, t), rows = tile_first(x->m, t + 1) - first;
-        const fov_real *alpha = x->alpha + first * x->alpha_step;
-        tile_operands o = x->o;
-        o.a += first * o.a_row;
-        for (size_t j = 0; j < x->width; j += TILE_COLUMNS, o.b += TILE_COLUMNS) {
+    const size_t tiles = tiles_of(x->m, TILE_ROWS);
+    tile_operands o = x->o;
+    for (size_t j = 0; j < x->width; j += TILE_COLUMNS, o.b += TILE_COLUMNS) {
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t first = tile_first(x->m, tiles, t), rows = tile_first(x->m, tiles, t + 1) - first;
+            const fov_real *alpha = x->alpha + first * x->alpha_step;
             fov_real *to = c + first * c_stride + j;
+            o.a = x->o.a + first * o.a_row;
+            fetch_rows(f, rows * TILE_COLUMNS * o.k);
             if (x->width - j >= TILE_COLUMNS) {
+                prefetch_tile(rows, to, c_stride);
                 x->tiles[rows](to, c_stride, &o, alpha, x->add);
-                continue;
+            } else {
+                x->tiles[rows](buffer, TILE_COLUMNS, &o, alpha, 0);
+                store_narrow(to, c_stride, buffer, rows, x->width - j, x->add ? 1 : 0);
             }
-            x->tiles[rows](buffer, TILE_COLUMNS, &o, alpha, 0);
-            store_narrow(to, c_stride, buffer, rows, x->width - j, x->add ? 1 : 0);
         }
     }
 }
+
+/* ---- rows of a head ---- */
 
 /* Rows that a tile can read at its full width: their first numbers are `stride` apart. */
 typedef struct rows_of_head {
@@ -164,86 +227,113 @@ static rows_of_head rows_from(const fov_real *x, size_t stride, size_t n, size_t
     return (rows_of_head){copy, padded(head)};
 }
 
-INLINE void ask(const fov_real *row, size_t n) {
-    for (size_t j = 0; j < n; j += LINE) {
-        __builtin_prefetch(row + j, 0, 2);
-    }
-}
-
-INLINE void ask_to_write(const fov_real *row, size_t n) {
-    for (size_t j = 0; j < n; j += LINE) {
-        __builtin_prefetch(row + j, 1, 2);
-    }
-}
-
-/* Brings part `part` of `parts` of the rows into L2 that this head will write and the next will read: rows are short pieces far apart,
- * which the processor's own prefetching does not see coming. Inline, as compilers take a function that only prefetches for one without
- * effects, and drop its calls. */
-INLINE void prefetch_rows(const fov_attention_head *h, size_t part, size_t parts) {
-    for (size_t i = h->t * part / parts; i < h->t * (part + 1) / parts; i++) {
-        const size_t row = i * h->stride, next = row + h->next, out = i * h->out_stride, next_out = out + h->next_out;
-        ask(h->q + next, h->head);
-        ask(h->k + next, h->head);
-        ask(h->v + next, h->head);
-        if (h->dout == NULL) {
-            ask_to_write(h->out + out, h->head);
-            continue;
-        }
-        ask(h->out + next_out, h->head);
-        ask(h->dout + next_out, h->head);
-        ask_to_write(h->dq + row, h->head);
-        ask_to_write(h->dk + row, h->head);
-        ask_to_write(h->dv + row, h->head);
-    }
-}
-
 /* ---- panels of logits ---- */
 
-/* Rows `first` and on of a panel of logits y = alpha A B, for `vectors` vectors of queries. */
-INLINE void logits_tile(const fov_attention_head *h, fov_real *y, size_t first, size_t rows, size_t vectors, rows_of_head a,
-                        const fov_real *columns, const fov_real *alpha) {
-    const tile_operands o = {.a = a.data + first * a.stride,
-                             .b = columns,
-                             .a_row = a.stride,
-                             .a_step = 1,
-                             .b_row = vectors * LANES,
-                             .segment = h->head,
-                             .k = h->head};
-    (vectors > 1 ? tall : slim)[rows](y + first * TILE_COLUMNS, TILE_COLUMNS, &o, alpha, 0);
-}
+/* A panel [t, columns] of `count` queries from `first`, the last `few` of which are taken one by one; the others fill `vectors`. */
+typedef struct panel {
+    size_t columns, first, count, few, vectors;
+} panel;
 
-INLINE void fill_alpha(fov_real alpha[TILE_ROWS], fov_real value) {
-    for (size_t i = 0; i < TILE_ROWS; i++) {
-        alpha[i] = value;
-    }
-}
-
-/* p = 2^(p - top), column by column; returns the sums. */
-INLINE vec softmax_columns(fov_real *p, vec top, size_t t) {
-    vec sum = {0};
-    for (size_t key = 0; key < t; key++, p += TILE_COLUMNS) {
-        const vec value = exp2_of(load(p) - top);
-        store(p, value);
-        sum += value;
-    }
-    return sum;
-}
-
-INLINE vec column_tops(const fov_real *p, vec top, size_t rows) {
-    for (size_t i = 0; i < rows; i++) {
-        top = larger(top, load(p + i * TILE_COLUMNS));
-    }
-    return top;
-}
-
-/* ---- the last few queries ---- */
-
-/* Queries that would fill less than a third of their vector are taken one by one, keys across. */
+/* Queries at the end that would fill less than a third of a vector. */
 INLINE size_t few_of(size_t t) {
     return t % LANES <= LANES / 3 ? t % LANES : 0;
 }
 
-INLINE size_t few_stride(size_t t) {
+/* Of the panels that cover `count` queries from `first`, the one that begins `done` behind. */
+static panel panel_at(const fov_attention_head *h, size_t columns, size_t first, size_t done, size_t count) {
+    const size_t whole = h->t - few_of(h->t);
+    panel x = {.columns = columns, .first = first + done, .count = count - done < columns ? count - done : columns};
+    const size_t end = x.first + x.count;
+    x.few = end <= whole ? 0 : end - (x.first > whole ? x.first : whole);
+    x.vectors = (x.count - x.few + LANES - 1) / LANES;
+    return x;
+}
+
+/* Columns of all panels: one panel of all queries, where that leaves room in L1. */
+INLINE size_t columns_of(size_t t, size_t block) {
+    const size_t all = (t + LANES - 1) / LANES * LANES;
+    const int fits = all <= FOV_ATTENTION_COLUMNS && all * t * sizeof(fov_real) <= PANEL_BYTES;
+    const size_t columns = fits ? all : TILE_COLUMNS;
+    return columns < block ? columns : block;
+}
+
+/* Vectors of a panel that a tile takes together, `at` of them done. */
+INLINE size_t vectors_at(const panel *x, size_t at) {
+    const size_t left = x->vectors - at;
+    return left == 3 ? 3 : (left > 1 ? 2 : 1);
+}
+
+/* y = alpha A B, the vectors of a panel; the others keep what they have. */
+static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const fov_real *b, fov_real alpha) {
+    const fov_attention_head *h = f->h;
+    static const tile_fn *const kinds[4] = {NULL, slim, tall, broad};
+    fov_real alphas[TILE_ROWS];
+    fill_alpha(alphas, alpha);
+    for (size_t at = 0, n; at < x->vectors; at += n) {
+        n = vectors_at(x, at);
+        const size_t tiles = tiles_of(h->t, n == 3 ? BROAD_ROWS : TILE_ROWS);
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t key = tile_first(h->t, tiles, i), here = tile_first(h->t, tiles, i + 1) - key;
+            const tile_operands o = {.a = a.data + key * a.stride,
+                                     .b = b + at * LANES,
+                                     .a_row = a.stride,
+                                     .a_step = 1,
+                                     .b_row = x->vectors * LANES,
+                                     .segment = h->head,
+                                     .k = h->head};
+            fetch_rows(f, here * n * LANES * h->head);
+            kinds[n][here](y + key * x->columns + at * LANES, x->columns, &o, alphas, 0);
+        }
+    }
+}
+
+/* The largest of a column of vectors, in four chains, as each waits for its last step. */
+INLINE vec column_top(const fov_real *p, size_t columns, size_t t) {
+    vec top[4];
+    for (size_t i = 0; i < 4; i++) {
+        top[i] = load(p);
+    }
+    size_t key = 1;
+    for (; key + 4 <= t; key += 4) {
+        for (size_t i = 0; i < 4; i++) {
+            top[i] = larger(top[i], load(p + (key + i) * columns));
+        }
+    }
+    for (; key < t; key++) {
+        top[0] = larger(top[0], load(p + key * columns));
+    }
+    return larger(larger(top[0], top[1]), larger(top[2], top[3]));
+}
+
+/* p = 2^(p - top) of a vector of queries; the tops, and one over the sums. */
+INLINE void softmax_columns(fov_real *p, size_t columns, size_t t, fov_real *tops, fov_real *inverse) {
+    const vec top = column_top(p, columns, t);
+    vec sum = {0};
+    for (size_t key = 0; key < t; key++) {
+        const vec value = exp2_of(load(p + key * columns) - top);
+        store(p + key * columns, value);
+        sum += value;
+    }
+    store(tops, top);
+    store(inverse, 1 / sum);
+}
+
+/* C = alpha A B, A the columns of a panel, for its queries' rows of out or dq. */
+static void multiply_queries(fov_real *c, size_t c_stride, fetch *f, const panel *x, const fov_real *a, rows_of_head b,
+                             const fov_real *alpha, size_t alpha_step, int add) {
+    const product y = {.tiles = wide,
+                       .m = x->count,
+                       .width = f->h->head,
+                       .o = {.a = a, .b = b.data, .a_row = 1, .a_step = x->columns, .b_row = b.stride, .segment = f->h->t, .k = f->h->t},
+                       .alpha = alpha,
+                       .alpha_step = alpha_step,
+                       .add = add};
+    multiply(c + x->first * c_stride, c_stride, &y, f);
+}
+
+/* ---- the last few queries ---- */
+
+INLINE size_t rounded(size_t t) {
     return (t + LANES - 1) / LANES * LANES;
 }
 
@@ -292,32 +382,37 @@ INLINE void dots_of_four(fov_real to[4], const fov_real *x, size_t x_stride, con
     }
 }
 
-/* y [few_stride(t)] = x . row for each of t rows. */
-static void dots(fov_real *y, const fov_real *x, rows_of_head rows, size_t t, size_t width) {
+/* y [rounded(t)] = alpha x . row for each of t rows. */
+static void row_of_logits(fov_real *y, const fov_real *x, rows_of_head rows, size_t t, size_t width, fov_real alpha) {
     for (size_t first = 0; first < t; first += 4) {
         dots_of_four(y + first, x, 0, rows.data + first * rows.stride, rows.stride, t - first, width);
     }
+    for (size_t i = 0; i < rounded(t); i += LANES) {
+        store(y + i, load(y + i) * alpha);
+    }
 }
 
-/* p = the probabilities of one query, but for the factor 1 / sum, from its products with the keys. */
-static void softmax_row(fov_real *p, size_t t, fov_real scale, fov_real *top, fov_real *inverse) {
-    const size_t stride = few_stride(t);
-    fov_real lanes[LANES], sums[4];
-    for (size_t i = t; i < stride; i++) {
+static void put_column(fov_real *column, size_t columns, const fov_real *row, size_t t) {
+    for (size_t i = 0; i < t; i++) {
+        column[i * columns] = row[i];
+    }
+}
+
+/* p = 2^(p - top) of a query's logits; the top, and one over the sum. */
+static void softmax_row(fov_real *p, size_t t, fov_real *top, fov_real *inverse) {
+    fov_real lanes[LANES], sums[4], highest = p[0];
+    for (size_t i = t; i < rounded(t); i++) {
         p[i] = -(fov_real)INFINITY;
     }
     vec most = every(-(fov_real)INFINITY), total = {0};
-    for (size_t i = 0; i < stride; i += LANES) {
-        const vec x = load(p + i) * scale;
-        store(p + i, x);
-        most = larger(most, x);
+    for (size_t i = 0; i < t; i += LANES) {
+        most = larger(most, load(p + i));
     }
     store(lanes, most);
-    fov_real highest = lanes[0];
-    for (size_t i = 1; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         highest = lanes[i] > highest ? lanes[i] : highest;
     }
-    for (size_t i = 0; i < stride; i += LANES) {
+    for (size_t i = 0; i < t; i += LANES) {
         const vec x = exp2_of(load(p + i) - highest);
         store(p + i, x);
         total += x;
@@ -327,88 +422,46 @@ static void softmax_row(fov_real *p, size_t t, fov_real scale, fov_real *top, fo
     *inverse = 1 / sums[0];
 }
 
-/* C [m, head] = alpha A B for A's rows of t numbers, B's rows as many as they are long. */
-static void multiply_few(fov_real *c, size_t c_stride, const fov_attention_head *h, const fov_real *a, rows_of_head b, size_t m,
-                         const fov_real *alpha, int add) {
-    const product x = {.tiles = tall,
-                       .m = m,
-                       .width = h->head,
-                       .o = {.a = a, .b = b.data, .a_row = few_stride(h->t), .a_step = 1, .b_row = b.stride, .segment = h->t, .k = h->t},
-                       .alpha = alpha,
-                       .add = add};
-    multiply(c, c_stride, &x);
-}
-
 /* ---- forward ---- */
 
 typedef struct forward_work {
     rows_of_head keys, values;
-    fov_real *queries, *p; /* columns [head, TILE_COLUMNS]; a panel of logits, or a few rows of them */
+    fov_real *queries, *row, *p; /* operand B [head, columns], one query's logits, a panel of logits */
 } forward_work;
 
-/* p = the probabilities of `vectors` vectors of queries, but for the factor 1 / sum of each. */
-static void forward_panel(const fov_attention_head *h, const forward_work *w, fov_real inverse[TILE_COLUMNS], fov_real tops[TILE_COLUMNS],
-                          size_t query, size_t vectors) {
-    const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
-    fov_real alpha[TILE_ROWS];
-    fill_alpha(alpha, h->scale * LOG2_E);
-    vec top[2] = {every(-(fov_real)INFINITY), every(-(fov_real)INFINITY)};
-    for (size_t i = 0; i < tiles; i++) {
-        const size_t first = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - first;
-        prefetch_rows(h, query / TILE_COLUMNS * tiles + i, panels * tiles);
-        logits_tile(h, w->p, first, rows, vectors, w->keys, w->queries, alpha);
-        for (size_t v = 0; v < vectors; v++) {
-            top[v] = column_tops(w->p + first * TILE_COLUMNS + v * LANES, top[v], rows);
-        }
+static void forward_panel(fetch *f, const forward_work *w, const panel *x) {
+    const fov_attention_head *h = f->h;
+    const size_t t = h->t, whole = x->count - x->few;
+    const fov_real *q = h->q + x->first * h->stride;
+    _Alignas(64) fov_real inverse[FOV_ATTENTION_COLUMNS], tops[FOV_ATTENTION_COLUMNS];
+    FOV_ISA_FN(pack_lanes)(w->queries, x->vectors * LANES, q, h->stride, whole, h->head);
+    logits(f, w->p, x, w->keys, w->queries, h->scale * LOG2_E);
+    for (size_t i = 0; i < x->vectors * LANES; i += LANES) {
+        softmax_columns(w->p + i, x->columns, t, tops + i, inverse + i);
     }
-    for (size_t v = 0; v < vectors; v++) {
-        store(inverse + v * LANES, 1 / softmax_columns(w->p + v * LANES, top[v], h->t));
-        store(tops + v * LANES, top[v]);
+    for (size_t i = whole; i < x->count; i++) {
+        row_of_logits(w->row, q + i * h->stride, w->keys, t, h->head, h->scale * LOG2_E);
+        softmax_row(w->row, t, tops + i, inverse + i);
+        put_column(w->p + i, x->columns, w->row, t);
     }
-}
-
-static void keep_stats(const fov_attention_head *h, const fov_real *tops, const fov_real *inverse, size_t first, size_t count) {
-    for (size_t i = 0; i < count && h->stats != NULL; i++) {
-        h->stats[first + i] = tops[i];
-        h->stats[h->t + first + i] = inverse[i];
+    for (size_t i = 0; i < x->count && h->stats != NULL; i++) {
+        h->stats[x->first + i] = tops[i];
+        h->stats[t + x->first + i] = inverse[i];
     }
-}
-
-static void forward_few(const fov_attention_head *h, const forward_work *w, size_t first, size_t count) {
-    const size_t stride = few_stride(h->t);
-    fov_real inverse[TILE_ROWS], tops[TILE_ROWS];
-    for (size_t i = 0; i < count; i++) {
-        dots(w->p + i * stride, h->q + (first + i) * h->stride, w->keys, h->t, h->head);
-        softmax_row(w->p + i * stride, h->t, h->scale * LOG2_E, &tops[i], &inverse[i]);
-    }
-    keep_stats(h, tops, inverse, first, count);
-    multiply_few(h->out + first * h->out_stride, h->out_stride, h, w->p, w->values, count, inverse, 0);
+    multiply_queries(h->out, h->out_stride, f, x, w->p, w->values, inverse, 1, 0);
 }
 
 void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) {
-    const size_t t = h->t, head = h->head, wide_head = padded(head), few = few_of(t);
-    const forward_work w = {.keys = rows_from(h->k, h->stride, t, head, work),
-                            .values = rows_from(h->v, h->stride, t, head, work + t * wide_head),
-                            .queries = work + 2 * t * wide_head,
-                            .p = work + (2 * t + TILE_COLUMNS) * wide_head};
-    for (size_t first = 0; first < t - few; first += TILE_COLUMNS) {
-        const size_t count = t - few - first < TILE_COLUMNS ? t - few - first : TILE_COLUMNS;
-        _Alignas(64) fov_real inverse[TILE_COLUMNS], tops[TILE_COLUMNS];
-        const size_t vectors = count > LANES ? 2 : 1;
-        FOV_ISA_FN(pack_lanes)(w.queries, vectors * LANES, h->q + first * h->stride, h->stride, count, head);
-        forward_panel(h, &w, inverse, tops, first, vectors);
-        keep_stats(h, tops, inverse, first, count);
-        const product pv = {
-            .tiles = wide,
-            .m = count,
-            .width = head,
-            .o = {.a = w.p, .b = w.values.data, .a_row = 1, .a_step = TILE_COLUMNS, .b_row = w.values.stride, .segment = t, .k = t},
-            .alpha = inverse,
-            .alpha_step = 1};
-        multiply(h->out + first * h->out_stride, h->out_stride, &pv);
-    }
-    if (few > 0) {
-        forward_few(h, &w, t - few, few);
+    const size_t t = h->t, wide_head = padded(h->head), columns = columns_of(t, FOV_ATTENTION_COLUMNS);
+    forward_work w = {.keys = rows_from(h->k, h->stride, t, h->head, work),
+                      .values = rows_from(h->v, h->stride, t, h->head, work + t * wide_head),
+                      .queries = work + 2 * t * wide_head};
+    w.p = w.queries + columns * wide_head;
+    w.row = w.p + columns * t;
+    fetch f = {.h = h, .all = 2 * t * t * h->head};
+    for (size_t first = 0; first < t; first += columns) {
+        const panel x = panel_at(h, columns, first, 0, t - first);
+        forward_panel(&f, &w, &x);
     }
 }
 
@@ -417,156 +470,111 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
 typedef struct backward_work {
     rows_of_head keys, values;
     fov_real *queries, *dout;               /* copies of a block of queries, where those are needed */
-    fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel of logits: [head, TILE_COLUMNS] */
-    fov_real *p, *ds;                       /* [panels of a block, keys, TILE_COLUMNS] */
-    fov_real *few_p, *few_ds;               /* [few, few_stride] */
+    fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel of logits: [head, columns] */
+    fov_real *row, *row_ds;                 /* of one query */
+    fov_real *p, *ds;                       /* [panels of a block, keys, columns] */
 } backward_work;
 
 static backward_work lay_out(const fov_attention_head *h, fov_real *work) {
-    const size_t wide_head = padded(h->head);
+    const size_t wide_head = padded(h->head), most = FOV_ATTENTION_COLUMNS;
     backward_work w = {.keys = rows_from(h->k, h->stride, h->t, h->head, work),
                        .values = rows_from(h->v, h->stride, h->t, h->head, work + h->t * wide_head)};
     w.queries = work + 2 * h->t * wide_head;
     w.dout = w.queries + h->block * wide_head;
     w.query_columns = w.dout + h->block * wide_head;
-    w.dout_columns = w.query_columns + TILE_COLUMNS * wide_head;
-    w.p = w.dout_columns + TILE_COLUMNS * wide_head;
+    w.dout_columns = w.query_columns + most * wide_head;
+    w.row = w.dout_columns + most * wide_head;
+    w.row_ds = w.row + rounded(h->t);
+    w.p = w.row_ds + rounded(h->t);
     w.ds = w.p + h->block * h->t;
-    w.few_p = w.ds + h->block * h->t;
-    w.few_ds = w.few_p + TILE_COLUMNS * h->t;
     return w;
 }
 
 /* What belongs to each query: forward's stats, and D. */
 typedef struct query_numbers {
-    _Alignas(64) fov_real top[TILE_COLUMNS];
-    _Alignas(64) fov_real inverse[TILE_COLUMNS];
-    _Alignas(64) fov_real along[TILE_COLUMNS];
+    _Alignas(64) fov_real top[FOV_ATTENTION_COLUMNS];
+    _Alignas(64) fov_real inverse[FOV_ATTENTION_COLUMNS];
+    _Alignas(64) fov_real along[FOV_ATTENTION_COLUMNS];
 } query_numbers;
 
-/* Of `count` queries from `first`; zeros beyond. */
-static void number_queries(const fov_attention_head *h, query_numbers *n, size_t first, size_t count) {
-    const size_t at = first * h->out_stride;
-    for (size_t i = 0; i < count; i += 4) {
-        dots_of_four(n->along + i, h->out + at + i * h->out_stride, h->out_stride, h->dout + at + i * h->out_stride, h->out_stride, count - i,
-                     h->head);
+/* Zeros beyond the last. */
+static void number_queries(const fov_attention_head *h, query_numbers *n, const panel *x) {
+    const fov_real *out = h->out + x->first * h->out_stride, *dout = h->dout + x->first * h->out_stride;
+    for (size_t i = 0; i < x->count; i += 4) {
+        dots_of_four(n->along + i, out + i * h->out_stride, h->out_stride, dout + i * h->out_stride, h->out_stride, x->count - i, h->head);
     }
-    for (size_t i = 0; i < TILE_COLUMNS; i++) {
-        n->top[i] = i < count ? h->stats[first + i] : 0;
-        n->inverse[i] = i < count ? h->stats[h->t + first + i] : 0;
-        n->along[i] = i < count ? n->along[i] : 0;
+    for (size_t i = 0; i < x->columns; i++) {
+        n->top[i] = i < x->count ? h->stats[x->first + i] : 0;
+        n->inverse[i] = i < x->count ? h->stats[h->t + x->first + i] : 0;
+        n->along[i] = i < x->count ? n->along[i] : 0;
     }
 }
 
-/* p = probabilities from logits, ds = p (ds - D), of `vectors` vectors of queries. */
-INLINE void slopes(fov_real *p, fov_real *ds, const query_numbers *n, size_t rows, const size_t vectors) {
-    vec top[2], inverse[2], along[2];
-    for (size_t v = 0; v < vectors; v++) {
-        top[v] = load(n->top + v * LANES);
-        inverse[v] = load(n->inverse + v * LANES);
-        along[v] = load(n->along + v * LANES);
-    }
-    for (size_t i = 0; i < rows; i++, p += TILE_COLUMNS, ds += TILE_COLUMNS) {
-        for (size_t v = 0; v < vectors; v++) {
-            const vec value = exp2_of(load(p + v * LANES) - top[v]) * inverse[v];
-            store(p + v * LANES, value);
-            store(ds + v * LANES, value * (load(ds + v * LANES) - along[v]));
-        }
+/* p = probabilities from logits, ds = p (ds - D), for `rows` vectors that lie `stride` apart. */
+INLINE void slopes(fov_real *p, fov_real *ds, size_t rows, size_t stride, vec top, vec inverse, vec along) {
+    for (size_t i = 0; i < rows; i++, p += stride, ds += stride) {
+        const vec value = exp2_of(load(p) - top) * inverse;
+        store(p, value);
+        store(ds, value * (load(ds) - along));
     }
 }
 
 /* p and ds of a panel of queries, and their dq. */
-static void backward_panel(const fov_attention_head *h, const backward_work *w, fov_real *p, fov_real *ds, size_t first, size_t count) {
-    const size_t head = h->head, vectors = count > LANES ? 2 : 1;
-    query_numbers n;
-    fov_real scale2[TILE_ROWS], scale[TILE_ROWS], one[TILE_ROWS];
-    fill_alpha(scale2, h->scale * LOG2_E);
-    fill_alpha(scale, h->scale);
-    fill_alpha(one, 1);
-    number_queries(h, &n, first, count);
-    FOV_ISA_FN(pack_lanes)(w->query_columns, vectors * LANES, h->q + first * h->stride, h->stride, count, head);
-    FOV_ISA_FN(pack_lanes)(w->dout_columns, vectors * LANES, h->dout + first * h->out_stride, h->out_stride, count, head);
-    const size_t tiles = tiles_of(h->t), panels = (h->t + TILE_COLUMNS - 1) / TILE_COLUMNS;
-    for (size_t i = 0; i < tiles; i++) {
-        prefetch_rows(h, first / TILE_COLUMNS * tiles + i, panels * tiles);
-        const size_t key = tile_first(h->t, i), rows = tile_first(h->t, i + 1) - key;
-        logits_tile(h, p, key, rows, vectors, w->keys, w->query_columns, scale2);
-        logits_tile(h, ds, key, rows, vectors, w->values, w->dout_columns, one);
-    }
-    if (vectors > 1) {
-        slopes(p, ds, &n, h->t, 2);
-    } else {
-        slopes(p, ds, &n, h->t, 1);
-    }
-    const product dq = {
-        .tiles = wide,
-        .m = count,
-        .width = head,
-        .o = {.a = ds, .b = w->keys.data, .a_row = 1, .a_step = TILE_COLUMNS, .b_row = w->keys.stride, .segment = h->t, .k = h->t},
-        .alpha = scale,
-        .add = h->accumulate};
-    multiply(h->dq + first * h->stride, h->stride, &dq);
-}
-
-/* The same for a few queries; p and ds: where the first one's column begins in its panel. */
-static void backward_few(const fov_attention_head *h, const backward_work *w, fov_real *p, fov_real *ds, size_t first, size_t count) {
-    const size_t t = h->t, stride = few_stride(t);
+static void backward_panel(fetch *f, const backward_work *w, fov_real *p, fov_real *ds, const panel *x) {
+    const fov_attention_head *h = f->h;
+    const size_t t = h->t, head = h->head, whole = x->count - x->few;
+    const fov_real *q = h->q + x->first * h->stride, *dout = h->dout + x->first * h->out_stride;
     query_numbers n;
     fov_real scale[TILE_ROWS];
     fill_alpha(scale, h->scale);
-    number_queries(h, &n, first, count);
-    for (size_t i = 0; i < count; i++) {
-        fov_real *pi = w->few_p + i * stride, *di = w->few_ds + i * stride;
-        dots(pi, h->q + (first + i) * h->stride, w->keys, t, h->head);
-        dots(di, h->dout + (first + i) * h->out_stride, w->values, t, h->head);
-        for (size_t j = 0; j < stride; j += LANES) {
-            const vec value = exp2_of(load(pi + j) * (h->scale * LOG2_E) - n.top[i]) * n.inverse[i];
-            store(pi + j, value);
-            store(di + j, value * (load(di + j) - n.along[i]));
-        }
-        for (size_t key = 0; key < t; key++) {
-            p[key * TILE_COLUMNS + i] = pi[key];
-            ds[key * TILE_COLUMNS + i] = di[key];
-        }
+    number_queries(h, &n, x);
+    FOV_ISA_FN(pack_lanes)(w->query_columns, x->vectors * LANES, q, h->stride, whole, head);
+    FOV_ISA_FN(pack_lanes)(w->dout_columns, x->vectors * LANES, dout, h->out_stride, whole, head);
+    logits(f, p, x, w->keys, w->query_columns, h->scale * LOG2_E);
+    logits(f, ds, x, w->values, w->dout_columns, 1);
+    for (size_t i = 0; i < x->vectors * LANES; i += LANES) {
+        slopes(p + i, ds + i, t, x->columns, load(n.top + i), load(n.inverse + i), load(n.along + i));
     }
-    multiply_few(h->dq + first * h->stride, h->stride, h, w->few_ds, w->keys, count, scale, h->accumulate);
+    for (size_t i = whole; i < x->count; i++) {
+        row_of_logits(w->row, q + i * h->stride, w->keys, t, head, h->scale * LOG2_E);
+        row_of_logits(w->row_ds, dout + i * h->out_stride, w->values, t, head, 1);
+        slopes(w->row, w->row_ds, rounded(t) / LANES, LANES, every(n.top[i]), every(n.inverse[i]), every(n.along[i]));
+        put_column(p + i, x->columns, w->row, t);
+        put_column(ds + i, x->columns, w->row_ds, t);
+    }
+    multiply_queries(h->dq, h->stride, f, x, ds, w->keys, scale, 0, h->accumulate);
 }
 
 /* dv (+)= p^T dout and dk (+)= scale ds^T q for a block of queries. */
-static void backward_keys(const fov_attention_head *h, const backward_work *w, size_t first, size_t count) {
+static void backward_keys(fetch *f, const backward_work *w, size_t columns, size_t first, size_t count) {
+    const fov_attention_head *h = f->h;
     fov_real scale[TILE_ROWS], one[TILE_ROWS];
     fill_alpha(scale, h->scale);
     fill_alpha(one, 1);
     const rows_of_head queries = rows_from(h->q + first * h->stride, h->stride, count, h->head, w->queries);
     const rows_of_head dout = rows_from(h->dout + first * h->out_stride, h->out_stride, count, h->head, w->dout);
     product x = {.tiles = tall, .m = h->t, .width = h->head, .alpha = one, .add = h->accumulate || first > 0};
-    x.o = (tile_operands){.a = w->p, .b = dout.data, .a_row = TILE_COLUMNS, .a_step = 1, .b_row = dout.stride, .k = count};
-    x.o.a_jump = h->t * TILE_COLUMNS;
-    x.o.segment = TILE_COLUMNS;
-    multiply(h->dv, h->stride, &x);
+    x.o = (tile_operands){.a = w->p, .b = dout.data, .a_row = columns, .a_step = 1, .b_row = dout.stride, .k = count};
+    x.o.a_jump = h->t * columns;
+    x.o.segment = columns;
+    multiply(h->dv, h->stride, &x, f);
     x.o.a = w->ds;
     x.o.b = queries.data;
     x.o.b_row = queries.stride;
     x.alpha = scale;
-    multiply(h->dk, h->stride, &x);
+    multiply(h->dk, h->stride, &x, f);
 }
 
 void FOV_ISA_FN(attention_backward)(const fov_attention_head *h, fov_real *work) {
     const backward_work w = lay_out(h, work);
-    const size_t whole = h->t - few_of(h->t);
+    const size_t columns = columns_of(h->t, h->block);
+    fetch f = {.h = h, .all = 5 * h->t * h->t * h->head};
     for (size_t first = 0; first < h->t; first += h->block) {
         const size_t count = h->t - first < h->block ? h->t - first : h->block;
-        for (size_t done = 0, here; done < count; done += here) {
-            const size_t place = done / TILE_COLUMNS * TILE_COLUMNS * h->t + done % TILE_COLUMNS, query = first + done;
-            if (query == whole) {
-                here = count - done;
-                backward_few(h, &w, w.p + place, w.ds + place, query, here);
-            } else {
-                here = whole - query < TILE_COLUMNS ? whole - query : TILE_COLUMNS;
-                here = here < count - done ? here : count - done;
-                backward_panel(h, &w, w.p + place, w.ds + place, query, here);
-            }
+        for (size_t done = 0; done < count; done += columns) {
+            const panel x = panel_at(h, columns, first, done, count);
+            backward_panel(&f, &w, w.p + done * h->t, w.ds + done * h->t, &x);
         }
-        backward_keys(h, &w, first, count);
+        backward_keys(&f, &w, columns, first, count);
     }
 }
