@@ -29,7 +29,7 @@ enum {
     MIN_CHUNKS = 16,
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
     BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
-    BLOCK_COLUMNS = 192,
+    BLOCK_COLUMNS = 96,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
     BLOCK_DEPTH = 256,
     CUT_LEAST = 512,      /* k of a range */
