@@ -92,10 +92,15 @@ static bn_pass pass_of(const fov_step *step) {
 
 /* ---- forward ---- */
 
-static void sums_chunk(void *context, size_t chunk, unsigned worker) {
+/* Passes with sums begin at the end, which whoever wrote the operand has left in cache, and leave the beginning there for the next pass. */
+static size_t from_the_end(const bn_pass *p, size_t index) {
+    return p->cut.chunks - 1 - index;
+}
+
+static void sums_chunk(void *context, size_t index, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    const size_t c = p->cut.width;
+    const size_t c = p->cut.width, chunk = from_the_end(p, index);
     const fov_real *x = p->step->in[IN_X];
     p->step->k->bn_sums(p->sums + 2 * chunk * c, x + fov_cut_first(&p->cut, chunk) * c, x, fov_cut_count(&p->cut, chunk), c);
 }
@@ -198,10 +203,10 @@ static const fov_real *mask_source(const bn_pass *p, size_t first) {
     return p->relu && p->step->node->input[IN_RESIDUAL] != NULL ? (const fov_real *)p->step->out + first : NULL;
 }
 
-static void gradient_sums_chunk(void *context, size_t chunk, unsigned worker) {
+static void gradient_sums_chunk(void *context, size_t index, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
+    const size_t chunk = from_the_end(p, index), c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
     fov_real *dresidual = p->passed ? NULL : p->step->grad_in[IN_RESIDUAL];
     /* Over dy, whose lines are in cache just then, nothing is gained by going past it. */
     p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual,
