@@ -15,7 +15,7 @@ enum {
     TILES = 14,      /* of a block, which fits L2 with a panel of weights */
     MOST_TILES = 56, /* where weights do not stay in L3: fewer blocks fetch them less often, and the block comes from L3 */
     LARGE = 4 << 20, /* numbers of such weights */
-    WANTED_CHUNKS = 64,
+    WANTED_CHUNKS = 32,
     PAD_REALS = 16, /* between rows whose distance would be a multiple of what the caches are divided by */
 };
 
@@ -50,7 +50,7 @@ static void cut(winograd *g) {
     g->block = most / rows * rows;
     g->blocks = ceil_div(g->map.tiles, g->block);
     g->splits = 1;
-    g->runs = least(g->blocks, WANTED_CHUNKS);
+    g->runs = least(g->blocks, 2 * WANTED_CHUNKS);
     while (g->splits < ceil_div(g->panels, 4) && g->blocks * g->splits < WANTED_CHUNKS) {
         g->splits++;
     }

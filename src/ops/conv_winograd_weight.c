@@ -4,14 +4,17 @@
  * walks over the tiles of its set in blocks; the sums are transformed to 3 x 3 once at the end. All it works on comes from L3, place by
  * place and in order: more channels mean that fewer chunks transform the same tile, more tiles that sums are fetched less often, and both
  * pay more than a block that stays in L2. Both operands are multiplied as their transforms lie, [tile, channel]. Channels come in units of
- * whole vectors. Sets of tiles are fixed by the shape, and are added in order. */
+ * whole vectors. Where that leaves too few chunks, blocks have 64 x 64 channels. Sets of tiles are fixed by the shape, and are added in
+ * order. */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
 enum {
     PLACES = FOV_WINOGRAD_PLACES,
     TAPS = 9,
-    BLOCK_CHANNELS = 128,
+    MOST_CHANNELS = 128,                                     /* of a block */
+    FEW_CHANNELS = 64,                                       /* where larger blocks would be too few */
+    SET_TILES = 256,                                         /* fewer do not pay for transforming the sums and adding them up */
     BLOCK_REALS = (4 << 20) / (PLACES * (int)sizeof(float)), /* a place's share of what a chunk works on */
     MOST_TILES = 96,
     LEAST_TILES = 16,
@@ -49,9 +52,12 @@ static winograd_weight cut(const fov_conv *c) {
     g.map = fov_winograd_map_of(c->n, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, c->pad);
     g.columns = g.k->tile_columns();
     g.panels = ceil_div(c->ci, g.columns);
-    g.out_blocks = ceil_div(c->co, BLOCK_CHANNELS);
-    g.in_blocks = ceil_div(c->ci, BLOCK_CHANNELS);
-    g.sets = least(ceil_div(WANTED_CHUNKS, g.out_blocks * g.in_blocks), g.map.tiles);
+    const size_t most_sets = ceil_div(g.map.tiles, SET_TILES);
+    const size_t large = ceil_div(c->co, MOST_CHANNELS) * ceil_div(c->ci, MOST_CHANNELS);
+    const size_t channels = large * most_sets < WANTED_CHUNKS ? FEW_CHANNELS : MOST_CHANNELS;
+    g.out_blocks = ceil_div(c->co, channels);
+    g.in_blocks = ceil_div(c->ci, channels);
+    g.sets = least(ceil_div(WANTED_CHUNKS, g.out_blocks * g.in_blocks), most_sets);
     g.out_width = ceil_div(c->co / UNIT, g.out_blocks) * UNIT;
     g.in_width = ceil_div(g.panels, g.in_blocks) * g.columns;
     const size_t sums = g.out_width * g.in_width;
