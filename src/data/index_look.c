@@ -290,6 +290,7 @@ static void judge(look *l) {
     if (fov_image_sniff(l->looker->head, l->got) == FOV_IMAGE_UNKNOWN) {
         if (!named_as_picture(l->name)) {
             found->outcome = FOV_SCAN_IGNORED;
+            found->pack = fov_pack_sniff(l->looker->head, l->got);
         } else if (l->got == 0) {
             mark_bad(found, FOV_BAD_EMPTY, "the file is empty (0 bytes)");
         } else {
