@@ -225,7 +225,7 @@ static bool read_whole(look *l, const unsigned char **bytes, size_t *size) {
     if (status == FOV_E_NOMEM) {
         mark_fatal(l->found, status);
     } else if (status != FOV_OK) {
-        mark_bad(l->found, FOV_BAD_UNREADABLE, "%s", fov_last_error());
+        mark_bad(l->found, FOV_BAD_UNREADABLE, "%s", fov_picture_reason(path == NULL ? "" : path));
     }
     *bytes = reader->blob.data;
     *size = reader->blob.size;

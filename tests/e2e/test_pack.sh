@@ -13,6 +13,10 @@ grep -q '^pack: data.fvp  24 pictures, ' out.txt && grep -q '^next: fovea pretra
 says '2 bad files left out, listed in data.bad.tsv'
 grep -q '^photos/amber/empty.png	empty' data.bad.tsv && grep -q '^photos/blue/cut.png	corrupt' data.bad.tsv || fail "data.bad.tsv: $(cat data.bad.tsv)"
 refused 3 'are bad' pack photos --out strict.fvp --max-bad 0.01
+# Files that are found bad only when they are packed, too, are named once: a picture cut short behind its header.
+mkdir late && head -c 300 photos/blue/0000.png >late/cut.png
+refused 3 'late/cut.png' pack late --out late.fvp
+[ "$(grep -o 'late/cut.png' err.txt | wc -l)" -eq 1 ] || fail "a path is named twice: $(cat err.txt)"
 rm photos/amber/empty.png photos/blue/cut.png
 "$fovea" pack photos --out clean.fvp -q >/dev/null
 cmp data.fvp clean.fvp || fail "bad pictures change a pack"
