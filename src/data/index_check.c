@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "data/index_group.h"
 #include "data/index_look.h"
+#include "data/picture.h"
 
 #define FILES_PER_WAVE ((size_t)1024) /* between two reports of progress */
 #define HEADERS_PER_CHUNK ((size_t)32)
@@ -57,6 +59,8 @@ static void check_chunk(void *context, size_t chunk, unsigned worker) {
 /* ---- what was found joins the entries, in their order ---- */
 
 typedef struct summary {
+    size_t packs;          /* files inside of folders that are packs */
+    const fov_entry *pack; /* the first of them */
     uint32_t folder; /* whose relative path is in `path` */
     size_t length;
     fov_text path;
@@ -113,6 +117,9 @@ static fov_status settle_entry(fov_scan *scan, summary *s, fov_entry *entry, con
         return FOV_OK;
     }
     entry->outcome = (uint8_t)found->outcome;
+    if (found->pack) {
+        s->pack = s->packs++ == 0 ? entry : s->pack;
+    }
     if (found->outcome == FOV_SCAN_BAD) {
         FOV_TRY(fov_scan_add_bad(scan, entry->folder, entry->name, found->reason, found->bytes, found->message, &entry->bad));
     } else if (found->outcome == FOV_SCAN_GOOD) {
@@ -134,6 +141,22 @@ static fov_status settle_wave(fov_scan *scan, summary *s, check_job *job) {
     return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);
 }
 
+/* A pack is read only where it is given by itself: pictures of both kinds under one folder would be counted twice where it was made of them. */
+static void tell_packs(const fov_scan *scan, const summary *s) {
+    if (s->packs == 0) {
+        return;
+    }
+    fov_text path, shown;
+    fov_text_init(&path);
+    fov_text_init(&shown);
+    fov_entry_path(&scan->tree, s->pack, &path);
+    const char *name = path.status == FOV_OK ? fov_picture_name(&shown, path.data) : "(a file)";
+    fov_log(FOV_LOG_WARNING, "%zu pack%s inside of folders %s passed over, such as '%s'; to use a pack, give its path", s->packs,
+            s->packs == 1 ? "" : "s", s->packs == 1 ? "is" : "are", name);
+    fov_text_clear(&path);
+    fov_text_clear(&shown);
+}
+
 static fov_status check_waves(fov_scan *scan, check_job *job) {
     summary s = {.folder = FOV_NO_FOLDER};
     fov_status status = FOV_OK;
@@ -147,6 +170,7 @@ static fov_status check_waves(fov_scan *scan, check_job *job) {
             scan->options->progress(scan->options->context, first + job->count, scan->entry_count);
         }
     }
+    tell_packs(scan, &s);
     fov_text_clear(&s.path);
     fov_text_clear(&s.member);
     return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);

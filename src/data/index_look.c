@@ -225,7 +225,7 @@ static bool read_whole(look *l, const unsigned char **bytes, size_t *size) {
     if (status == FOV_E_NOMEM) {
         mark_fatal(l->found, status);
     } else if (status != FOV_OK) {
-        mark_bad(l->found, FOV_BAD_UNREADABLE, "%s", fov_last_error());
+        mark_bad(l->found, FOV_BAD_UNREADABLE, "%s", fov_picture_reason(path == NULL ? "" : path));
     }
     *bytes = reader->blob.data;
     *size = reader->blob.size;
@@ -290,6 +290,7 @@ static void judge(look *l) {
     if (fov_image_sniff(l->looker->head, l->got) == FOV_IMAGE_UNKNOWN) {
         if (!named_as_picture(l->name)) {
             found->outcome = FOV_SCAN_IGNORED;
+            found->pack = fov_pack_sniff(l->looker->head, l->got);
         } else if (l->got == 0) {
             mark_bad(found, FOV_BAD_EMPTY, "the file is empty (0 bytes)");
         } else {

@@ -15,6 +15,7 @@ typedef struct fov_finding {
     size_t width, height;
     unsigned channels; /* in the file, or in all files of a group */
     bool missing;      /* bad since it is not there */
+    bool pack;         /* ignored, and a pack */
 } fov_finding;
 
 /* What one thread needs to look at files. */

@@ -158,8 +158,9 @@ static void make_slot(void *context, size_t chunk, unsigned thread) {
     s->bytes_before = 0;
     s->status = make_payload(w, m, picture_at(m, m->first + chunk), s);
     if (s->status != FOV_OK) {
-        s->message = fov_mem_strdup(FOV_MEM_DATA, fov_last_error());
-        s->path = fov_mem_strdup(FOV_MEM_DATA, w->reader.path.data == NULL ? "" : w->reader.path.data);
+        const char *path = w->reader.path.data == NULL ? "" : w->reader.path.data;
+        s->message = fov_mem_strdup(FOV_MEM_DATA, fov_picture_reason(path));
+        s->path = fov_mem_strdup(FOV_MEM_DATA, path);
         s->bytes_before = w->reader.blob.size;
         s->status = s->message == NULL || s->path == NULL ? FOV_E_NOMEM : s->status;
     }
@@ -317,7 +318,8 @@ static fov_status run_waves(maker *m) {
         }
     }
     if (m->summary->pictures == 0) {
-        status = FOV_FAIL(FOV_E_DATA, "all %zu pictures are bad, the first: %s", total, m->summary->bad[0].message);
+        status = FOV_FAIL(FOV_E_DATA, "all %zu pictures are bad, the first %s (%s)", total, fov_picture_name(&name, m->summary->bad[0].path),
+                          m->summary->bad[0].message);
     }
 done:
     fov_text_clear(&name);

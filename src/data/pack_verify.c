@@ -2,7 +2,6 @@
  *
  * Records are judged in parallel and told in order. The gaps are part of the check because every byte of a pack has one right value: a
  * changed byte anywhere is found. */
-#include <string.h>
 
 #include "data/pack_make.h"
 #include "data/pack_table.h"
@@ -56,11 +55,7 @@ static fov_status check_record(fov_picture_reader *reader, const verifier *v, si
 static void check_chunk(void *context, size_t chunk, unsigned thread) {
     verifier *v = context;
     const fov_status status = check_record(&v->reader[thread], v, v->first + chunk);
-    const char *message = fov_last_error(), *shown = v->reader[thread].path.data;
-    const size_t length = shown == NULL ? 0 : strlen(shown);
-    if (status != FOV_OK && length > 0 && strncmp(message, shown, length) == 0 && strncmp(message + length, ": ", 2) == 0) {
-        message += length + 2; /* whoever is told knows which record it is */
-    }
+    const char *name = v->reader[thread].path.data, *message = fov_picture_reason(name == NULL ? "" : name);
     v->message[chunk] = status == FOV_OK ? NULL : fov_mem_strdup(FOV_MEM_DATA, message);
     v->out_of_memory[chunk] = status == FOV_E_NOMEM || (status != FOV_OK && v->message[chunk] == NULL);
 }

@@ -4,6 +4,8 @@
  * that fails in read(2) is an ordinary error. */
 #include "data/picture.h"
 
+#include <string.h>
+
 #include "data/picture_group.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw pixels of 16 bits are little-endian in packs and used in place");
@@ -185,4 +187,16 @@ const char *fov_picture_name(fov_text *text, const char *path) {
     fov_text_init(text);
     fov_text_add_escaped(text, path);
     return text->status == FOV_OK && text->data != NULL ? text->data : "(a file)";
+}
+
+const char *fov_picture_reason(const char *path) {
+    fov_text name;
+    fov_text_init(&name);
+    const char *message = fov_last_error(), *shown = fov_picture_name(&name, path);
+    const size_t length = strlen(shown);
+    if (strncmp(message, shown, length) == 0 && strncmp(message + length, ": ", 2) == 0) {
+        message += length + 2;
+    }
+    fov_text_clear(&name);
+    return message;
 }

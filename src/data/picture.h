@@ -55,5 +55,7 @@ FOV_MUST_USE fov_status fov_picture_check(fov_picture_reader *reader);
 
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
 const char *fov_picture_name(fov_text *text, const char *path);
+/* The thread's last message without the name of the picture before it, for those who say the name themselves. */
+const char *fov_picture_reason(const char *path);
 
 #endif

@@ -13,10 +13,20 @@ grep -q '^pack: data.fvp  24 pictures, ' out.txt && grep -q '^next: fovea pretra
 says '2 bad files left out, listed in data.bad.tsv'
 grep -q '^photos/amber/empty.png	empty' data.bad.tsv && grep -q '^photos/blue/cut.png	corrupt' data.bad.tsv || fail "data.bad.tsv: $(cat data.bad.tsv)"
 refused 3 'are bad' pack photos --out strict.fvp --max-bad 0.01
+# Files that are found bad only when they are packed, too, are named once: a picture cut short behind its header.
+mkdir late && head -c 300 photos/blue/0000.png >late/cut.png
+refused 3 'late/cut.png' pack late --out late.fvp
+[ "$(grep -o 'late/cut.png' err.txt | wc -l)" -eq 1 ] || fail "a path is named twice: $(cat err.txt)"
 rm photos/amber/empty.png photos/blue/cut.png
 "$fovea" pack photos --out clean.fvp -q >/dev/null
 cmp data.fvp clean.fvp || fail "bad pictures change a pack"
 [ ! -e clean.bad.tsv ] || fail "there are no bad pictures, yet a list of them"
+# A pack that lies in a folder is left alone, and that is said.
+cp data.fvp photos/blue/
+"$fovea" pack photos --out beside.fvp >/dev/null 2>err.txt
+says "1 pack inside of folders is passed over, such as 'photos/blue/data.fvp'; to use a pack, give its path"
+cmp data.fvp beside.fvp || fail "a pack in a folder changes what is packed"
+rm photos/blue/data.fvp
 "$fovea" pack photos --out small.fvp --side 20 --quality 80 -q >out.txt
 grep -q 'shorter side at most 20, JPEG of quality 80 (0 kept as they were)' out.txt || fail "pack --side said: $(cat out.txt)"
 "$fovea" pack photos --out same.fvp --side 40 -q >/dev/null
