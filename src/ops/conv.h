@@ -90,7 +90,11 @@ static inline __attribute__((always_inline)) void fov_winograd_ask(const fov_rea
     const size_t line = 64 / sizeof(fov_real);
     for (size_t i = 0; i < pixels; i++) {
         for (size_t j = 0; j < channels; j += line) {
-            __builtin_prefetch(from + i * c + j, write, 2);
+            if (write) { /* clang takes nothing but a number there */
+                __builtin_prefetch(from + i * c + j, 1, 2);
+            } else {
+                __builtin_prefetch(from + i * c + j, 0, 2);
+            }
         }
     }
 }

@@ -101,7 +101,7 @@ fov_limits fov_machine_limits(const fov_machine *machine) {
 }
 
 void fov_machine_text(const fov_machine *m, fov_text *text) {
-    fov_text_printf(text, "%.0f GFLOP/s, %.1f GB/s read, %.1f GB/s copied on %u thread%s", m->flops * 1e-9, m->read * 1e-9, m->copy * 1e-9, m->threads, m->threads == 1 ? "" : "s");
+    fov_text_printf(text, "%.1f GFLOP/s, %.1f GB/s read, %.1f GB/s copied on %u thread%s", m->flops * 1e-9, m->read * 1e-9, m->copy * 1e-9, m->threads, m->threads == 1 ? "" : "s");
 }
 
 void fov_machine_json(const fov_machine *m, fov_json_writer *w) {

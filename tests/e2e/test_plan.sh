@@ -17,7 +17,7 @@ check() { # NAME arguments...
     grep -qE '^one step: [0-9.]+ ms, [0-9.]+ images/s, [0-9.]+ GFLOP/s, [0-9]+ % of this machine' "$name.txt" || fail "no time of a step: $(tail -3 "$name.txt")"
     grep -qE '^[0-9]+ operations, [0-9,]+ parameters, .* of memory, [0-9.]+ GFLOP forward, [0-9.]+ backward$' "$name.txt" || fail "no sums: $(tail -3 "$name.txt")"
     grep -qE '^ *step .* us +GFLOP/s +GB/s +%$' "$name.txt" || fail "no rates in the table: $(head -3 "$name.txt")"
-    grep -qE '^this machine: [1-9][0-9]* GFLOP/s, [0-9.]+ GB/s read' "$name.txt" || fail "no limits: $(head -3 "$name.txt")"
+    grep -qE '^this machine: [0-9.]*[1-9][0-9.]* GFLOP/s, [0-9.]+ GB/s read' "$name.txt" || fail "no limits: $(head -3 "$name.txt")"
     operations=$(sed -nE 's/^([0-9]+) operations.*/\1/p' "$name.txt")
     lines=$(wc -l <"$name.txt")
     [ "$operations" -ge 40 ] && [ "$lines" -gt "$operations" ] || fail "$lines lines for $operations operations"
