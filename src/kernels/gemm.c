@@ -1,7 +1,7 @@
 /* Matrix products on the pool.
  *
- * With AVX2 or AVX-512 the register tiles (isa/matmul.c) multiply. Copying operands into the order of use, and waiting for memory meanwhile, is
- * what a product loses time to, so operands are read as they lie wherever a tile can, and tiles ask for what comes next:
+ * With AVX2 or AVX-512 the register tiles (isa/matmul.c) multiply. Copying operands into the order of use, and waiting for memory
+ * meanwhile, is what a product loses time to, so operands are read as they lie wherever a tile can, and tiles ask for what comes next:
  *
  *   by rows    A as stored, B fits some MiB (layers forward, input gradients): B is packed once, then each part makes whole rows of C from
  *              its own rows of A as they lie, while they and what is done with them besides stay in L2
@@ -30,6 +30,8 @@ enum {
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
     BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
     BLOCK_COLUMNS = 96,
+    PAIR_ROWS = 392, /* the same in bfloat16, whose operands are packed for each block: few blocks */
+    PAIR_COLUMNS = 384,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
     BLOCK_DEPTH = 256,
     CUT_LEAST = 512,      /* k of a range */
@@ -38,7 +40,7 @@ enum {
 };
 
 /* Panels lie on the stack of the thread that packs them. */
-enum { PART_PANELS = PART_NUMBERS + PART_MOST * PAD, BLOCK_PANELS = BLOCK_PACKED + (BLOCK_ROWS + BLOCK_COLUMNS) * PAD };
+enum { PART_PANELS = PART_NUMBERS + PART_MOST * PAD, BLOCK_PANELS = BLOCK_PACKED + (PAIR_ROWS + PAIR_COLUMNS) * PAD };
 _Static_assert(BLOCK_PANELS * sizeof(float) < FOV_POOL_STACK && PART_PANELS * sizeof(float) < FOV_POOL_STACK, "panels fit a chunk's stack");
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -96,7 +98,7 @@ typedef struct scheme {
     size_t depths, deepest; /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
     size_t a_panel;         /* numbers between packed panels of A */
     bool direct_a, direct_b;
-    unsigned threads;       /* parts are done so many at a time */
+    unsigned threads; /* parts are done so many at a time */
     fov_real *packed_b, *sums;
 } scheme;
 
@@ -120,8 +122,8 @@ static size_t part_count(const fov_product *p, size_t tiles, size_t height) {
 
 static void cut_by_blocks(scheme *s) {
     const fov_product *p = s->p;
-    s->down = blocks(s->tiles, BLOCK_ROWS / s->height);
-    s->across = blocks(s->panels, BLOCK_COLUMNS / s->width);
+    s->down = blocks(s->tiles, (size_t)(p->bf16 ? PAIR_ROWS : BLOCK_ROWS) / s->height);
+    s->across = blocks(s->panels, (size_t)(p->bf16 ? PAIR_COLUMNS : BLOCK_COLUMNS) / s->width);
     const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
     s->cuts = most(least(wanted, s->k / CUT_LEAST), 1);
     s->direct_a = !p->bf16 && p->a.transposed;
