@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/real.h"
+#include "kernels/winograd.h"
 
 /* u = ratio (g_scale g + weight_decay w); m = momentum m + u; w -= lr m: SGD with ratio 1, LARS with its trust ratio. */
 typedef struct fov_momentum_constants {

@@ -65,17 +65,17 @@ fov_conv_bytes fov_conv_weight_gradient_bytes(const fov_conv *c);
 
 /* ---- shared by minimal filtering ---- */
 
-#define FOV_WINOGRAD_TILE ((size_t)4)    /* outputs of a tile along one axis; its window has two more */
-#define FOV_WINOGRAD_PLACES ((size_t)36) /* of a window */
-
 /* Tiles of the outputs of n images, image by image, row by row. */
 typedef struct fov_winograd_map {
+    fov_winograd_way way;
+    fov_winograd_axis axis;
+    size_t places; /* of a tile, along both axes */
     size_t n, out_h, out_w, in_h, in_w, pad;
     size_t tiles_y, tiles_x, tiles; /* of an image; of all images */
 } fov_winograd_map;
 
 typedef struct fov_winograd_tile {
-    size_t image, y, x, rows, columns; /* its outputs: from y, x, and how many of 4 x 4 there are */
+    size_t image, y, x, rows, columns; /* its outputs: from y, x, and how many of a whole tile there are */
     size_t inside[4];                  /* first and last row, first and last column of its window that are inside the picture */
     size_t in_pixel, out_pixel;        /* among the pixels of all images: first one inside, first output */
 } fov_winograd_tile;
@@ -100,21 +100,22 @@ static inline __attribute__((always_inline)) void fov_winograd_ask(const fov_rea
 }
 
 /* Of its window, less the columns that the tile on its left has too. */
-static inline __attribute__((always_inline)) void fov_winograd_ask_window(const fov_winograd_tile *t, size_t row, const fov_real *in,
-                                                                          size_t w, size_t c, size_t channels) {
+static inline __attribute__((always_inline)) void fov_winograd_ask_window(const fov_winograd_map *m, const fov_winograd_tile *t, size_t row,
+                                                                          const fov_real *in, size_t c, size_t channels) {
     if (row >= t->inside[0] && row < t->inside[1]) {
-        const size_t known = t->x == 0 ? 0 : 2 - t->inside[2];
+        const size_t known = t->x == 0 ? 0 : m->axis.window - m->axis.outputs - t->inside[2];
         if (t->inside[3] > t->inside[2] + known) {
-            fov_winograd_ask(in + (t->in_pixel + (row - t->inside[0]) * w + known) * c, t->inside[3] - t->inside[2] - known, c, channels,
-                             0);
+            fov_winograd_ask(in + (t->in_pixel + (row - t->inside[0]) * m->in_w + known) * c, t->inside[3] - t->inside[2] - known, c,
+                             channels, 0);
         }
     }
 }
 
-static inline __attribute__((always_inline)) void fov_winograd_ask_outputs(const fov_winograd_tile *t, size_t row, const fov_real *out,
-                                                                           size_t w, size_t c, size_t channels, const int write) {
+static inline __attribute__((always_inline)) void fov_winograd_ask_outputs(const fov_winograd_map *m, const fov_winograd_tile *t,
+                                                                           size_t row, const fov_real *out, size_t c, size_t channels,
+                                                                           const int write) {
     if (row < t->rows) {
-        fov_winograd_ask(out + (t->out_pixel + row * w) * c, t->columns, c, channels, write);
+        fov_winograd_ask(out + (t->out_pixel + row * m->out_w) * c, t->columns, c, channels, write);
     }
 }
 

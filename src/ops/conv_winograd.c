@@ -1,6 +1,7 @@
-/* Convolution and its input gradient by minimal filtering F(4x4, 3x3), see kernels/isa/winograd.c for the transforms.
+/* Convolution and its input gradient by minimal filtering, see kernels/isa/winograd.c for the transforms. The picture's size says which
+ * size of tiles takes the fewest products.
  *
- * Tiles of all images stand in one row, in the order of memory. The transforms of a block of tiles give, for each of the 36 places, a
+ * Tiles of all images stand in one row, in the order of memory. The transforms of a block of tiles give, for each place of a tile, a
  * matrix [tile, c] that register tiles multiply as it lies with a panel of transformed weights [c, 32]; the products of a block and 32
  * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Channels lie side by side in
  * pictures and matrices, so nothing is ever copied or transposed. While products are made memory is idle: the pixels that come next, and
@@ -9,11 +10,10 @@
 #include "ops/conv.h"
 
 enum {
-    TILE = FOV_WINOGRAD_TILE,
-    PLACES = FOV_WINOGRAD_PLACES,
     TAPS = 9,
-    TILES = 14,      /* of a block, which fits L2 with a panel of weights */
-    MOST_TILES = 56, /* where weights do not stay in L3: fewer blocks fetch them less often, and the block comes from L3 */
+    BLOCK_PLACES = 14 * 36,      /* of all tiles of a block, which fits L2 with a panel of weights */
+    MOST_BLOCK_PLACES = 56 * 36, /* where weights do not stay in L3: fewer blocks fetch them less often, and the block comes from L3 */
+    MOST_TILES = 112,
     LARGE = 4 << 20, /* numbers of such weights */
     WANTED_CHUNKS = 32,
     PAD_REALS = 16, /* between rows whose distance would be a multiple of what the caches are divided by */
@@ -46,8 +46,9 @@ static void cut(winograd *g) {
     g->k = fov_kernels_get();
     g->columns = g->k->tile_columns();
     g->panels = ceil_div(g->out_c, g->columns);
-    const size_t rows = g->k->tile_rows(), most = PLACES * g->in_c * g->out_c > LARGE ? MOST_TILES : TILES;
-    g->block = most / rows * rows;
+    const size_t places = g->map.places * g->in_c * g->out_c > LARGE ? MOST_BLOCK_PLACES : BLOCK_PLACES;
+    const size_t rows = g->k->tile_rows(), most = least(places / g->map.places, MOST_TILES);
+    g->block = most < rows ? rows : most / rows * rows;
     g->blocks = ceil_div(g->map.tiles, g->block);
     g->splits = 1;
     g->runs = least(g->blocks, 2 * WANTED_CHUNKS);
@@ -64,23 +65,51 @@ static void cut(winograd *g) {
 
 fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile) {
     const size_t each = m->tiles_y * m->tiles_x;
-    const size_t y = tile % each / m->tiles_x * TILE, x = tile % m->tiles_x * TILE;
+    const size_t size = m->axis.outputs, window = m->axis.window;
+    const size_t y = tile % each / m->tiles_x * size, x = tile % m->tiles_x * size;
     fov_winograd_tile t = {.image = tile / each, .y = y, .x = x};
-    t.rows = least(TILE, m->out_h - y);
-    t.columns = least(TILE, m->out_w - x);
+    t.rows = least(size, m->out_h - y);
+    t.columns = least(size, m->out_w - x);
     t.inside[0] = m->pad > y ? m->pad - y : 0;
-    t.inside[1] = least(TILE + 2, m->in_h + m->pad - y);
+    t.inside[1] = least(window, m->in_h + m->pad - y);
     t.inside[2] = m->pad > x ? m->pad - x : 0;
-    t.inside[3] = least(TILE + 2, m->in_w + m->pad - x);
+    t.inside[3] = least(window, m->in_w + m->pad - x);
     t.in_pixel = (t.image * m->in_h + y + t.inside[0] - m->pad) * m->in_w + x + t.inside[2] - m->pad;
     t.out_pixel = (t.image * m->out_h + y) * m->out_w + x;
     return t;
 }
 
+static size_t tiles_of(fov_winograd_way way, size_t h, size_t w) {
+    const size_t size = fov_winograd_axis_of(way).outputs;
+    return ceil_div(h, size) * ceil_div(w, size);
+}
+
+static size_t products_of(fov_winograd_way way, size_t h, size_t w) {
+    const size_t places = fov_winograd_axis_of(way).places;
+    return tiles_of(way, h, w) * places * places;
+}
+
+/* Tiles of 4 x 4, unless another size saves so many products that its transforms, which take longer, pay. */
+static fov_winograd_way best_way(size_t h, size_t w) {
+    fov_winograd_way best = FOV_WINOGRAD_4;
+    const size_t most = products_of(best, h, w) * 10 / 13;
+    for (fov_winograd_way way = FOV_WINOGRAD_3; way <= FOV_WINOGRAD_6; way++) {
+        if (products_of(way, h, w) <= most && products_of(way, h, w) < products_of(best, h, w)) {
+            best = way;
+        }
+    }
+    return best;
+}
+
 fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t in[2], size_t pad) {
-    fov_winograd_map m = {.n = n, .out_h = out[0], .out_w = out[1], .in_h = in[0], .in_w = in[1], .pad = pad};
-    m.tiles_y = ceil_div(m.out_h, TILE);
-    m.tiles_x = ceil_div(m.out_w, TILE);
+    const bool whole = out[0] == 2 && out[1] == 2 && pad == 1;
+    const fov_winograd_way way = whole ? FOV_WINOGRAD_WHOLE_2 : best_way(out[0], out[1]);
+    fov_winograd_map m = {
+        .way = way, .axis = fov_winograd_axis_of(way), .n = n, .out_h = out[0], .out_w = out[1], .in_h = in[0], .in_w = in[1]};
+    m.pad = whole ? 0 : pad;
+    m.places = m.axis.places * m.axis.places;
+    m.tiles_y = ceil_div(m.out_h, m.axis.outputs);
+    m.tiles_x = ceil_div(m.out_w, m.axis.outputs);
     m.tiles = n * m.tiles_y * m.tiles_x;
     return m;
 }
@@ -102,56 +131,58 @@ static void list_tiles(const winograd *g, tiles *t, size_t block) {
 /* Asks, bit by bit while products are made, for what is needed from memory when they are done: part `i` of `count` of the inputs of the
  * next block. */
 static inline __attribute__((always_inline)) void ask_for_inputs(const winograd *g, const tiles *next, size_t i, size_t count) {
-    const fov_range rows = fov_range_part((TILE + 2) * next->count, i, count);
+    const size_t window = g->map.axis.window;
+    const fov_range rows = fov_range_part(window * next->count, i, count);
     for (size_t row = rows.first; row < rows.last; row++) {
-        fov_winograd_ask_window(&next->at[row / (TILE + 2)], row % (TILE + 2), g->in, g->map.in_w, g->in_c, g->in_c);
+        fov_winograd_ask_window(&g->map, &next->at[row / window], row % window, g->in, g->in_c, g->in_c);
     }
 }
 
 /* And of the outputs of this one. */
 static inline __attribute__((always_inline)) void ask_for_outputs(const winograd *g, const tiles *here, size_t channel, size_t i,
                                                                   size_t count) {
-    const fov_range rows = fov_range_part(TILE * here->count, i, count);
+    const size_t size = g->map.axis.outputs;
+    const fov_range rows = fov_range_part(size * here->count, i, count);
     for (size_t row = rows.first; row < rows.last; row++) {
-        fov_winograd_ask_outputs(&here->at[row / TILE], row % TILE, g->out + channel, g->map.out_w, g->out_c,
+        fov_winograd_ask_outputs(&g->map, &here->at[row / size], row % size, g->out + channel, g->out_c,
                                  least(g->columns, g->out_c - channel), 1);
     }
 }
 
 static void multiply(const winograd *g, const tiles *here, const tiles *next, fov_range panels, size_t panel, const fov_real *v,
                      fov_real *m) {
-    const size_t parts = ceil_div(here->count, g->k->tile_rows());
-    for (size_t place = 0; place < PLACES; place++) {
-        const fov_real *weights = g->transformed + (panel * PLACES + place) * g->u_step;
+    const size_t parts = ceil_div(here->count, g->k->tile_rows()), places = g->map.places;
+    for (size_t place = 0; place < places; place++) {
+        const fov_real *weights = g->transformed + (panel * places + place) * g->u_step;
         for (size_t p = 0; p < parts; p++) {
             const fov_range rows = fov_range_part(here->count, p, parts);
             g->k->gemm_tile_at(m + place * g->m_step + rows.first * g->columns, g->columns, fov_range_count(rows), g->columns,
                                v + place * g->v_step + rows.first * g->v_row, g->v_row, 1, weights, g->columns, g->in_c, 0);
         }
-        ask_for_outputs(g, here, panel * g->columns, place, PLACES);
+        ask_for_outputs(g, here, panel * g->columns, place, places);
         if (panel + 1 == panels.last) {
-            ask_for_inputs(g, next, place, PLACES);
+            ask_for_inputs(g, next, place, places);
         }
     }
 }
 
 static void winograd_block(const winograd *g, const tiles *here, const tiles *next, fov_range panels, fov_real *v) {
-    fov_real *m = v + PLACES * g->v_step;
+    fov_real *m = v + g->map.places * g->v_step;
     for (size_t i = 0; i < here->count; i++) {
         const fov_winograd_tile *t = &here->at[i];
-        for (size_t row = 0; row < TILE + 2 && i + 1 < here->count; row++) {
-            fov_winograd_ask_window(t + 1, row, g->in, g->map.in_w, g->in_c, g->in_c);
+        for (size_t row = 0; row < g->map.axis.window && i + 1 < here->count; row++) {
+            fov_winograd_ask_window(&g->map, t + 1, row, g->in, g->in_c, g->in_c);
         }
-        g->k->winograd_input(v + i * g->v_row, g->v_step, g->in + t->in_pixel * g->in_c, g->map.in_w * g->in_c, g->in_c, t->inside,
-                             g->in_c);
+        g->k->winograd_input(g->map.way, v + i * g->v_row, g->v_step, g->in + t->in_pixel * g->in_c, g->map.in_w * g->in_c, g->in_c,
+                             t->inside, g->in_c);
     }
     for (size_t panel = panels.first; panel < panels.last; panel++) {
         const size_t channel = panel * g->columns, channels = least(g->columns, g->out_c - channel);
         multiply(g, here, next, panels, panel, v, m);
         for (size_t i = 0; i < here->count; i++) {
             const fov_winograd_tile *t = &here->at[i];
-            g->k->winograd_output(g->out + t->out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, t->rows, t->columns,
-                                  m + i * g->columns, g->m_step, g->add, channels);
+            g->k->winograd_output(g->map.way, g->out + t->out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, t->rows,
+                                  t->columns, m + i * g->columns, g->m_step, g->add, channels);
         }
     }
 }
@@ -196,7 +227,7 @@ static void transform_panel(void *context, size_t panel, unsigned worker) {
     } else {
         g->k->pack_lanes(taps, g->columns, t->weight + channel * TAPS * g->in_c, TAPS * g->in_c, lanes, TAPS * g->in_c);
     }
-    g->k->winograd_filter(t->to + panel * PLACES * g->u_step, g->u_step, taps, step, step);
+    g->k->winograd_filter(g->map.way, t->to + panel * g->map.places * g->u_step, g->u_step, taps, step, step);
 }
 
 /* ---- entries ---- */
@@ -216,9 +247,9 @@ static winograd back_of(const fov_conv *c) {
 }
 
 static fov_conv_bytes bytes_of(const winograd *g) {
-    const size_t run = PLACES * (g->v_step + g->m_step);
+    const size_t run = g->map.places * (g->v_step + g->m_step);
     const size_t transform = TAPS * g->in_c * g->columns;
-    return (fov_conv_bytes){.work = g->panels * PLACES * g->u_step * sizeof(fov_real),
+    return (fov_conv_bytes){.work = g->panels * g->map.places * g->u_step * sizeof(fov_real),
                             .worker = (run > transform ? run : transform) * sizeof(fov_real)};
 }
 
@@ -248,7 +279,8 @@ bool fov_winograd_suits(const fov_conv *c) {
     if (!fov_winograd_able(c)) {
         return false;
     }
-    const size_t here = PLACES * ceil_div(c->oh, TILE) * ceil_div(c->ow, TILE);
+    const fov_winograd_map m = fov_winograd_map_of(1, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, c->pad);
+    const size_t here = m.places * m.tiles;
     const size_t direct = taps_inside(c->oh, c->h, c->pad) * taps_inside(c->ow, c->w, c->pad);
     return 2 * direct > 3 * here; /* the transforms must pay */
 }

@@ -1,6 +1,6 @@
-/* Weight gradient by minimal filtering F(4x4, 3x3): dW = G^T [sum over tiles of (A dout A^T) (B^T d B)] G, see kernels/isa/winograd.c.
+/* Weight gradient by minimal filtering: dW = G^T [sum over tiles of (A dout A^T) (B d B^T)] G, see kernels/isa/winograd.c.
  *
- * For each of the 36 places, the sum over tiles is a product [co, ci] with k running over them. A chunk owns at most 128 x 128 channels and
+ * For each place of a tile, the sum over tiles is a product [co, ci] with k running over them. A chunk owns at most 128 x 128 channels and
  * walks over the tiles of its set in blocks; the sums are transformed to 3 x 3 once at the end. All it works on comes from L3, place by
  * place and in order: more channels mean that fewer chunks transform the same tile, more tiles that sums are fetched less often, and both
  * pay more than a block that stays in L2. Both operands are multiplied as their transforms lie, [tile, channel]. Channels come in units of
@@ -10,15 +10,13 @@
 #include "ops/conv.h"
 
 enum {
-    PLACES = FOV_WINOGRAD_PLACES,
     TAPS = 9,
-    MOST_CHANNELS = 128,                                     /* of a block */
-    FEW_CHANNELS = 64,                                       /* where larger blocks would be too few */
-    SET_TILES = 256,                                         /* fewer do not pay for transforming the sums and adding them up */
-    BLOCK_REALS = (4 << 20) / (PLACES * (int)sizeof(float)), /* a place's share of what a chunk works on */
+    MOST_CHANNELS = 128,                          /* of a block */
+    FEW_CHANNELS = 64,                            /* where larger blocks would be too few */
+    SET_TILES = 256,                              /* fewer do not pay for transforming the sums and adding them up */
+    BLOCK_REALS = (4 << 20) / (int)sizeof(float), /* that a chunk works on, of all places */
     MOST_TILES = 96,
     LEAST_TILES = 16,
-    ROWS = FOV_WINOGRAD_TILE + 2, /* of a tile's window */
     UNIT = 16,
     WANTED_CHUNKS = 16,
     PAD_REALS = 16,
@@ -60,8 +58,8 @@ static winograd_weight cut(const fov_conv *c) {
     g.sets = least(ceil_div(WANTED_CHUNKS, g.out_blocks * g.in_blocks), most_sets);
     g.out_width = ceil_div(c->co / UNIT, g.out_blocks) * UNIT;
     g.in_width = ceil_div(g.panels, g.in_blocks) * g.columns;
-    const size_t sums = g.out_width * g.in_width;
-    g.tiles = sums < BLOCK_REALS ? least(MOST_TILES, (BLOCK_REALS - sums) / (g.out_width + g.in_width)) : 0;
+    const size_t sums = g.out_width * g.in_width, share = BLOCK_REALS / g.map.places;
+    g.tiles = sums < share ? least(MOST_TILES, (share - sums) / (g.out_width + g.in_width)) : 0;
     g.tiles = g.tiles < LEAST_TILES ? LEAST_TILES : g.tiles;
     g.sum_step = sums + PAD_REALS;
     g.in_step = g.tiles * g.in_width + PAD_REALS;
@@ -72,14 +70,14 @@ static winograd_weight cut(const fov_conv *c) {
 /* What a chunk works on, and where. */
 typedef struct block {
     fov_range co, ci;
-    fov_real *sums, *in, *out; /* [36][co, ci], [36][tile, ci], [36][tile, co] */
+    fov_real *sums, *in, *out; /* [place][co, ci], [place][tile, ci], [place][tile, co] */
 } block;
 
 static inline __attribute__((always_inline)) void ask_for(const winograd_weight *g, const block *b, const fov_winograd_tile *t,
                                                           size_t row) {
     const fov_conv *c = &g->c;
-    fov_winograd_ask_window(t, row, g->in + b->ci.first, c->w, c->ci, fov_range_count(b->ci));
-    fov_winograd_ask_outputs(t, row, g->dout + b->co.first, c->ow, c->co, fov_range_count(b->co), 0);
+    fov_winograd_ask_window(&g->map, t, row, g->in + b->ci.first, c->ci, fov_range_count(b->ci));
+    fov_winograd_ask_outputs(&g->map, t, row, g->dout + b->co.first, c->co, fov_range_count(b->co), 0);
 }
 
 static void transform(const winograd_weight *g, const block *b, fov_range tiles) {
@@ -89,31 +87,33 @@ static void transform(const winograd_weight *g, const block *b, fov_range tiles)
         t = next;
         if (i + 1 < tiles.last) {
             next = fov_winograd_tile_at(&g->map, i + 1);
-            for (size_t row = 0; row < ROWS; row++) {
+            for (size_t row = 0; row < g->map.axis.window; row++) {
                 ask_for(g, b, &next, row);
             }
         }
-        g->k->winograd_input(b->in + (i - tiles.first) * g->in_width, g->in_step, g->in + t.in_pixel * c->ci + b->ci.first, c->w * c->ci,
-                             c->ci, t.inside, fov_range_count(b->ci));
-        g->k->winograd_gradient(b->out + (i - tiles.first) * g->out_width, g->out_step, g->dout + t.out_pixel * c->co + b->co.first,
-                                c->ow * c->co, c->co, t.rows, t.columns, fov_range_count(b->co));
+        g->k->winograd_input(g->map.way, b->in + (i - tiles.first) * g->in_width, g->in_step, g->in + t.in_pixel * c->ci + b->ci.first,
+                             c->w * c->ci, c->ci, t.inside, fov_range_count(b->ci));
+        g->k->winograd_gradient(g->map.way, b->out + (i - tiles.first) * g->out_width, g->out_step,
+                                g->dout + t.out_pixel * c->co + b->co.first, c->ow * c->co, c->co, t.rows, t.columns,
+                                fov_range_count(b->co));
     }
 }
 
 /* Asks for part `i` of `count` of the pixels that some tiles need. */
 static inline __attribute__((always_inline)) void ask_for_part(const winograd_weight *g, const block *b, fov_range tiles, size_t i,
                                                                size_t count) {
-    const fov_range rows = fov_range_part(ROWS * fov_range_count(tiles), i, count);
+    const size_t window = g->map.axis.window;
+    const fov_range rows = fov_range_part(window * fov_range_count(tiles), i, count);
     for (size_t row = rows.first; row < rows.last; row++) {
-        const fov_winograd_tile t = fov_winograd_tile_at(&g->map, tiles.first + row / ROWS);
-        ask_for(g, b, &t, row % ROWS);
+        const fov_winograd_tile t = fov_winograd_tile_at(&g->map, tiles.first + row / window);
+        ask_for(g, b, &t, row % window);
     }
 }
 
 /* The sums of a block of k tiles; meanwhile the next tiles come into the caches. */
 static void multiply(const winograd_weight *g, const block *b, size_t k, fov_range next, fov_real beta) {
-    const size_t parts = ceil_div(fov_range_count(b->co), g->k->tile_rows());
-    for (size_t place = 0; place < PLACES; place++) {
+    const size_t parts = ceil_div(fov_range_count(b->co), g->k->tile_rows()), places = g->map.places;
+    for (size_t place = 0; place < places; place++) {
         for (size_t j = 0; j < fov_range_count(b->ci); j += g->columns) {
             for (size_t p = 0; p < parts; p++) {
                 const fov_range rows = fov_range_part(fov_range_count(b->co), p, parts);
@@ -122,7 +122,7 @@ static void multiply(const winograd_weight *g, const block *b, size_t k, fov_ran
                                    g->in_width, k, beta);
             }
         }
-        ask_for_part(g, b, next, place, PLACES);
+        ask_for_part(g, b, next, place, places);
     }
 }
 
@@ -136,8 +136,8 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     block b = {.co = {units.first * UNIT, units.last * UNIT},
                .ci = {panels.first * g->columns, least(panels.last * g->columns, c->ci)},
                .sums = fov_step_worker(g->step, worker)};
-    b.in = b.sums + PLACES * g->sum_step;
-    b.out = b.in + PLACES * g->in_step;
+    b.in = b.sums + g->map.places * g->sum_step;
+    b.out = b.in + g->map.places * g->in_step;
     const size_t blocks = ceil_div(fov_range_count(tiles), g->tiles);
     for (size_t i = 0; i < blocks; i++) {
         const fov_range here = fov_range_part(fov_range_count(tiles), i, blocks);
@@ -147,7 +147,7 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     }
     fov_real *to = g->to + set * c->co * TAPS * c->ci + b.ci.first;
     for (size_t co = b.co.first; co < b.co.last; co++) {
-        g->k->winograd_filter_gradient(to + co * TAPS * c->ci, c->ci, b.sums + (co - b.co.first) * g->in_width, g->sum_step,
+        g->k->winograd_filter_gradient(g->map.way, to + co * TAPS * c->ci, c->ci, b.sums + (co - b.co.first) * g->in_width, g->sum_step,
                                        g->sets == 1 && g->add, fov_range_count(b.ci));
     }
 }
@@ -155,7 +155,7 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
 fov_conv_bytes fov_winograd_weight_gradient_bytes(const fov_conv *c) {
     const winograd_weight g = cut(c);
     return (fov_conv_bytes){.work = g.sets == 1 ? 0 : g.sets * c->co * TAPS * c->ci * sizeof(fov_real),
-                            .worker = PLACES * (g.sum_step + g.in_step + g.out_step) * sizeof(fov_real)};
+                            .worker = g.map.places * (g.sum_step + g.in_step + g.out_step) * sizeof(fov_real)};
 }
 
 void fov_winograd_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in,

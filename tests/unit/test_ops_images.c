@@ -36,6 +36,7 @@ static const conv_case convs[] = {
     {20, 9, 9, 3, 5, 3, 3, 2, 1},    {2, 16, 16, 3, 40, 8, 8, 8, 0},  {1, 5, 6, 12, 12, 3, 3, 1, 1},   {2, 7, 9, 13, 35, 5, 3, 2, 2},
     {15, 1, 1, 16, 16, 3, 3, 1, 1},  {2, 40, 40, 64, 8, 3, 3, 1, 1},  {1, 64, 64, 3, 16, 7, 7, 2, 3},  {2, 9, 9, 16, 20, 3, 3, 3, 1},
     {2, 12, 12, 64, 64, 3, 3, 1, 1}, {2, 7, 7, 96, 64, 3, 3, 1, 1},   {33, 4, 4, 128, 64, 3, 3, 1, 1}, {2, 13, 10, 64, 64, 3, 3, 1, 0},
+    {5, 3, 3, 64, 48, 3, 3, 1, 1},   {3, 5, 5, 64, 64, 3, 3, 1, 1},   {3, 6, 6, 96, 64, 3, 3, 1, 1},   {2, 14, 14, 48, 64, 3, 3, 1, 1},
     {3, 9, 7, 24, 33, 1, 1, 2, 0},   {2, 10, 8, 16, 40, 1, 1, 3, 0},  {2, 9, 9, 96, 80, 3, 3, 1, 1},
 };
 
@@ -170,7 +171,8 @@ static void test_conv_way(void **state) {
         const char *way;
     } ways[] = {{{2, 8, 8, 64, 64, 3, 3, 1, 1}, "winograd"},
                 {{2, 8, 8, 64, 64, 3, 3, 2, 1}, "direct"},
-                {{2, 2, 2, 64, 64, 3, 3, 1, 1}, "direct"},
+                {{2, 2, 2, 64, 64, 3, 3, 1, 1}, "winograd"},
+                {{2, 1, 1, 64, 64, 3, 3, 1, 1}, "direct"},
                 {{2, 8, 8, 64, 64, 1, 1, 2, 0}, "product"}};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         fov_graph *g = graph_new(true);
@@ -495,9 +497,16 @@ static void test_messages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),           cmocka_unit_test(test_conv_same_bits), cmocka_unit_test(test_conv_way), cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_norm_same_bits), cmocka_unit_test(test_pools),          cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_messages),       cmocka_unit_test(test_norm_own_residual), cmocka_unit_test(test_normalize_words),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_same_bits),
+        cmocka_unit_test(test_conv_way),
+        cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_norm_same_bits),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_norm_own_residual),
+        cmocka_unit_test(test_normalize_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,78 +1,180 @@
-/* Transforms of Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016).
+/* Transforms of minimal filtering F(m x m, 3 x 3) (Winograd; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016).
  *
- * A 4 x 4 tile of a 3 x 3 convolution takes 36 products instead of 144: out = A^T [(G w G^T) * (B^T d B)] A with
+ * With p places along an axis a tile of m x m outputs takes p x p products instead of 9 m m: out = A^T [(G w G^T) * (B d B^T)] A, and the
+ * weight gradient is dw = G^T [(A dout A^T) * (B d B^T)] G. A, G and B have a row for each place. Row i of A and G holds powers of a point
+ * a_i, and the last one is for the highest power alone; row i of B holds the coefficients of the product of x - a_j over all points but
+ * a_i, divided by what it is at a_i, in G or in B (Toom and Cook's way to multiply polynomials). m = 3: points 0, 1, -1, 2; m = 4: 0, 1,
+ * -1, 2, -2; m = 5: and 1/2; m = 6: and -1/2; m = 7 would lose a decimal digit. A picture of 2 x 2 in a frame of zeros takes three products
+ * an axis: y0 = w1 (x0 + x1) + (w2 - w1) x1, y1 = w1 (x0 + x1) + (w0 - w1) x0.
  *
- *   B^T = 4  0 -5  0  1  0     G = 1/4    0     0       A^T = 1  1  1  1  1  0
- *         0 -4 -4  1  1  0        -1/6 -1/6  -1/6             0  1 -1  2 -2  0
- *         0  4 -4 -1  1  0        -1/6  1/6  -1/6             0  1  1  4  4  0
- *         0 -2 -1  2  1  0         1/24 1/12  1/6             0  1 -1  8 -8  1
- *         0  2 -1 -2  1  0         1/24 -1/12 1/6
- *         0  4  0 -5  0  1           0    0     1
- *
- * and the weight gradient is dw = G^T [(A dout A^T) * (B^T d B)] G. Every transform acts on n independent numbers that lie side by side at
- * each place of the tile (channels of one picture), so it is plain vector arithmetic without shuffles. Numbers are rounded up to whole
- * vectors: buffers of transformed numbers have room for that. */
+ * Every transform acts on n independent numbers that lie side by side at each place of the tile (channels of one picture), so it is plain
+ * vector arithmetic without shuffles. Numbers are rounded up to whole vectors: buffers of transformed numbers have room for that. */
 #include "kernels/isa_vector.h"
 
-/* Each takes its numbers d[0], d[step], ... */
+enum { MOST = FOV_WINOGRAD_MOST_PLACES };
 
-INLINE void times_b(vec o[6], const vec *d, size_t step) {
-    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-    const vec even = d4 - 4 * d2, odd = d3 - 4 * d1;
-    const vec even2 = d4 - d2, odd2 = d3 - d1;
-    o[0] = 4 * (d0 - d2) + even2;
-    o[1] = even + odd;
-    o[2] = even - odd;
-    o[3] = even2 + 2 * odd2;
-    o[4] = even2 - 2 * odd2;
-    o[5] = 4 * (d1 - d3) + (d5 - d3);
+/* Every use of one is expanded with its loops unrolled, so that no number of it is ever read and no term with a zero remains. */
+typedef struct filtering {
+    size_t outputs, window, places;
+    fov_real b[MOST][MOST], g[MOST][MOST], a[MOST][MOST]; /* [places] by window, 3 and outputs */
+} filtering;
+
+#define N(a, b) ((fov_real)(a) / (b))
+
+static const filtering filterings[FOV_WINOGRAD_WAYS] = {
+    [FOV_WINOGRAD_WHOLE_2] = {2, 2, 3, .b = {{1, 1}, {0, 1}, {1, 0}}, .g = {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}},
+                              .a = {{1, 1}, {1, 0}, {0, 1}}},
+    [FOV_WINOGRAD_3] =
+        {3, 5, 5, .b = {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}},
+         .g = {{N(1, 2), 0, 0}, {-N(1, 2), -N(1, 2), -N(1, 2)}, {-N(1, 6), N(1, 6), -N(1, 6)}, {N(1, 6), N(1, 3), N(2, 3)}, {0, 0, 1}},
+         .a = {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}},
+    [FOV_WINOGRAD_4] = {4, 6, 6,
+                        .b = {{4, 0, -5, 0, 1, 0},
+                              {0, -4, -4, 1, 1, 0},
+                              {0, 4, -4, -1, 1, 0},
+                              {0, -2, -1, 2, 1, 0},
+                              {0, 2, -1, -2, 1, 0},
+                              {0, 4, 0, -5, 0, 1}},
+                        .g = {{N(1, 4), 0, 0},
+                              {-N(1, 6), -N(1, 6), -N(1, 6)},
+                              {-N(1, 6), N(1, 6), -N(1, 6)},
+                              {N(1, 24), N(1, 12), N(1, 6)},
+                              {N(1, 24), -N(1, 12), N(1, 6)},
+                              {0, 0, 1}},
+                        .a = {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}},
+    [FOV_WINOGRAD_5] = {5, 7, 7,
+                        .b = {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                              {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
+                              {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
+                              {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
+                              {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
+                              {0, 4, 0, -5, 0, 1, 0},
+                              {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}},
+                        .g = {{-N(1, 2), 0, 0},
+                              {-N(1, 3), -N(1, 3), -N(1, 3)},
+                              {N(1, 9), -N(1, 9), N(1, 9)},
+                              {N(1, 36), N(1, 18), N(1, 9)},
+                              {-N(1, 60), N(1, 30), -N(1, 15)},
+                              {N(32, 45), N(16, 45), N(8, 45)},
+                              {0, 0, 1}},
+                        .a = {{1, 0, 0, 0, 0},
+                              {1, 1, 1, 1, 1},
+                              {1, -1, 1, -1, 1},
+                              {1, 2, 4, 8, 16},
+                              {1, -2, 4, -8, 16},
+                              {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
+                              {0, 0, 0, 0, 1}}},
+    [FOV_WINOGRAD_6] = {6, 8, 8,
+                        .b = {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
+                              {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
+                              {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
+                              {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
+                              {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
+                              {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
+                              {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                              {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}},
+                        .g = {{-1, 0, 0},
+                              {-N(2, 9), -N(2, 9), -N(2, 9)},
+                              {-N(2, 9), N(2, 9), -N(2, 9)},
+                              {N(1, 90), N(1, 45), N(2, 45)},
+                              {N(1, 90), -N(1, 45), N(2, 45)},
+                              {N(32, 45), N(16, 45), N(8, 45)},
+                              {N(32, 45), -N(16, 45), N(8, 45)},
+                              {0, 0, 1}},
+                        .a = {{1, 0, 0, 0, 0, 0},
+                              {1, 1, 1, 1, 1, 1},
+                              {1, -1, 1, -1, 1, -1},
+                              {1, 2, 4, 8, 16, 32},
+                              {1, -2, 4, -8, 16, -32},
+                              {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
+                              {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
+                              {0, 0, 0, 0, 0, 1}}},
+};
+
+/* ---- matrices ---- */
+
+/* Rows r and r + 1, of points a and -a, differ in nothing but signs: two sums serve both. */
+INLINE int begins_pair(const fov_real (*m)[MOST], size_t r, const size_t rows, const size_t width) {
+    int pair = r % 2 == 1 && r + 1 < rows;
+#pragma GCC unroll 8
+    for (size_t c = 0; c < width; c++) {
+        pair = pair && (m[r][c] == m[r + 1][c] || m[r][c] == -m[r + 1][c]);
+    }
+    return pair;
 }
 
-INLINE void times_a(vec o[4], const vec *d, size_t step) {
-    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-    const vec sum = d1 + d2, difference = d1 - d2, sum2 = d3 + d4, difference2 = d3 - d4;
-    o[0] = d0 + sum + sum2;
-    o[1] = difference + 2 * difference2;
-    o[2] = sum + 4 * sum2;
-    o[3] = difference + 8 * difference2 + d5;
+INLINE int ends_pair(const fov_real (*m)[MOST], size_t r, const size_t rows, const size_t width) {
+    return r > 0 && begins_pair(m, r - 1, rows, width);
 }
 
-INLINE void times_a_back(vec o[6], const vec *d, size_t step) {
-    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-    const vec even = d0 + d2, odd = d1 + d3, even2 = d0 + 4 * d2, odd2 = d1 + 4 * d3;
-    o[0] = d0;
-    o[1] = even + odd;
-    o[2] = even - odd;
-    o[3] = even2 + 2 * odd2;
-    o[4] = even2 - 2 * odd2;
-    o[5] = d3;
+/* Which terms of a row are meant: all, or those that the next row has too, or with the other sign. */
+typedef enum terms { ALL, SAME, OPPOSITE } terms;
+
+/* The sum of m[r][c] d[c step] over some terms; those without a product come first. */
+INLINE vec row_sum(const fov_real (*m)[MOST], size_t r, const size_t width, const terms which, const vec *d, size_t step) {
+    vec sum = {0};
+    int begun = 0;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 2 * MOST; i++) {
+        const size_t c = i % MOST;
+        const fov_real factor = c < width ? m[r][c] : 0;
+        if (factor != 0 && (factor == 1) == (i < MOST) && (which == ALL || (factor == m[r + 1][c]) == (which == SAME))) {
+            const vec term = factor == 1 ? d[c * step] : factor * d[c * step];
+            sum = begun ? sum + term : term;
+            begun = 1;
+        }
+    }
+    return sum;
 }
 
-#define SIXTH ((fov_real)(1.0 / 6))
-
-INLINE void times_g(vec o[6], const vec *d, size_t step) {
-    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step];
-    const vec even = (d0 + d2) * -SIXTH, odd = d1 * -SIXTH;
-    const vec even2 = (d0 * (fov_real)0.25 + d2) * SIXTH, odd2 = d1 * (SIXTH / 2);
-    o[0] = d0 * (fov_real)0.25;
-    o[1] = even + odd;
-    o[2] = even - odd;
-    o[3] = even2 + odd2;
-    o[4] = even2 - odd2;
-    o[5] = d2;
+/* o[r o_step] = the sum of m[r][c] d[c step]. */
+INLINE void times(vec *o, const fov_real (*m)[MOST], const size_t rows, const size_t width, const vec *d, size_t step) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < rows; r++) {
+        if (begins_pair(m, r, rows, width)) {
+            const vec same = row_sum(m, r, width, SAME, d, step), opposite = row_sum(m, r, width, OPPOSITE, d, step);
+            o[r] = same + opposite;
+            o[r + 1] = same - opposite;
+        } else if (!ends_pair(m, r, rows, width)) {
+            o[r] = row_sum(m, r, width, ALL, d, step);
+        }
+    }
 }
 
-INLINE void times_g_back(vec o[3], const vec *d, size_t step) {
-    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-    const vec sum = (d1 + d2) * -SIXTH, sum2 = (d3 + d4) * SIXTH;
-    o[0] = (d0 + sum2) * (fov_real)0.25 + sum;
-    o[1] = (d2 - d1) * SIXTH + (d3 - d4) * (SIXTH / 2);
-    o[2] = sum + sum2 + d5;
+/* o[c] = the sum of m[r][c] d[r step]. */
+INLINE void times_back(vec *o, const fov_real (*m)[MOST], const size_t rows, const size_t width, const vec *d, size_t step) {
+    vec t[MOST];
+#pragma GCC unroll 8
+    for (size_t r = 0; r < rows; r++) {
+        if (begins_pair(m, r, rows, width)) {
+            t[r] = d[r * step] + d[(r + 1) * step];
+            t[r + 1] = d[r * step] - d[(r + 1) * step];
+        } else if (!ends_pair(m, r, rows, width)) {
+            t[r] = d[r * step];
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t c = 0; c < width; c++) {
+        vec sum = {0};
+        int begun = 0;
+#pragma GCC unroll 16
+        for (size_t i = 0; i < 2 * MOST; i++) {
+            const size_t r = i % MOST;
+            const fov_real factor = r < rows && !ends_pair(m, r, rows, width) ? m[r][c] : 0;
+            if (factor != 0 && (factor == 1) == (i < MOST)) {
+                const size_t from = begins_pair(m, r, rows, width) && factor != m[r + 1][c] ? r + 1 : r;
+                const vec term = factor == 1 ? t[from] : factor * t[from];
+                sum = begun ? sum + term : term;
+                begun = 1;
+            }
+        }
+        o[c] = sum;
+    }
 }
 
 /* Places that are stored one after the other: a pointer that moves is one register, 36 addresses are kept in memory. */
 INLINE void store_places(fov_real *v, size_t v_step, const vec *o, const size_t count) {
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (size_t i = 0; i < count; i++) {
         store(v, o[i]);
         v += v_step;
@@ -102,16 +204,18 @@ INLINE vec load_chosen(choice c, const fov_real *p) {
 }
 #endif
 
+/* ---- pictures ---- */
+
 /* Where the numbers of a window's columns lie in a row, from the first one inside, and which of them are inside. */
 typedef struct row_window {
-    size_t at[6];
-    choice inside[6];
+    size_t at[FOV_WINOGRAD_MOST_WINDOW];
+    choice inside[FOV_WINOGRAD_MOST_WINDOW];
 } row_window;
 
-INLINE row_window row_window_of(const size_t inside[4], size_t x_column) {
+INLINE row_window row_window_of(const size_t window, const size_t inside[4], size_t x_column) {
     row_window c;
-#pragma GCC unroll 6
-    for (size_t i = 0; i < 6; i++) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < window; i++) {
         const int there = i >= inside[2] && i < inside[3];
         c.at[i] = there ? (i - inside[2]) * x_column : 0;
         c.inside[i] = choose(there);
@@ -119,101 +223,101 @@ INLINE row_window row_window_of(const size_t inside[4], size_t x_column) {
     return c;
 }
 
-INLINE void input_tile(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
-                       const int whole, size_t n) {
-    const row_window at = row_window_of(inside, x_column);
-    vec t[36];
+INLINE void input_tile(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
+                       const size_t inside[4], const int whole, size_t n) {
+    const row_window at = row_window_of(f->window, inside, x_column);
+    vec t[FOV_WINOGRAD_MOST_WINDOW * MOST];
     for (size_t i = 0; i < n; i += LANES) {
         const fov_real *from = x + i;
-#pragma GCC unroll 6
-        for (size_t r = 0; r < 6; r++) {
-            vec d[6];
+#pragma GCC unroll 8
+        for (size_t r = 0; r < f->window; r++) {
+            vec d[FOV_WINOGRAD_MOST_WINDOW];
             if (whole || (r >= inside[0] && r < inside[1])) {
-#pragma GCC unroll 6
-                for (size_t c = 0; c < 6; c++) {
+#pragma GCC unroll 8
+                for (size_t c = 0; c < f->window; c++) {
                     d[c] = whole ? load(from + at.at[c]) : load_chosen(at.inside[c], from + at.at[c]);
                 }
-                times_b(t + 6 * r, d, 1);
+                times(t + r * f->places, f->b, f->places, f->window, d, 1);
                 from += x_row;
             } else {
-#pragma GCC unroll 6
-                for (size_t c = 0; c < 6; c++) {
-                    t[6 * r + c] = (vec){0};
+#pragma GCC unroll 8
+                for (size_t c = 0; c < f->places; c++) {
+                    t[r * f->places + c] = (vec){0};
                 }
             }
-            __asm__("" : "+r"(from) : : "memory"); /* rows go to memory one by one, else all six are kept for want of registers */
+            __asm__("" : "+r"(from) : : "memory"); /* rows go to memory one by one, else all are kept for want of registers */
         }
-#pragma GCC unroll 6
-        for (size_t c = 0; c < 6; c++) {
-            vec o[6];
-            times_b(o, t + c, 6);
-            store_places(v + i + c * v_step, 6 * v_step, o, 6);
+#pragma GCC unroll 8
+        for (size_t c = 0; c < f->places; c++) {
+            vec o[MOST];
+            times(o, f->b, f->places, f->window, t + c, f->places);
+            store_places(v + i + c * v_step, f->places * v_step, o, f->places);
         }
     }
 }
 
-void FOV_ISA_FN(winograd_input)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
-                                size_t n) {
-    if (inside[0] == 0 && inside[1] == 6 && inside[2] == 0 && inside[3] == 6) {
-        input_tile(v, v_step, x, x_row, x_column, (const size_t[]){0, 6, 0, 6}, 1, n);
+INLINE void input(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
+                  size_t n) {
+    if (inside[0] == 0 && inside[1] == f->window && inside[2] == 0 && inside[3] == f->window) {
+        input_tile(f, v, v_step, x, x_row, x_column, (const size_t[]){0, f->window, 0, f->window}, 1, n);
     } else {
-        input_tile(v, v_step, x, x_row, x_column, inside, 0, n);
+        input_tile(f, v, v_step, x, x_row, x_column, inside, 0, n);
     }
 }
 
-INLINE void gradient_tile(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows, size_t columns,
-                          const int whole, size_t n) {
+INLINE void gradient_tile(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
+                          size_t columns, const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        vec t[24];
-#pragma GCC unroll 4
-        for (size_t r = 0; r < 4; r++) {
-            vec d[4];
-#pragma GCC unroll 4
-            for (size_t c = 0; c < 4; c++) {
+        vec t[MOST * MOST];
+#pragma GCC unroll 8
+        for (size_t r = 0; r < f->outputs; r++) {
+            vec d[MOST];
+#pragma GCC unroll 8
+            for (size_t c = 0; c < f->outputs; c++) {
                 d[c] = whole || (r < rows && c < columns) ? load(x + r * x_row + c * x_column + i) : (vec){0};
             }
-            times_a_back(t + 6 * r, d, 1);
+            times(t + r * f->places, f->a, f->places, f->outputs, d, 1);
         }
-#pragma GCC unroll 6
-        for (size_t c = 0; c < 6; c++) {
-            vec o[6];
-            times_a_back(o, t + c, 6);
-            store_places(v + i + c * v_step, 6 * v_step, o, 6);
+#pragma GCC unroll 8
+        for (size_t c = 0; c < f->places; c++) {
+            vec o[MOST];
+            times(o, f->a, f->places, f->outputs, t + c, f->places);
+            store_places(v + i + c * v_step, f->places * v_step, o, f->places);
         }
     }
 }
 
-void FOV_ISA_FN(winograd_gradient)(fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
-                                   size_t columns, size_t n) {
-    if (rows == 4 && columns == 4) {
-        gradient_tile(v, v_step, x, x_row, x_column, 4, 4, 1, n);
+INLINE void gradient(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
+                     size_t columns, size_t n) {
+    if (rows == f->outputs && columns == f->outputs) {
+        gradient_tile(f, v, v_step, x, x_row, x_column, f->outputs, f->outputs, 1, n);
     } else {
-        gradient_tile(v, v_step, x, x_row, x_column, rows, columns, 0, n);
+        gradient_tile(f, v, v_step, x, x_row, x_column, rows, columns, 0, n);
     }
 }
 
-INLINE void output_tile(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
-                        const int add, const int whole, size_t n) {
+INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m,
+                        size_t m_step, const int add, const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        vec t[24];
+        vec t[MOST * MOST];
         const fov_real *from = m + i;
-#pragma GCC unroll 6
-        for (size_t r = 0; r < 6; r++) {
-            vec d[6];
-#pragma GCC unroll 6
-            for (size_t c = 0; c < 6; c++) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < f->places; r++) {
+            vec d[MOST];
+#pragma GCC unroll 8
+            for (size_t c = 0; c < f->places; c++) {
                 d[c] = load(from);
                 from += m_step;
                 __asm__("" : "+r"(from));
             }
-            times_a(t + 4 * r, d, 1);
+            times_back(t + r * f->outputs, f->a, f->places, f->outputs, d, 1);
         }
-#pragma GCC unroll 4
-        for (size_t c = 0; c < 4; c++) {
-            vec o[4];
-            times_a(o, t + c, 4);
-#pragma GCC unroll 4
-            for (size_t r = 0; r < 4; r++) {
+#pragma GCC unroll 8
+        for (size_t c = 0; c < f->outputs; c++) {
+            vec o[MOST];
+            times_back(o, f->a, f->places, f->outputs, t + c, f->outputs);
+#pragma GCC unroll 8
+            for (size_t r = 0; r < f->outputs; r++) {
                 if (whole || (r < rows && c < columns)) {
                     fov_real *to = y + r * y_row + c * y_column + i;
                     store(to, add ? load(to) + o[r] : o[r]);
@@ -223,53 +327,52 @@ INLINE void output_tile(fov_real *y, size_t y_row, size_t y_column, size_t rows,
     }
 }
 
-void FOV_ISA_FN(winograd_output)(fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m, size_t m_step,
-                                 int add, size_t n) {
+INLINE void output(const filtering *f, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m,
+                   size_t m_step, int add, size_t n) {
     if (add) {
-        output_tile(y, y_row, y_column, rows, columns, m, m_step, 1, 0, n);
-    } else if (rows < 4 || columns < 4) {
-        output_tile(y, y_row, y_column, rows, columns, m, m_step, 0, 0, n);
+        output_tile(f, y, y_row, y_column, rows, columns, m, m_step, 1, 0, n);
+    } else if (rows < f->outputs || columns < f->outputs) {
+        output_tile(f, y, y_row, y_column, rows, columns, m, m_step, 0, 0, n);
     } else {
-        output_tile(y, y_row, y_column, 4, 4, m, m_step, 0, 1, n);
+        output_tile(f, y, y_row, y_column, f->outputs, f->outputs, m, m_step, 0, 1, n);
     }
 }
 
-void FOV_ISA_FN(winograd_filter)(fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
+/* ---- weights ---- */
+
+INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        vec t[18];
+        vec t[3 * MOST];
 #pragma GCC unroll 3
         for (size_t r = 0; r < 3; r++) {
             const vec d[3] = {load(w + 3 * r * w_step + i), load(w + (3 * r + 1) * w_step + i), load(w + (3 * r + 2) * w_step + i)};
-            times_g(t + 6 * r, d, 1);
+            times(t + r * f->places, f->g, f->places, 3, d, 1);
         }
-#pragma GCC unroll 6
-        for (size_t c = 0; c < 6; c++) {
-            vec o[6];
-            times_g(o, t + c, 6);
-#pragma GCC unroll 6
-            for (size_t r = 0; r < 6; r++) {
-                store(u + (6 * r + c) * u_step + i, o[r]);
-            }
+#pragma GCC unroll 8
+        for (size_t c = 0; c < f->places; c++) {
+            vec o[MOST];
+            times(o, f->g, f->places, 3, t + c, f->places);
+            store_places(u + i + c * u_step, f->places * u_step, o, f->places);
         }
     }
 }
 
-void FOV_ISA_FN(winograd_filter_gradient)(fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add, size_t n) {
+INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
-        vec t[18];
-#pragma GCC unroll 6
-        for (size_t r = 0; r < 6; r++) {
-            vec d[6];
-#pragma GCC unroll 6
-            for (size_t c = 0; c < 6; c++) {
-                d[c] = load(u + (6 * r + c) * u_step + i);
+        vec t[3 * MOST];
+#pragma GCC unroll 8
+        for (size_t r = 0; r < f->places; r++) {
+            vec d[MOST];
+#pragma GCC unroll 8
+            for (size_t c = 0; c < f->places; c++) {
+                d[c] = load(u + (r * f->places + c) * u_step + i);
             }
-            times_g_back(t + 3 * r, d, 1);
+            times_back(t + 3 * r, f->g, f->places, 3, d, 1);
         }
 #pragma GCC unroll 3
         for (size_t c = 0; c < 3; c++) {
             vec o[3];
-            times_g_back(o, t + c, 3);
+            times_back(o, f->g, f->places, 3, t + c, 3);
 #pragma GCC unroll 3
             for (size_t r = 0; r < 3; r++) {
                 fov_real *to = w + (3 * r + c) * w_step + i;
@@ -278,3 +381,61 @@ void FOV_ISA_FN(winograd_filter_gradient)(fov_real *w, size_t w_step, const fov_
         }
     }
 }
+
+/* ---- entries ---- */
+
+/* CALL with each way as a constant. */
+#define EACH_WAY(way, CALL)                                                                                                                \
+    switch (way) {                                                                                                                         \
+    case FOV_WINOGRAD_WHOLE_2:                                                                                                             \
+        CALL(WHOLE_2);                                                                                                                     \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_3:                                                                                                                   \
+        CALL(3);                                                                                                                           \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_4:                                                                                                                   \
+        CALL(4);                                                                                                                           \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_5:                                                                                                                   \
+        CALL(5);                                                                                                                           \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_6:                                                                                                                   \
+        CALL(6);                                                                                                                           \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_WAYS:                                                                                                                \
+        break;                                                                                                                             \
+    }
+
+#define CALL(way) input(&filterings[FOV_WINOGRAD_##way], v, v_step, x, x_row, x_column, inside, n)
+void FOV_ISA_FN(winograd_input)(fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
+                                const size_t inside[4], size_t n) {
+    EACH_WAY(way, CALL)
+}
+#undef CALL
+
+#define CALL(way) gradient(&filterings[FOV_WINOGRAD_##way], v, v_step, x, x_row, x_column, rows, columns, n)
+void FOV_ISA_FN(winograd_gradient)(fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
+                                   size_t rows, size_t columns, size_t n) {
+    EACH_WAY(way, CALL)
+}
+#undef CALL
+
+#define CALL(way) output(&filterings[FOV_WINOGRAD_##way], y, y_row, y_column, rows, columns, m, m_step, add, n)
+void FOV_ISA_FN(winograd_output)(fov_winograd_way way, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns,
+                                 const fov_real *m, size_t m_step, int add, size_t n) {
+    EACH_WAY(way, CALL)
+}
+#undef CALL
+
+#define CALL(way) filter(&filterings[FOV_WINOGRAD_##way], u, u_step, w, w_step, n)
+void FOV_ISA_FN(winograd_filter)(fov_winograd_way way, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
+    EACH_WAY(way, CALL)
+}
+#undef CALL
+
+#define CALL(way) filter_gradient(&filterings[FOV_WINOGRAD_##way], w, w_step, u, u_step, add, n)
+void FOV_ISA_FN(winograd_filter_gradient)(fov_winograd_way way, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add,
+                                          size_t n) {
+    EACH_WAY(way, CALL)
+}
+#undef CALL
