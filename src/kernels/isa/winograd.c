@@ -13,112 +13,120 @@
 
 enum { MOST = FOV_WINOGRAD_MOST_PLACES };
 
-/* Every use of one is expanded with its loops unrolled, so that no number of it is ever read and no term with a zero remains. */
+/* Every use of one is expanded with its loops unrolled, so that no number of it is ever read and no term with a zero remains. Rows 1 and 2,
+ * 3 and 4 and so on, `pairs` of them, are those of points p and -p: they differ in nothing but signs, and two sums serve both. */
+typedef struct matrix {
+    size_t pairs;
+    fov_real at[MOST][MOST];
+} matrix;
+
 typedef struct filtering {
     size_t outputs, window, places;
-    fov_real b[MOST][MOST], g[MOST][MOST], a[MOST][MOST]; /* [places] by window, 3 and outputs */
+    matrix b, g, a; /* [places] by window, 3 and outputs */
 } filtering;
 
 #define N(a, b) ((fov_real)(a) / (b))
 
 static const filtering filterings[FOV_WINOGRAD_WAYS] = {
-    [FOV_WINOGRAD_WHOLE_2] = {2, 2, 3, .b = {{1, 1}, {0, 1}, {1, 0}}, .g = {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}},
-                              .a = {{1, 1}, {1, 0}, {0, 1}}},
+    [FOV_WINOGRAD_WHOLE_2] = {2, 2, 3, .b = {0, {{1, 1}, {0, 1}, {1, 0}}}, .g = {0, {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}}},
+                              .a = {0, {{1, 1}, {1, 0}, {0, 1}}}},
     [FOV_WINOGRAD_3] =
-        {3, 5, 5, .b = {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}},
-         .g = {{N(1, 2), 0, 0}, {-N(1, 2), -N(1, 2), -N(1, 2)}, {-N(1, 6), N(1, 6), -N(1, 6)}, {N(1, 6), N(1, 3), N(2, 3)}, {0, 0, 1}},
-         .a = {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}},
+        {3, 5, 5, .b = {0, {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}}},
+         .g = {0, {{N(1, 2), 0, 0}, {-N(1, 2), -N(1, 2), -N(1, 2)}, {-N(1, 6), N(1, 6), -N(1, 6)}, {N(1, 6), N(1, 3), N(2, 3)}, {0, 0, 1}}},
+         .a = {1, {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}}},
     [FOV_WINOGRAD_4] = {4, 6, 6,
-                        .b = {{4, 0, -5, 0, 1, 0},
-                              {0, -4, -4, 1, 1, 0},
-                              {0, 4, -4, -1, 1, 0},
-                              {0, -2, -1, 2, 1, 0},
-                              {0, 2, -1, -2, 1, 0},
-                              {0, 4, 0, -5, 0, 1}},
-                        .g = {{N(1, 4), 0, 0},
-                              {-N(1, 6), -N(1, 6), -N(1, 6)},
-                              {-N(1, 6), N(1, 6), -N(1, 6)},
-                              {N(1, 24), N(1, 12), N(1, 6)},
-                              {N(1, 24), -N(1, 12), N(1, 6)},
-                              {0, 0, 1}},
-                        .a = {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}},
+                        .b = {2,
+                              {{4, 0, -5, 0, 1, 0},
+                               {0, -4, -4, 1, 1, 0},
+                               {0, 4, -4, -1, 1, 0},
+                               {0, -2, -1, 2, 1, 0},
+                               {0, 2, -1, -2, 1, 0},
+                               {0, 4, 0, -5, 0, 1}}},
+                        .g = {2,
+                              {{N(1, 4), 0, 0},
+                               {-N(1, 6), -N(1, 6), -N(1, 6)},
+                               {-N(1, 6), N(1, 6), -N(1, 6)},
+                               {N(1, 24), N(1, 12), N(1, 6)},
+                               {N(1, 24), -N(1, 12), N(1, 6)},
+                               {0, 0, 1}}},
+                        .a = {2, {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}}},
     [FOV_WINOGRAD_5] = {5, 7, 7,
-                        .b = {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
-                              {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
-                              {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
-                              {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
-                              {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
-                              {0, 4, 0, -5, 0, 1, 0},
-                              {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}},
-                        .g = {{-N(1, 2), 0, 0},
-                              {-N(1, 3), -N(1, 3), -N(1, 3)},
-                              {N(1, 9), -N(1, 9), N(1, 9)},
-                              {N(1, 36), N(1, 18), N(1, 9)},
-                              {-N(1, 60), N(1, 30), -N(1, 15)},
-                              {N(32, 45), N(16, 45), N(8, 45)},
-                              {0, 0, 1}},
-                        .a = {{1, 0, 0, 0, 0},
-                              {1, 1, 1, 1, 1},
-                              {1, -1, 1, -1, 1},
-                              {1, 2, 4, 8, 16},
-                              {1, -2, 4, -8, 16},
-                              {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
-                              {0, 0, 0, 0, 1}}},
+                        .b = {0,
+                              {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                               {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
+                               {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
+                               {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
+                               {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
+                               {0, 4, 0, -5, 0, 1, 0},
+                               {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}}},
+                        .g = {0,
+                              {{-N(1, 2), 0, 0},
+                               {-N(1, 3), -N(1, 3), -N(1, 3)},
+                               {N(1, 9), -N(1, 9), N(1, 9)},
+                               {N(1, 36), N(1, 18), N(1, 9)},
+                               {-N(1, 60), N(1, 30), -N(1, 15)},
+                               {N(32, 45), N(16, 45), N(8, 45)},
+                               {0, 0, 1}}},
+                        .a = {2,
+                              {{1, 0, 0, 0, 0},
+                               {1, 1, 1, 1, 1},
+                               {1, -1, 1, -1, 1},
+                               {1, 2, 4, 8, 16},
+                               {1, -2, 4, -8, 16},
+                               {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
+                               {0, 0, 0, 0, 1}}}},
     [FOV_WINOGRAD_6] = {6, 8, 8,
-                        .b = {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
-                              {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
-                              {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
-                              {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
-                              {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
-                              {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
-                              {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
-                              {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}},
-                        .g = {{-1, 0, 0},
-                              {-N(2, 9), -N(2, 9), -N(2, 9)},
-                              {-N(2, 9), N(2, 9), -N(2, 9)},
-                              {N(1, 90), N(1, 45), N(2, 45)},
-                              {N(1, 90), -N(1, 45), N(2, 45)},
-                              {N(32, 45), N(16, 45), N(8, 45)},
-                              {N(32, 45), -N(16, 45), N(8, 45)},
-                              {0, 0, 1}},
-                        .a = {{1, 0, 0, 0, 0, 0},
-                              {1, 1, 1, 1, 1, 1},
-                              {1, -1, 1, -1, 1, -1},
-                              {1, 2, 4, 8, 16, 32},
-                              {1, -2, 4, -8, 16, -32},
-                              {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
-                              {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
-                              {0, 0, 0, 0, 0, 1}}},
+                        .b = {3,
+                              {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
+                               {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
+                               {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
+                               {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
+                               {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
+                               {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
+                               {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                               {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}}},
+                        .g = {3,
+                              {{-1, 0, 0},
+                               {-N(2, 9), -N(2, 9), -N(2, 9)},
+                               {-N(2, 9), N(2, 9), -N(2, 9)},
+                               {N(1, 90), N(1, 45), N(2, 45)},
+                               {N(1, 90), -N(1, 45), N(2, 45)},
+                               {N(32, 45), N(16, 45), N(8, 45)},
+                               {N(32, 45), -N(16, 45), N(8, 45)},
+                               {0, 0, 1}}},
+                        .a = {3,
+                              {{1, 0, 0, 0, 0, 0},
+                               {1, 1, 1, 1, 1, 1},
+                               {1, -1, 1, -1, 1, -1},
+                               {1, 2, 4, 8, 16, 32},
+                               {1, -2, 4, -8, 16, -32},
+                               {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
+                               {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
+                               {0, 0, 0, 0, 0, 1}}}},
 };
 
 /* ---- matrices ---- */
 
-/* Rows r and r + 1, of points a and -a, differ in nothing but signs: two sums serve both. */
-INLINE int begins_pair(const fov_real (*m)[MOST], size_t r, const size_t rows, const size_t width) {
-    int pair = r % 2 == 1 && r + 1 < rows;
-#pragma GCC unroll 8
-    for (size_t c = 0; c < width; c++) {
-        pair = pair && (m[r][c] == m[r + 1][c] || m[r][c] == -m[r + 1][c]);
-    }
-    return pair;
+INLINE int begins_pair(const matrix *m, size_t r) {
+    return r % 2 == 1 && r < 2 * m->pairs;
 }
 
-INLINE int ends_pair(const fov_real (*m)[MOST], size_t r, const size_t rows, const size_t width) {
-    return r > 0 && begins_pair(m, r - 1, rows, width);
+INLINE int ends_pair(const matrix *m, size_t r) {
+    return r > 0 && begins_pair(m, r - 1);
 }
 
 /* Which terms of a row are meant: all, or those that the next row has too, or with the other sign. */
 typedef enum terms { ALL, SAME, OPPOSITE } terms;
 
-/* The sum of m[r][c] d[c step] over some terms; those without a product come first. */
-INLINE vec row_sum(const fov_real (*m)[MOST], size_t r, const size_t width, const terms which, const vec *d, size_t step) {
+/* The sum of m->at[r][c] d[c step] over some terms; those without a product come first. */
+INLINE vec row_sum(const matrix *m, size_t r, const size_t width, const terms which, const vec *d, size_t step) {
     vec sum = {0};
     int begun = 0;
 #pragma GCC unroll 16
     for (size_t i = 0; i < 2 * MOST; i++) {
         const size_t c = i % MOST;
-        const fov_real factor = c < width ? m[r][c] : 0;
-        if (factor != 0 && (factor == 1) == (i < MOST) && (which == ALL || (factor == m[r + 1][c]) == (which == SAME))) {
+        const fov_real factor = c < width ? m->at[r][c] : 0;
+        if (factor != 0 && (factor == 1) == (i < MOST) && (which == ALL || (factor == m->at[r + 1][c]) == (which == SAME))) {
             const vec term = factor == 1 ? d[c * step] : factor * d[c * step];
             sum = begun ? sum + term : term;
             begun = 1;
@@ -127,29 +135,29 @@ INLINE vec row_sum(const fov_real (*m)[MOST], size_t r, const size_t width, cons
     return sum;
 }
 
-/* o[r o_step] = the sum of m[r][c] d[c step]. */
-INLINE void times(vec *o, const fov_real (*m)[MOST], const size_t rows, const size_t width, const vec *d, size_t step) {
+/* o[r] = the sum of m->at[r][c] d[c step]. */
+INLINE void times(vec *o, const matrix *m, const size_t rows, const size_t width, const vec *d, size_t step) {
 #pragma GCC unroll 8
     for (size_t r = 0; r < rows; r++) {
-        if (begins_pair(m, r, rows, width)) {
+        if (begins_pair(m, r)) {
             const vec same = row_sum(m, r, width, SAME, d, step), opposite = row_sum(m, r, width, OPPOSITE, d, step);
             o[r] = same + opposite;
             o[r + 1] = same - opposite;
-        } else if (!ends_pair(m, r, rows, width)) {
+        } else if (!ends_pair(m, r)) {
             o[r] = row_sum(m, r, width, ALL, d, step);
         }
     }
 }
 
-/* o[c] = the sum of m[r][c] d[r step]. */
-INLINE void times_back(vec *o, const fov_real (*m)[MOST], const size_t rows, const size_t width, const vec *d, size_t step) {
+/* o[c] = the sum of m->at[r][c] d[r step]. */
+INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t width, const vec *d, size_t step) {
     vec t[MOST];
 #pragma GCC unroll 8
     for (size_t r = 0; r < rows; r++) {
-        if (begins_pair(m, r, rows, width)) {
+        if (begins_pair(m, r)) {
             t[r] = d[r * step] + d[(r + 1) * step];
             t[r + 1] = d[r * step] - d[(r + 1) * step];
-        } else if (!ends_pair(m, r, rows, width)) {
+        } else if (!ends_pair(m, r)) {
             t[r] = d[r * step];
         }
     }
@@ -160,9 +168,9 @@ INLINE void times_back(vec *o, const fov_real (*m)[MOST], const size_t rows, con
 #pragma GCC unroll 16
         for (size_t i = 0; i < 2 * MOST; i++) {
             const size_t r = i % MOST;
-            const fov_real factor = r < rows && !ends_pair(m, r, rows, width) ? m[r][c] : 0;
+            const fov_real factor = r < rows && !ends_pair(m, r) ? m->at[r][c] : 0;
             if (factor != 0 && (factor == 1) == (i < MOST)) {
-                const size_t from = begins_pair(m, r, rows, width) && factor != m[r + 1][c] ? r + 1 : r;
+                const size_t from = begins_pair(m, r) && factor != m->at[r + 1][c] ? r + 1 : r;
                 const vec term = factor == 1 ? t[from] : factor * t[from];
                 sum = begun ? sum + term : term;
                 begun = 1;
@@ -237,7 +245,7 @@ INLINE void input_tile(const filtering *f, fov_real *v, size_t v_step, const fov
                 for (size_t c = 0; c < f->window; c++) {
                     d[c] = whole ? load(from + at.at[c]) : load_chosen(at.inside[c], from + at.at[c]);
                 }
-                times(t + r * f->places, f->b, f->places, f->window, d, 1);
+                times(t + r * f->places, &f->b, f->places, f->window, d, 1);
                 from += x_row;
             } else {
 #pragma GCC unroll 8
@@ -250,7 +258,7 @@ INLINE void input_tile(const filtering *f, fov_real *v, size_t v_step, const fov
 #pragma GCC unroll 8
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
-            times(o, f->b, f->places, f->window, t + c, f->places);
+            times(o, &f->b, f->places, f->window, t + c, f->places);
             store_places(v + i + c * v_step, f->places * v_step, o, f->places);
         }
     }
@@ -276,12 +284,12 @@ INLINE void gradient_tile(const filtering *f, fov_real *v, size_t v_step, const 
             for (size_t c = 0; c < f->outputs; c++) {
                 d[c] = whole || (r < rows && c < columns) ? load(x + r * x_row + c * x_column + i) : (vec){0};
             }
-            times(t + r * f->places, f->a, f->places, f->outputs, d, 1);
+            times(t + r * f->places, &f->a, f->places, f->outputs, d, 1);
         }
 #pragma GCC unroll 8
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
-            times(o, f->a, f->places, f->outputs, t + c, f->places);
+            times(o, &f->a, f->places, f->outputs, t + c, f->places);
             store_places(v + i + c * v_step, f->places * v_step, o, f->places);
         }
     }
@@ -310,12 +318,12 @@ INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_
                 from += m_step;
                 __asm__("" : "+r"(from));
             }
-            times_back(t + r * f->outputs, f->a, f->places, f->outputs, d, 1);
+            times_back(t + r * f->outputs, &f->a, f->places, f->outputs, d, 1);
         }
 #pragma GCC unroll 8
         for (size_t c = 0; c < f->outputs; c++) {
             vec o[MOST];
-            times_back(o, f->a, f->places, f->outputs, t + c, f->outputs);
+            times_back(o, &f->a, f->places, f->outputs, t + c, f->outputs);
 #pragma GCC unroll 8
             for (size_t r = 0; r < f->outputs; r++) {
                 if (whole || (r < rows && c < columns)) {
@@ -346,12 +354,12 @@ INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_rea
 #pragma GCC unroll 3
         for (size_t r = 0; r < 3; r++) {
             const vec d[3] = {load(w + 3 * r * w_step + i), load(w + (3 * r + 1) * w_step + i), load(w + (3 * r + 2) * w_step + i)};
-            times(t + r * f->places, f->g, f->places, 3, d, 1);
+            times(t + r * f->places, &f->g, f->places, 3, d, 1);
         }
 #pragma GCC unroll 8
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
-            times(o, f->g, f->places, 3, t + c, f->places);
+            times(o, &f->g, f->places, 3, t + c, f->places);
             store_places(u + i + c * u_step, f->places * u_step, o, f->places);
         }
     }
@@ -367,12 +375,12 @@ INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, cons
             for (size_t c = 0; c < f->places; c++) {
                 d[c] = load(u + (r * f->places + c) * u_step + i);
             }
-            times_back(t + 3 * r, f->g, f->places, 3, d, 1);
+            times_back(t + 3 * r, &f->g, f->places, 3, d, 1);
         }
 #pragma GCC unroll 3
         for (size_t c = 0; c < 3; c++) {
             vec o[3];
-            times_back(o, f->g, f->places, 3, t + c, 3);
+            times_back(o, &f->g, f->places, 3, t + c, 3);
 #pragma GCC unroll 3
             for (size_t r = 0; r < 3; r++) {
                 fov_real *to = w + (3 * r + c) * w_step + i;
