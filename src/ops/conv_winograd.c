@@ -3,9 +3,11 @@
  *
  * Tiles of all images stand in one row, in the order of memory. The transforms of a block of tiles give, for each place of a tile, a
  * matrix [tile, c] that register tiles multiply as it lies with a panel of transformed weights [c, 32]; the products of a block and 32
- * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Channels lie side by side in
- * pictures and matrices, so nothing is ever copied or transposed. While products are made memory is idle: the pixels that come next, and
- * the places of results, are asked for then. */
+ * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Where there are more numbers of
+ * transformed weights than of transformed pixels, it goes the other way round: pixels are transformed once a pass, and a panel of weights
+ * stays in the caches while all tiles are multiplied with it. Channels lie side by side in pictures and matrices, so nothing is ever
+ * copied or transposed. While products are made memory is idle: the pixels that come next, and the places of results, are asked for then.
+ */
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -16,17 +18,19 @@ enum {
     MOST_TILES = 112,
     LARGE = 4 << 20, /* numbers of such weights */
     WANTED_CHUNKS = 32,
-    PAD_REALS = 16, /* between rows whose distance would be a multiple of what the caches are divided by */
+    LEAST_PANELS = 16, /* that threads share when each panel is transformed where it is needed */
+    PAD_REALS = 16,    /* between rows whose distance would be a multiple of what the caches are divided by */
 };
 
 typedef struct winograd {
     const fov_step *step;
     const fov_kernels *k;
-    const fov_real *in, *transformed;
+    const fov_real *in, *weight;
+    fov_real *transformed; /* weights, or pixels if by_panel */
     fov_real *out;
     fov_winograd_map map;
     size_t out_c, in_c;
-    bool back, add;
+    bool back, add, by_panel;
     size_t columns, panels;        /* columns of a panel of weights */
     size_t block, blocks;          /* tiles of a block */
     size_t runs, splits;           /* of blocks, one after the other; of the panels */
@@ -36,6 +40,10 @@ typedef struct winograd {
 
 static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
+}
+
+static size_t largest(size_t a, size_t b) {
+    return a > b ? a : b;
 }
 
 static size_t ceil_div(size_t a, size_t b) {
@@ -55,6 +63,7 @@ static void cut(winograd *g) {
     while (g->splits < ceil_div(g->panels, 4) && g->blocks * g->splits < WANTED_CHUNKS) {
         g->splits++;
     }
+    g->by_panel = g->panels >= LEAST_PANELS && g->map.tiles < g->out_c;
     g->v_row = g->in_c + PAD_REALS;
     g->v_step = g->v_row * g->block + PAD_REALS;
     g->m_step = g->columns * g->block + PAD_REALS;
@@ -149,25 +158,10 @@ static inline __attribute__((always_inline)) void ask_for_outputs(const winograd
     }
 }
 
-static void multiply(const winograd *g, const tiles *here, const tiles *next, fov_range panels, size_t panel, const fov_real *v,
-                     fov_real *m) {
-    const size_t parts = ceil_div(here->count, g->k->tile_rows()), places = g->map.places;
-    for (size_t place = 0; place < places; place++) {
-        const fov_real *weights = g->transformed + (panel * places + place) * g->u_step;
-        for (size_t p = 0; p < parts; p++) {
-            const fov_range rows = fov_range_part(here->count, p, parts);
-            g->k->gemm_tile_at(m + place * g->m_step + rows.first * g->columns, g->columns, fov_range_count(rows), g->columns,
-                               v + place * g->v_step + rows.first * g->v_row, g->v_row, 1, weights, g->columns, g->in_c, 0);
-        }
-        ask_for_outputs(g, here, panel * g->columns, place, places);
-        if (panel + 1 == panels.last) {
-            ask_for_inputs(g, next, place, places);
-        }
-    }
-}
+/* ---- pixels ---- */
 
-static void winograd_block(const winograd *g, const tiles *here, const tiles *next, fov_range panels, fov_real *v) {
-    fov_real *m = v + g->map.places * g->v_step;
+/* v [places, tile, in_c] of a block. */
+static void transform_inputs(const winograd *g, const tiles *here, fov_real *v) {
     for (size_t i = 0; i < here->count; i++) {
         const fov_winograd_tile *t = &here->at[i];
         for (size_t row = 0; row < g->map.axis.window && i + 1 < here->count; row++) {
@@ -176,58 +170,109 @@ static void winograd_block(const winograd *g, const tiles *here, const tiles *ne
         g->k->winograd_input(g->map.way, v + i * g->v_row, g->v_step, g->in + t->in_pixel * g->in_c, g->map.in_w * g->in_c, g->in_c,
                              t->inside, g->in_c);
     }
-    for (size_t panel = panels.first; panel < panels.last; panel++) {
-        const size_t channel = panel * g->columns, channels = least(g->columns, g->out_c - channel);
-        multiply(g, here, next, panels, panel, v, m);
-        for (size_t i = 0; i < here->count; i++) {
-            const fov_winograd_tile *t = &here->at[i];
-            g->k->winograd_output(g->map.way, g->out + t->out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, t->rows,
-                                  t->columns, m + i * g->columns, g->m_step, g->add, channels);
+}
+
+static void multiply(const winograd *g, const tiles *here, const tiles *next, size_t panel, const fov_real *u, const fov_real *v,
+                     fov_real *m) {
+    const size_t parts = ceil_div(here->count, g->k->tile_rows()), places = g->map.places;
+    for (size_t place = 0; place < places; place++) {
+        for (size_t p = 0; p < parts; p++) {
+            const fov_range rows = fov_range_part(here->count, p, parts);
+            g->k->gemm_tile_at(m + place * g->m_step + rows.first * g->columns, g->columns, fov_range_count(rows), g->columns,
+                               v + place * g->v_step + rows.first * g->v_row, g->v_row, 1, u + place * g->u_step, g->columns, g->in_c, 0);
+        }
+        ask_for_outputs(g, here, panel * g->columns, place, places);
+        if (next != NULL) {
+            ask_for_inputs(g, next, place, places);
         }
     }
 }
 
-/* A run of blocks, some panels of output channels. */
-static void winograd_chunk(void *context, size_t chunk, unsigned worker) {
-    const winograd *g = context;
-    const fov_range panels = fov_range_part(g->panels, chunk % g->splits, g->splits);
-    const fov_range blocks = fov_range_part(g->blocks, chunk / g->splits, g->runs);
-    tiles lists[2];
-    list_tiles(g, &lists[0], blocks.first);
-    for (size_t b = 0; b < fov_range_count(blocks); b++) {
-        tiles *next = &lists[(b + 1) % 2];
-        next->count = 0;
-        if (blocks.first + b + 1 < blocks.last) {
-            list_tiles(g, next, blocks.first + b + 1);
-        }
-        winograd_block(g, &lists[b % 2], next, panels, fov_step_worker(g->step, worker));
+/* One panel of a block's outputs; next, unless NULL: the block whose pixels are needed after it. */
+static void make_outputs(const winograd *g, const tiles *here, const tiles *next, size_t panel, const fov_real *u, const fov_real *v,
+                         fov_real *m) {
+    const size_t channel = panel * g->columns, channels = least(g->columns, g->out_c - channel);
+    multiply(g, here, next, panel, u, v, m);
+    for (size_t i = 0; i < here->count; i++) {
+        const fov_winograd_tile *t = &here->at[i];
+        g->k->winograd_output(g->map.way, g->out + t->out_pixel * g->out_c + channel, g->map.out_w * g->out_c, g->out_c, t->rows,
+                              t->columns, m + i * g->columns, g->m_step, g->add, channels);
     }
 }
 
 /* ---- weights ---- */
 
-typedef struct transforming {
-    const winograd *g;
-    const fov_real *weight;
-    fov_real *to;
-} transforming;
-
-/* A panel as [tap, input channel, column], then its transform. Going back, inputs are output channels and taps are mirrored. */
-static void transform_panel(void *context, size_t panel, unsigned worker) {
-    const transforming *t = context;
-    const winograd *g = t->g;
+/* A panel as [tap, input channel, column], then its transform to u. Going back, inputs are output channels and taps are mirrored. */
+static void transform_weights(const winograd *g, size_t panel, fov_real *u, fov_real *taps) {
     const size_t channel = panel * g->columns, step = g->in_c * g->columns;
     const size_t lanes = least(g->columns, g->out_c - channel);
-    fov_real *taps = fov_step_worker(g->step, worker);
     if (g->back) {
         for (size_t tap = 0; tap < TAPS; tap++) {
-            g->k->pack_rows(taps + (TAPS - 1 - tap) * step, g->columns, g->columns, t->weight + tap * g->out_c + channel, TAPS * g->out_c,
+            g->k->pack_rows(taps + (TAPS - 1 - tap) * step, g->columns, g->columns, g->weight + tap * g->out_c + channel, TAPS * g->out_c,
                             lanes, g->in_c);
         }
     } else {
-        g->k->pack_lanes(taps, g->columns, t->weight + channel * TAPS * g->in_c, TAPS * g->in_c, lanes, TAPS * g->in_c);
+        g->k->pack_lanes(taps, g->columns, g->weight + channel * TAPS * g->in_c, TAPS * g->in_c, lanes, TAPS * g->in_c);
     }
-    g->k->winograd_filter(g->map.way, t->to + panel * g->map.places * g->u_step, g->u_step, taps, step, step);
+    g->k->winograd_filter(g->map.way, u, g->u_step, taps, step, step);
+}
+
+/* ---- weights once, then pixels block by block ---- */
+
+static size_t panel_reals(const winograd *g) {
+    return g->map.places * g->u_step;
+}
+
+static void panel_once(void *context, size_t panel, unsigned worker) {
+    const winograd *g = context;
+    transform_weights(g, panel, g->transformed + panel * panel_reals(g), fov_step_worker(g->step, worker));
+}
+
+/* A run of blocks, some panels of output channels. */
+static void run_of_blocks(void *context, size_t chunk, unsigned worker) {
+    const winograd *g = context;
+    const fov_range panels = fov_range_part(g->panels, chunk % g->splits, g->splits);
+    const fov_range blocks = fov_range_part(g->blocks, chunk / g->splits, g->runs);
+    fov_real *v = fov_step_worker(g->step, worker), *m = v + g->map.places * g->v_step;
+    tiles lists[2];
+    list_tiles(g, &lists[0], blocks.first);
+    for (size_t b = 0; b < fov_range_count(blocks); b++) {
+        const tiles *here = &lists[b % 2];
+        tiles *next = &lists[(b + 1) % 2];
+        next->count = 0;
+        if (blocks.first + b + 1 < blocks.last) {
+            list_tiles(g, next, blocks.first + b + 1);
+        }
+        transform_inputs(g, here, v);
+        for (size_t panel = panels.first; panel < panels.last; panel++) {
+            make_outputs(g, here, panel + 1 == panels.last ? next : NULL, panel, g->transformed + panel * panel_reals(g), v, m);
+        }
+    }
+}
+
+/* ---- pixels once, then weights panel by panel ---- */
+
+static size_t block_reals(const winograd *g) {
+    return g->map.places * g->v_step;
+}
+
+static void block_once(void *context, size_t block, unsigned worker) {
+    (void)worker;
+    const winograd *g = context;
+    tiles here;
+    list_tiles(g, &here, block);
+    transform_inputs(g, &here, g->transformed + block * block_reals(g));
+}
+
+static void whole_panel(void *context, size_t panel, unsigned worker) {
+    const winograd *g = context;
+    fov_real *u = fov_step_worker(g->step, worker), *rest = u + panel_reals(g);
+    transform_weights(g, panel, u, rest);
+    for (size_t block = 0; block < g->blocks; block++) {
+        tiles here;
+        list_tiles(g, &here, block);
+        make_outputs(g, &here, NULL, panel, u, g->transformed + block * block_reals(g), rest);
+    }
 }
 
 /* ---- entries ---- */
@@ -247,18 +292,24 @@ static winograd back_of(const fov_conv *c) {
 }
 
 static fov_conv_bytes bytes_of(const winograd *g) {
-    const size_t run = g->map.places * (g->v_step + g->m_step);
-    const size_t transform = TAPS * g->in_c * g->columns;
-    return (fov_conv_bytes){.work = g->panels * g->map.places * g->u_step * sizeof(fov_real),
-                            .worker = (run > transform ? run : transform) * sizeof(fov_real)};
+    const size_t taps = TAPS * g->in_c * g->columns, products = g->map.places * g->m_step;
+    const size_t panel = panel_reals(g), block = block_reals(g);
+    const size_t work = g->by_panel ? g->blocks * block : g->panels * panel;
+    const size_t worker = g->by_panel ? panel + largest(taps, products) : largest(taps, block + products);
+    return (fov_conv_bytes){.work = work * sizeof(fov_real), .worker = worker * sizeof(fov_real)};
 }
 
 static void run(winograd *g, const fov_step *step, const fov_real *weight) {
-    transforming t = {.g = g, .weight = weight, .to = step->work};
     g->step = step;
+    g->weight = weight;
     g->transformed = step->work;
-    fov_pool_for(step->pool, g->panels, transform_panel, &t);
-    fov_pool_for(step->pool, g->runs * g->splits, winograd_chunk, g);
+    if (g->by_panel) {
+        fov_pool_for(step->pool, g->blocks, block_once, g);
+        fov_pool_for(step->pool, g->panels, whole_panel, g);
+    } else {
+        fov_pool_for(step->pool, g->panels, panel_once, g);
+        fov_pool_for(step->pool, g->runs * g->splits, run_of_blocks, g);
+    }
 }
 
 /* Products of the direct method along one axis: taps inside the picture, for every output. */
