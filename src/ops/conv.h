@@ -26,7 +26,8 @@ typedef struct fov_conv_bytes {
     size_t work, worker;
 } fov_conv_bytes;
 
-/* Every pass by minimal filtering (Winograd): for 3 x 3 windows with stride 1 and whole vectors of channels, where it saves enough. */
+/* Every pass by minimal filtering (Winograd): for 3 x 3 windows with stride 1, or with stride 2 and padding 1, and whole vectors of
+ * channels, where it saves enough. */
 bool fov_winograd_able(const fov_conv *c);  /* it can be computed so */
 bool fov_winograd_suits(const fov_conv *c); /* and that saves products */
 void fov_winograd_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
@@ -80,7 +81,8 @@ typedef struct fov_winograd_tile {
     size_t in_pixel, out_pixel;        /* among the pixels of all images: first one inside, first output */
 } fov_winograd_tile;
 
-fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t in[2], size_t pad); /* out, in: height and width */
+fov_winograd_map fov_winograd_map_of(const fov_conv *c);      /* of its outputs */
+fov_winograd_map fov_winograd_map_back_of(const fov_conv *c); /* of its input's gradient */
 fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile);
 
 /* Ask for pixels of one row of a tile that will be needed soon, `channels` of the c numbers of each, in pictures w wide. Always inlined:
@@ -103,7 +105,7 @@ static inline __attribute__((always_inline)) void fov_winograd_ask(const fov_rea
 static inline __attribute__((always_inline)) void fov_winograd_ask_window(const fov_winograd_map *m, const fov_winograd_tile *t, size_t row,
                                                                           const fov_real *in, size_t c, size_t channels) {
     if (row >= t->inside[0] && row < t->inside[1]) {
-        const size_t known = t->x == 0 ? 0 : m->axis.window - m->axis.outputs - t->inside[2];
+        const size_t known = t->x == 0 ? 0 : m->axis.window - m->axis.advance - t->inside[2];
         if (t->inside[3] > t->inside[2] + known) {
             fov_winograd_ask(in + (t->in_pixel + (row - t->inside[0]) * m->in_w + known) * c, t->inside[3] - t->inside[2] - known, c,
                              channels, 0);

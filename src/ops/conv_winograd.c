@@ -75,16 +75,16 @@ static void cut(winograd *g) {
 fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile) {
     const size_t each = m->tiles_y * m->tiles_x;
     const size_t size = m->axis.outputs, window = m->axis.window;
-    const size_t y = tile % each / m->tiles_x * size, x = tile % m->tiles_x * size;
-    fov_winograd_tile t = {.image = tile / each, .y = y, .x = x};
-    t.rows = least(size, m->out_h - y);
-    t.columns = least(size, m->out_w - x);
+    fov_winograd_tile t = {.image = tile / each, .y = tile % each / m->tiles_x * size, .x = tile % m->tiles_x * size};
+    const size_t y = t.y / size * m->axis.advance, x = t.x / size * m->axis.advance;
+    t.rows = least(size, m->out_h - t.y);
+    t.columns = least(size, m->out_w - t.x);
     t.inside[0] = m->pad > y ? m->pad - y : 0;
     t.inside[1] = least(window, m->in_h + m->pad - y);
     t.inside[2] = m->pad > x ? m->pad - x : 0;
     t.inside[3] = least(window, m->in_w + m->pad - x);
     t.in_pixel = (t.image * m->in_h + y + t.inside[0] - m->pad) * m->in_w + x + t.inside[2] - m->pad;
-    t.out_pixel = (t.image * m->out_h + y) * m->out_w + x;
+    t.out_pixel = (t.image * m->out_h + t.y) * m->out_w + t.x;
     return t;
 }
 
@@ -110,17 +110,32 @@ static fov_winograd_way best_way(size_t h, size_t w) {
     return best;
 }
 
-fov_winograd_map fov_winograd_map_of(size_t n, const size_t out[2], const size_t in[2], size_t pad) {
-    const bool whole = out[0] == 2 && out[1] == 2 && pad == 1;
-    const fov_winograd_way way = whole ? FOV_WINOGRAD_WHOLE_2 : best_way(out[0], out[1]);
-    fov_winograd_map m = {
-        .way = way, .axis = fov_winograd_axis_of(way), .n = n, .out_h = out[0], .out_w = out[1], .in_h = in[0], .in_w = in[1]};
-    m.pad = whole ? 0 : pad;
+static fov_winograd_map map_of(fov_winograd_way way, size_t n, const size_t out[2], const size_t in[2], size_t pad) {
+    fov_winograd_map m = {.way = way, .axis = fov_winograd_axis_of(way), .n = n, .pad = pad};
+    m.out_h = out[0];
+    m.out_w = out[1];
+    m.in_h = in[0];
+    m.in_w = in[1];
     m.places = m.axis.places * m.axis.places;
     m.tiles_y = ceil_div(m.out_h, m.axis.outputs);
     m.tiles_x = ceil_div(m.out_w, m.axis.outputs);
     m.tiles = n * m.tiles_y * m.tiles_x;
     return m;
+}
+
+static bool is_whole_2(const fov_conv *c) {
+    return c->oh == 2 && c->ow == 2 && c->pad == 1 && c->stride == 1;
+}
+
+fov_winograd_map fov_winograd_map_of(const fov_conv *c) {
+    const fov_winograd_way way = c->stride == 2 ? FOV_WINOGRAD_STRIDED : is_whole_2(c) ? FOV_WINOGRAD_WHOLE_2 : best_way(c->oh, c->ow);
+    return map_of(way, c->n, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, is_whole_2(c) ? 0 : c->pad);
+}
+
+fov_winograd_map fov_winograd_map_back_of(const fov_conv *c) {
+    const fov_winograd_way way = c->stride == 2 ? FOV_WINOGRAD_STRIDED_BACK : is_whole_2(c) ? FOV_WINOGRAD_WHOLE_2 : best_way(c->h, c->w);
+    const size_t pad = c->stride == 2 || is_whole_2(c) ? 0 : 2 - c->pad;
+    return map_of(way, c->n, (const size_t[]){c->h, c->w}, (const size_t[]){c->oh, c->ow}, pad);
 }
 
 /* The tiles of a block. */
@@ -279,14 +294,14 @@ static void whole_panel(void *context, size_t panel, unsigned worker) {
 
 static winograd forward_of(const fov_conv *c) {
     winograd g = {.out_c = c->co, .in_c = c->ci};
-    g.map = fov_winograd_map_of(c->n, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, c->pad);
+    g.map = fov_winograd_map_of(c);
     cut(&g);
     return g;
 }
 
 static winograd back_of(const fov_conv *c) {
     winograd g = {.out_c = c->ci, .in_c = c->co, .back = true};
-    g.map = fov_winograd_map_of(c->n, (const size_t[]){c->h, c->w}, (const size_t[]){c->oh, c->ow}, 2 - c->pad);
+    g.map = fov_winograd_map_back_of(c);
     cut(&g);
     return g;
 }
@@ -313,26 +328,28 @@ static void run(winograd *g, const fov_step *step, const fov_real *weight) {
 }
 
 /* Products of the direct method along one axis: taps inside the picture, for every output. */
-static size_t taps_inside(size_t out, size_t in, size_t pad) {
+static size_t taps_inside(const fov_conv *c, size_t out, size_t in) {
+    const size_t pad = c->pad;
     size_t count = 0;
     for (size_t i = 0; i < 3 * out; i++) {
-        const size_t at = i / 3 + i % 3;
+        const size_t at = i / 3 * c->stride + i % 3;
         count += at >= pad && at < in + pad;
     }
     return count;
 }
 
 bool fov_winograd_able(const fov_conv *c) {
-    return c->kh == 3 && c->kw == 3 && c->stride == 1 && c->ci % 16 == 0 && c->co % 16 == 0;
+    const bool stride = c->stride == 1 || (c->stride == 2 && c->pad == 1);
+    return c->kh == 3 && c->kw == 3 && stride && c->ci % 16 == 0 && c->co % 16 == 0;
 }
 
 bool fov_winograd_suits(const fov_conv *c) {
     if (!fov_winograd_able(c)) {
         return false;
     }
-    const fov_winograd_map m = fov_winograd_map_of(1, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, c->pad);
-    const size_t here = m.places * m.tiles;
-    const size_t direct = taps_inside(c->oh, c->h, c->pad) * taps_inside(c->ow, c->w, c->pad);
+    const fov_winograd_map m = fov_winograd_map_of(c);
+    const size_t here = m.places * m.tiles_y * m.tiles_x;
+    const size_t direct = taps_inside(c, c->oh, c->h) * taps_inside(c, c->ow, c->w);
     return 2 * direct > 3 * here; /* the transforms must pay */
 }
 

@@ -47,7 +47,7 @@ static size_t ceil_div(size_t a, size_t b) {
 
 static winograd_weight cut(const fov_conv *c) {
     winograd_weight g = {.k = fov_kernels_get(), .c = *c};
-    g.map = fov_winograd_map_of(c->n, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, c->pad);
+    g.map = fov_winograd_map_of(c);
     g.columns = g.k->tile_columns();
     g.panels = ceil_div(c->ci, g.columns);
     const size_t most_sets = ceil_div(g.map.tiles, SET_TILES);

@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-enum { N = 48, STEP = N + 16, TAPS = 3, MOST = FOV_WINOGRAD_MOST_PLACES * FOV_WINOGRAD_MOST_PLACES };
+enum { N = 48, STEP = N + 16, TAPS = 3, MOST = FOV_WINOGRAD_MOST * FOV_WINOGRAD_MOST };
 
 typedef struct tile_case {
     fov_winograd_way way;
@@ -58,13 +58,24 @@ static bool is_inside(const tile_case *c, size_t row, size_t column) {
     return row >= c->inside[0] && row < c->inside[1] && column >= c->inside[2] && column < c->inside[3];
 }
 
-/* Of the window in its frame. */
-static double pixel(const tile_case *c, const arrays *a, size_t row, size_t column, size_t i) {
-    const size_t frame = c->way == FOV_WINOGRAD_WHOLE_2 ? 1 : 0;
-    if (row < frame || column < frame || !is_inside(c, row - frame, column - frame)) {
-        return 0;
+/* Along one axis: the pixel of the window that a tap meets for an output; beyond it where there is none. */
+static size_t met(fov_winograd_way way, size_t output, size_t tap) {
+    const size_t none = FOV_WINOGRAD_MOST;
+    switch (way) {
+    case FOV_WINOGRAD_WHOLE_2:
+        return output + tap >= 1 ? output + tap - 1 : none;
+    case FOV_WINOGRAD_STRIDED:
+        return 2 * output + tap;
+    case FOV_WINOGRAD_STRIDED_BACK:
+        return output % 2 == 0 ? (tap == 1 ? output / 2 : none) : tap == 1 ? none : output / 2 + tap / 2;
+    default:
+        return output + tap;
     }
-    return (double)a->x[((row - frame) * c->axis.window + column - frame) * N + i];
+}
+
+static double pixel(const tile_case *c, const arrays *a, const size_t output[2], size_t tap, size_t i) {
+    const size_t row = met(c->way, output[0], tap / TAPS), column = met(c->way, output[1], tap % TAPS);
+    return is_inside(c, row, column) ? (double)a->x[(row * c->axis.window + column) * N + i] : 0;
 }
 
 static void expect(const fov_kernels *k, const tile_case *c, const char *what, size_t at, double got, double want) {
@@ -88,7 +99,7 @@ static void check_output(const fov_kernels *k, const tile_case *c, arrays *a) {
         const size_t row = at / N / size, column = at / N % size, i = at % N;
         double want = c->add ? (double)a->before_y[at] : 0;
         for (size_t t = 0; t < 9; t++) {
-            want += pixel(c, a, row + t / TAPS, column + t % TAPS, i) * (double)a->w[t * N + i];
+            want += pixel(c, a, (const size_t[]){row, column}, t, i) * (double)a->w[t * N + i];
         }
         expect(k, c, "output", at, (double)a->y[at], row < c->rows && column < c->columns ? want : (double)a->before_y[at]);
     }
@@ -103,7 +114,7 @@ static void check_weight(const fov_kernels *k, const tile_case *c, arrays *a) {
         double want = c->add ? (double)a->before_w[at] : 0;
         for (size_t p = 0; p < c->rows * c->columns; p++) {
             const size_t row = p / c->columns, column = p % c->columns;
-            want += pixel(c, a, row + at / N / TAPS, column + at / N % TAPS, i) * (double)a->dy[(row * c->axis.outputs + column) * N + i];
+            want += pixel(c, a, (const size_t[]){row, column}, at / N, i) * (double)a->dy[(row * c->axis.outputs + column) * N + i];
         }
         expect(k, c, "weight", at, (double)a->dw[at], want);
     }

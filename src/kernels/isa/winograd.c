@@ -5,13 +5,14 @@
  * a_i, and the last one is for the highest power alone; row i of B holds the coefficients of the product of x - a_j over all points but
  * a_i, divided by what it is at a_i, in G or in B (Toom and Cook's way to multiply polynomials). m = 3: points 0, 1, -1, 2; m = 4: 0, 1,
  * -1, 2, -2; m = 5: and 1/2; m = 6: and -1/2; m = 7 would lose a decimal digit. A picture of 2 x 2 in a frame of zeros takes three products
- * an axis: y0 = w1 (x0 + x1) + (w2 - w1) x1, y1 = w1 (x0 + x1) + (w0 - w1) x0.
+ * an axis: y0 = w1 (x0 + x1) + (w2 - w1) x1, y1 = w1 (x0 + x1) + (w0 - w1) x0. With stride 2, w1 meets every second pixel, one product an
+ * output, and w0 and w2 meet the others, as a filter of two taps with stride 1: points 0, 1, -1, 2.
  *
  * Every transform acts on n independent numbers that lie side by side at each place of the tile (channels of one picture), so it is plain
  * vector arithmetic without shuffles. Numbers are rounded up to whole vectors: buffers of transformed numbers have room for that. */
 #include "kernels/isa_vector.h"
 
-enum { MOST = FOV_WINOGRAD_MOST_PLACES };
+enum { MOST = FOV_WINOGRAD_MOST };
 
 /* Every use of one is expanded with its loops unrolled, so that no number of it is ever read and no term with a zero remains. Rows 1 and 2,
  * 3 and 4 and so on, `pairs` of them, are those of points p and -p: they differ in nothing but signs, and two sums serve both. */
@@ -26,83 +27,140 @@ typedef struct filtering {
 } filtering;
 
 #define N(a, b) ((fov_real)(a) / (b))
+#define STRIDED_FILTER                                                                                                                     \
+    {                                                                                                                                      \
+        {N(1, 2)}, {-N(1, 2), 0, -N(1, 2)}, {-N(1, 6), 0, N(1, 6)}, {N(1, 6), 0, N(1, 3)}, {0, 0, 1}, {0, 1}, {0, 1}, {0, 1}, {            \
+            0, 1                                                                                                                           \
+        }                                                                                                                                  \
+    }
 
-static const filtering filterings[FOV_WINOGRAD_WAYS] = {
-    [FOV_WINOGRAD_WHOLE_2] = {2, 2, 3, .b = {0, {{1, 1}, {0, 1}, {1, 0}}}, .g = {0, {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}}},
-                              .a = {0, {{1, 1}, {1, 0}, {0, 1}}}},
-    [FOV_WINOGRAD_3] =
-        {3, 5, 5, .b = {0, {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}}},
-         .g = {0, {{N(1, 2), 0, 0}, {-N(1, 2), -N(1, 2), -N(1, 2)}, {-N(1, 6), N(1, 6), -N(1, 6)}, {N(1, 6), N(1, 3), N(2, 3)}, {0, 0, 1}}},
-         .a = {1, {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}}},
-    [FOV_WINOGRAD_4] = {4, 6, 6,
-                        .b = {2,
-                              {{4, 0, -5, 0, 1, 0},
-                               {0, -4, -4, 1, 1, 0},
-                               {0, 4, -4, -1, 1, 0},
-                               {0, -2, -1, 2, 1, 0},
-                               {0, 2, -1, -2, 1, 0},
-                               {0, 4, 0, -5, 0, 1}}},
-                        .g = {2,
-                              {{N(1, 4), 0, 0},
-                               {-N(1, 6), -N(1, 6), -N(1, 6)},
-                               {-N(1, 6), N(1, 6), -N(1, 6)},
-                               {N(1, 24), N(1, 12), N(1, 6)},
-                               {N(1, 24), -N(1, 12), N(1, 6)},
-                               {0, 0, 1}}},
-                        .a = {2, {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}}},
-    [FOV_WINOGRAD_5] = {5, 7, 7,
-                        .b = {0,
-                              {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
-                               {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
-                               {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
-                               {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
-                               {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
-                               {0, 4, 0, -5, 0, 1, 0},
-                               {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}}},
-                        .g = {0,
-                              {{-N(1, 2), 0, 0},
-                               {-N(1, 3), -N(1, 3), -N(1, 3)},
-                               {N(1, 9), -N(1, 9), N(1, 9)},
-                               {N(1, 36), N(1, 18), N(1, 9)},
-                               {-N(1, 60), N(1, 30), -N(1, 15)},
-                               {N(32, 45), N(16, 45), N(8, 45)},
-                               {0, 0, 1}}},
-                        .a = {2,
-                              {{1, 0, 0, 0, 0},
-                               {1, 1, 1, 1, 1},
-                               {1, -1, 1, -1, 1},
-                               {1, 2, 4, 8, 16},
-                               {1, -2, 4, -8, 16},
-                               {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
-                               {0, 0, 0, 0, 1}}}},
-    [FOV_WINOGRAD_6] = {6, 8, 8,
-                        .b = {3,
-                              {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
-                               {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
-                               {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
-                               {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
-                               {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
-                               {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
-                               {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
-                               {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}}},
-                        .g = {3,
-                              {{-1, 0, 0},
-                               {-N(2, 9), -N(2, 9), -N(2, 9)},
-                               {-N(2, 9), N(2, 9), -N(2, 9)},
-                               {N(1, 90), N(1, 45), N(2, 45)},
-                               {N(1, 90), -N(1, 45), N(2, 45)},
-                               {N(32, 45), N(16, 45), N(8, 45)},
-                               {N(32, 45), -N(16, 45), N(8, 45)},
-                               {0, 0, 1}}},
-                        .a = {3,
-                              {{1, 0, 0, 0, 0, 0},
-                               {1, 1, 1, 1, 1, 1},
-                               {1, -1, 1, -1, 1, -1},
-                               {1, 2, 4, 8, 16, 32},
-                               {1, -2, 4, -8, 16, -32},
-                               {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
-                               {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
-                               {0, 0, 0, 0, 0, 1}}}},
+static const filtering
+    filterings[FOV_WINOGRAD_WAYS] =
+        {
+            [FOV_WINOGRAD_WHOLE_2] = {2, 2, 3, .b = {0, {{1, 1}, {0, 1}, {1, 0}}}, .g = {0, {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}}},
+                                      .a = {0, {{1, 1}, {1, 0}, {0, 1}}}},
+            [FOV_WINOGRAD_3] = {3, 5, 5,
+                                .b = {0, {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}}},
+                                .g = {0,
+                                      {{N(1, 2), 0, 0},
+                                       {-N(1, 2), -N(1, 2), -N(1, 2)},
+                                       {-N(1, 6), N(1, 6), -N(1, 6)},
+                                       {N(1, 6), N(1, 3), N(2, 3)},
+                                       {0, 0, 1}}},
+                                .a = {1, {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}}},
+            [FOV_WINOGRAD_4] = {4, 6, 6,
+                                .b = {2,
+                                      {{4, 0, -5, 0, 1, 0},
+                                       {0, -4, -4, 1, 1, 0},
+                                       {0, 4, -4, -1, 1, 0},
+                                       {0, -2, -1, 2, 1, 0},
+                                       {0, 2, -1, -2, 1, 0},
+                                       {0, 4, 0, -5, 0, 1}}},
+                                .g = {2,
+                                      {{N(1, 4), 0, 0},
+                                       {-N(1, 6), -N(1, 6), -N(1, 6)},
+                                       {-N(1, 6), N(1, 6), -N(1, 6)},
+                                       {N(1, 24), N(1, 12), N(1, 6)},
+                                       {N(1, 24), -N(1, 12), N(1, 6)},
+                                       {0, 0, 1}}},
+                                .a = {2, {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}}},
+            [FOV_WINOGRAD_5] = {5, 7, 7,
+                                .b = {0,
+                                      {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                                       {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
+                                       {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
+                                       {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
+                                       {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
+                                       {0, 4, 0, -5, 0, 1, 0},
+                                       {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}}},
+                                .g = {0,
+                                      {{-N(1, 2), 0, 0},
+                                       {-N(1, 3), -N(1, 3), -N(1, 3)},
+                                       {N(1, 9), -N(1, 9), N(1, 9)},
+                                       {N(1, 36), N(1, 18), N(1, 9)},
+                                       {-N(1, 60), N(1, 30), -N(1, 15)},
+                                       {N(32, 45), N(16, 45), N(8, 45)},
+                                       {0, 0, 1}}},
+                                .a = {2,
+                                      {{1, 0, 0, 0, 0},
+                                       {1, 1, 1, 1, 1},
+                                       {1, -1, 1, -1, 1},
+                                       {1, 2, 4, 8, 16},
+                                       {1, -2, 4, -8, 16},
+                                       {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
+                                       {0, 0, 0, 0, 1}}}},
+            [FOV_WINOGRAD_6] = {6, 8, 8,
+                                .b = {3,
+                                      {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
+                                       {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
+                                       {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
+                                       {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
+                                       {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
+                                       {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
+                                       {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                                       {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}}},
+                                .g = {3,
+                                      {{-1, 0, 0},
+                                       {-N(2, 9), -N(2, 9), -N(2, 9)},
+                                       {-N(2, 9), N(2, 9), -N(2, 9)},
+                                       {N(1, 90), N(1, 45), N(2, 45)},
+                                       {N(1, 90), -N(1, 45), N(2, 45)},
+                                       {N(32, 45), N(16, 45), N(8, 45)},
+                                       {N(32, 45), -N(16, 45), N(8, 45)},
+                                       {0, 0, 1}}},
+                                .a = {3,
+                                      {{1, 0, 0, 0, 0, 0},
+                                       {1, 1, 1, 1, 1, 1},
+                                       {1, -1, 1, -1, 1, -1},
+                                       {1, 2, 4, 8, 16, 32},
+                                       {1, -2, 4, -8, 16, -32},
+                                       {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
+                                       {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
+                                       {0, 0, 0, 0, 0, 1}}}},
+            [FOV_WINOGRAD_STRIDED] = {4, 9, 9,
+                                      .b = {0,
+                                            {{2, 0, -1, 0, -2, 0, 1},
+                                             {0, 0, -2, 0, -1, 0, 1},
+                                             {0, 0, 2, 0, -3, 0, 1},
+                                             {0, 0, -1, 0, 0, 0, 1},
+                                             {0, 0, 2, 0, -1, 0, -2, 0, 1},
+                                             {0, 1},
+                                             {0, 0, 0, 1},
+                                             {0, 0, 0, 0, 0, 1},
+                                             {0, 0, 0, 0, 0, 0, 0, 1}}},
+                                      .g = {0, STRIDED_FILTER},
+                                      .a = {1,
+                                            {{1},
+                                             {1, 1, 1, 1},
+                                             {1, -1, 1, -1},
+                                             {1, 2, 4, 8},
+                                             {0, 0, 0, 1},
+                                             {1},
+                                             {0, 1},
+                                             {0, 0, 1},
+                                             {0, 0, 0, 1}}}},
+            [FOV_WINOGRAD_STRIDED_BACK] = {8, 5, 9,
+                                           .b = {0,
+                                                 {{2, -1, -2, 1},
+                                                  {0, -2, -1, 1},
+                                                  {0, 2, -3, 1},
+                                                  {0, -1, 0, 1},
+                                                  {0, 2, -1, -2, 1},
+                                                  {1},
+                                                  {0, 1},
+                                                  {0, 0, 1},
+                                                  {0, 0, 0, 1}}},
+                                           .g = {0, STRIDED_FILTER},
+                                           .a = {1,
+                                                 {{0, 1},
+                                                  {0, 1, 0, 1, 0, 1, 0, 1},
+                                                  {0, 1, 0, -1, 0, 1, 0, -1},
+                                                  {0, 1, 0, 2, 0, 4, 0, 8},
+                                                  {0, 0, 0, 0, 0, 0, 0, 1},
+                                                  {1},
+                                                  {0, 0, 1},
+                                                  {0, 0, 0, 0, 1},
+                                                  {0, 0, 0, 0, 0, 0, 1}}}},
 };
 
 /* ---- matrices ---- */
@@ -122,7 +180,7 @@ typedef enum terms { ALL, SAME, OPPOSITE } terms;
 INLINE vec row_sum(const matrix *m, size_t r, const size_t width, const terms which, const vec *d, size_t step) {
     vec sum = {0};
     int begun = 0;
-#pragma GCC unroll 16
+#pragma GCC unroll 18
     for (size_t i = 0; i < 2 * MOST; i++) {
         const size_t c = i % MOST;
         const fov_real factor = c < width ? m->at[r][c] : 0;
@@ -137,7 +195,7 @@ INLINE vec row_sum(const matrix *m, size_t r, const size_t width, const terms wh
 
 /* o[r] = the sum of m->at[r][c] d[c step]. */
 INLINE void times(vec *o, const matrix *m, const size_t rows, const size_t width, const vec *d, size_t step) {
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (size_t r = 0; r < rows; r++) {
         if (begins_pair(m, r)) {
             const vec same = row_sum(m, r, width, SAME, d, step), opposite = row_sum(m, r, width, OPPOSITE, d, step);
@@ -152,7 +210,7 @@ INLINE void times(vec *o, const matrix *m, const size_t rows, const size_t width
 /* o[c] = the sum of m->at[r][c] d[r step]. */
 INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t width, const vec *d, size_t step) {
     vec t[MOST];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (size_t r = 0; r < rows; r++) {
         if (begins_pair(m, r)) {
             t[r] = d[r * step] + d[(r + 1) * step];
@@ -161,11 +219,11 @@ INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t 
             t[r] = d[r * step];
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (size_t c = 0; c < width; c++) {
         vec sum = {0};
         int begun = 0;
-#pragma GCC unroll 16
+#pragma GCC unroll 18
         for (size_t i = 0; i < 2 * MOST; i++) {
             const size_t r = i % MOST;
             const fov_real factor = r < rows && !ends_pair(m, r) ? m->at[r][c] : 0;
@@ -182,7 +240,7 @@ INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t 
 
 /* Places that are stored one after the other: a pointer that moves is one register, 36 addresses are kept in memory. */
 INLINE void store_places(fov_real *v, size_t v_step, const vec *o, const size_t count) {
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (size_t i = 0; i < count; i++) {
         store(v, o[i]);
         v += v_step;
@@ -216,13 +274,13 @@ INLINE vec load_chosen(choice c, const fov_real *p) {
 
 /* Where the numbers of a window's columns lie in a row, from the first one inside, and which of them are inside. */
 typedef struct row_window {
-    size_t at[FOV_WINOGRAD_MOST_WINDOW];
-    choice inside[FOV_WINOGRAD_MOST_WINDOW];
+    size_t at[MOST];
+    choice inside[MOST];
 } row_window;
 
 INLINE row_window row_window_of(const size_t window, const size_t inside[4], size_t x_column) {
     row_window c;
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (size_t i = 0; i < window; i++) {
         const int there = i >= inside[2] && i < inside[3];
         c.at[i] = there ? (i - inside[2]) * x_column : 0;
@@ -234,28 +292,28 @@ INLINE row_window row_window_of(const size_t window, const size_t inside[4], siz
 INLINE void input_tile(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
                        const size_t inside[4], const int whole, size_t n) {
     const row_window at = row_window_of(f->window, inside, x_column);
-    vec t[FOV_WINOGRAD_MOST_WINDOW * MOST];
+    vec t[MOST * MOST];
     for (size_t i = 0; i < n; i += LANES) {
         const fov_real *from = x + i;
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t r = 0; r < f->window; r++) {
-            vec d[FOV_WINOGRAD_MOST_WINDOW];
+            vec d[MOST];
             if (whole || (r >= inside[0] && r < inside[1])) {
-#pragma GCC unroll 8
+#pragma GCC unroll 9
                 for (size_t c = 0; c < f->window; c++) {
                     d[c] = whole ? load(from + at.at[c]) : load_chosen(at.inside[c], from + at.at[c]);
                 }
                 times(t + r * f->places, &f->b, f->places, f->window, d, 1);
                 from += x_row;
             } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 9
                 for (size_t c = 0; c < f->places; c++) {
                     t[r * f->places + c] = (vec){0};
                 }
             }
             __asm__("" : "+r"(from) : : "memory"); /* rows go to memory one by one, else all are kept for want of registers */
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
             times(o, &f->b, f->places, f->window, t + c, f->places);
@@ -277,16 +335,16 @@ INLINE void gradient_tile(const filtering *f, fov_real *v, size_t v_step, const 
                           size_t columns, const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[MOST * MOST];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t r = 0; r < f->outputs; r++) {
             vec d[MOST];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
             for (size_t c = 0; c < f->outputs; c++) {
                 d[c] = whole || (r < rows && c < columns) ? load(x + r * x_row + c * x_column + i) : (vec){0};
             }
             times(t + r * f->places, &f->a, f->places, f->outputs, d, 1);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
             times(o, &f->a, f->places, f->outputs, t + c, f->places);
@@ -309,10 +367,10 @@ INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_
     for (size_t i = 0; i < n; i += LANES) {
         vec t[MOST * MOST];
         const fov_real *from = m + i;
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t r = 0; r < f->places; r++) {
             vec d[MOST];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
             for (size_t c = 0; c < f->places; c++) {
                 d[c] = load(from);
                 from += m_step;
@@ -320,11 +378,11 @@ INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_
             }
             times_back(t + r * f->outputs, &f->a, f->places, f->outputs, d, 1);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t c = 0; c < f->outputs; c++) {
             vec o[MOST];
             times_back(o, &f->a, f->places, f->outputs, t + c, f->outputs);
-#pragma GCC unroll 8
+#pragma GCC unroll 9
             for (size_t r = 0; r < f->outputs; r++) {
                 if (whole || (r < rows && c < columns)) {
                     fov_real *to = y + r * y_row + c * y_column + i;
@@ -356,7 +414,7 @@ INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_rea
             const vec d[3] = {load(w + 3 * r * w_step + i), load(w + (3 * r + 1) * w_step + i), load(w + (3 * r + 2) * w_step + i)};
             times(t + r * f->places, &f->g, f->places, 3, d, 1);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
             times(o, &f->g, f->places, 3, t + c, f->places);
@@ -368,10 +426,10 @@ INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_rea
 INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[3 * MOST];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (size_t r = 0; r < f->places; r++) {
             vec d[MOST];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
             for (size_t c = 0; c < f->places; c++) {
                 d[c] = load(u + (r * f->places + c) * u_step + i);
             }
@@ -409,6 +467,12 @@ INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, cons
         break;                                                                                                                             \
     case FOV_WINOGRAD_6:                                                                                                                   \
         CALL(6);                                                                                                                           \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_STRIDED:                                                                                                             \
+        CALL(STRIDED);                                                                                                                     \
+        break;                                                                                                                             \
+    case FOV_WINOGRAD_STRIDED_BACK:                                                                                                        \
+        CALL(STRIDED_BACK);                                                                                                                \
         break;                                                                                                                             \
     case FOV_WINOGRAD_WAYS:                                                                                                                \
         break;                                                                                                                             \
