@@ -42,13 +42,11 @@ typedef struct plane {
 
 /* One block of a row of MCUs, in the order of the data. */
 typedef struct coded_block {
-    int16_t *to;                 /* its place in a group, or one that nobody looks at */
+    int16_t *to;                 /* its place in a group, or one that nobody looks at but for the difference of its DC */
     const fov_huffman_entry *ac; /* fast table for what follows its DC */
     const fov_huffman_entry *next_dc; /* of the block after it */
     bool *rough;
-    int16_t first[2];            /* difference of its DC, and what else was read */
-    uint8_t end;                 /* place that its last symbol led to, plus 64 */
-    uint8_t component;
+    uint32_t end;                /* where its last symbol led to, and that symbol's entry */
 } coded_block;
 
 typedef struct decoding {
@@ -61,7 +59,7 @@ typedef struct decoding {
     size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
     plane plane[FOV_JPEG_COMPONENTS];
     uint8_t *chroma[2];                          /* one upsampled row each */
-    int16_t *passed;                             /* a block nobody looks at */
+    int16_t *passed;                             /* for blocks nobody looks at: the first coefficient of each, and one block more */
     bool passed_rough;
     coded_block *block;                                /* [mcu_columns][mcu_blocks] */
     fov_bits bits;
@@ -108,11 +106,12 @@ bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *fram
 
 static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
     const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
-    const unsigned run = ac ? symbol >> 4U : 0, move = ac && symbol == 0 ? MOVE_TO_END : run + 1;
+    const bool ends = ac && symbol == 0;
+    const unsigned flags = ends ? ENTRY_END : 0, move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
     if (rest < 0) {
-        return MAKE_ENTRY(length, true, run, move, size);
+        return MAKE_ENTRY(length, flags | ENTRY_PENDING, move, size);
     }
-    return MAKE_ENTRY(length + size, false, run, move, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
+    return MAKE_ENTRY(length + size, flags, move, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
 }
 
 /* Lets entries that leave bits over take the end of the block along, where its code comes next. */
@@ -123,7 +122,7 @@ static void join_ends(fov_huffman_table *table, unsigned end_code) {
         const int rest = LOOK - ENTRY_BITS(e) - end_length;
         const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_VALUE(e) != 0;
         if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == end_code) {
-            table->fast[i] = MAKE_ENTRY(ENTRY_BITS(e) + end_length, false, ENTRY_RUN(e), ENTRY_MOVE(e) + MOVE_TO_END, ENTRY_VALUE(e));
+            table->fast[i] = (e | ENTRY_END) + (uint32_t)end_length + ((uint32_t)MOVE_TO_END << 24);
         }
     }
 }
@@ -260,7 +259,7 @@ static fov_status make_room(decoding *d) {
                reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t)) &&
                reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
     }
-    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, GROUP_VALUES, sizeof(int16_t)) &&
+    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, blocks + GROUP_VALUES, sizeof(int16_t)) &&
            reserve(&used, &block, blocks, sizeof *d->block);
     if (!fits || used > b->scratch_bytes) {
         fov_mem_free(b->scratch);
@@ -285,14 +284,19 @@ static fov_status make_room(decoding *d) {
 
 /* ---- entropy-coded data ---- */
 
+/* The place in a block of what is read next, plus 64. It is kept in the top byte of a word to which entries are added: the sign then says that the
+ * block is over. */
+#define FIRST_PLACE 64
+
 /* Where coefficient k of the zigzag lies in a group: [row][block][column]. */
 #define AT(row, column) ((row) * 8 * GROUP + (column))
-static const uint8_t places[64 + 15] = { /* those past the end are no coefficient's */
-    AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2), AT(1, 3), AT(0, 4), AT(0, 5),
-    AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4), AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4),
-    AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3), AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3),
-    AT(7, 2), AT(7, 3), AT(6, 4), AT(5, 5), AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6), AT(7, 7),
-};
+#define ZIGZAG \
+    AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2), AT(1, 3), AT(0, 4), AT(0, 5), \
+    AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4), AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4), \
+    AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3), AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3), \
+    AT(7, 2), AT(7, 3), AT(6, 4), AT(5, 5), AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6), AT(7, 7)
+/* By where a symbol led to: the place before, whether a block goes on there or not. Others are reached only where the data are wrong. */
+static const uint8_t places[256] = {[FIRST_PLACE + 1] = ZIGZAG, [FIRST_PLACE + 1 + MOVE_TO_END] = ZIGZAG};
 
 /* A restart: the bits left over are padding, and the marker that is due stands right behind them. */
 static bool restart(decoding *d) {
@@ -313,10 +317,9 @@ static bool restart(decoding *d) {
     return true;
 }
 
-/* The place in a block, plus 64, as it stands in the top byte of a word to which entries are added: the sign then says that the block is over. */
-#define FIRST_PLACE (64U << 24)
 #define STEPS (FILLED / LOOK) /* that need no filling */
-#define END_WITHOUT_AC (64 + 1 + MOVE_TO_END)
+#define FULL (FIRST_PLACE + 64) /* where the last coefficient leads to */
+#define END_WITHOUT_AC (FIRST_PLACE + 1U + 1 + MOVE_TO_END)
 
 /* Blocks from `k` to `end` of the row's, which begin an MCU; false when the data make no sense.
  *
@@ -324,54 +327,64 @@ static bool restart(decoding *d) {
  * blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where the next
  * coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
 static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
+    const uint32_t first = (uint32_t)FIRST_PLACE << 24;
     fov_bits b = *bits;
-    uint32_t place = FIRST_PLACE, wrong = 0;
+    uint32_t place = first;
     while (k < end) {
         fill_bits(&b);
         FOV_JPEG_UNROLL
         for (int step = 0; step < STEPS; step++) {
             fov_huffman_entry entry = table[peek(&b, LOOK)];
-            int32_t value = ENTRY_VALUE(entry);
             if (__builtin_expect((entry & ENTRY_PENDING) != 0, 0)) {
-                if (!read_pending(&b, (const fov_huffman_table *)(const void *)table, &entry, &value)) {
+                if (!read_pending(&b, (const fov_huffman_table *)(const void *)table, &entry)) {
                     return false;
                 }
             }
-            const uint32_t here = (place >> 24) + ENTRY_RUN(entry), next = place + entry;
-            if (__builtin_expect(here == 127, 0) && ENTRY_MOVE(entry) > MOVE_TO_END) {
+            const uint32_t next = place + entry, to = next >> 24;
+            if (__builtin_expect(to == FULL + MOVE_TO_END, 0) && ENTRY_VALUE(entry) != 0) {
                 /* the end of a block that is full is not coded: what looks like it belongs to the next block */
                 entry -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length;
             }
             b.word <<= entry & 63;
-            b.count -= (int)(entry & 31);
-            wrong |= here;
-            k->to[places[here - 64]] = (int16_t)value;
-            k->first[place != FIRST_PLACE] = (int16_t)value;
-            k->end = (uint8_t)(next >> 24);
-            table = choose_table(next, k->next_dc, k->ac);
-            place = choose_place(next, FIRST_PLACE, next & 0xFF000000U);
-            k += next >> 31;
+            b.count -= (int)entry; /* counts modulo 64 */
+            k->to[places[to]] = ENTRY_VALUE(entry);
+            k->end = next;
+            table = k->ac;
+            place = next & 0xFF000000U;
+            coded_block *const following = k + 1;
+            FOV_CHOOSE3(next, table, k->next_dc, place, first, k, following);
             if (k == end) {
                 break;
             }
         }
     }
+    b.count &= 63;
     *bits = b;
-    return wrong < 128;
+    return true;
 }
 
-/* DC of the blocks from their differences, and whether they have more; false when it is none an encoder writes. */
-static bool finish_blocks(decoding *d, const coded_block *k, const coded_block *end) {
-    for (; k < end; k++) {
-        int32_t *dc = &d->plane[k->component].dc_value;
-        *dc += k->first[0];
-        if (*dc < -MAX_DC || *dc > MAX_DC) {
-            return false;
+/* DC of the blocks of whole MCUs from their differences, and whether they have more; false when it is none an encoder writes, or when a block was
+ * overrun. */
+static bool finish_blocks(decoding *d, const coded_block *first, const coded_block *end) {
+    bool wrong = false;
+    for (unsigned c = 0; c < d->frame->component_count; c++) {
+        plane *p = &d->plane[c];
+        const size_t count = (size_t)p->h * p->v;
+        int32_t dc = p->dc_value;
+        for (const coded_block *mcu = first; mcu < end; mcu += d->mcu_blocks) {
+            for (size_t i = 0; i < count; i++) {
+                const coded_block *k = mcu + i;
+                dc += k->to[0];
+                k->to[0] = (int16_t)dc;
+                wrong |= dc < -MAX_DC || dc > MAX_DC || (k->end >> 24) - FULL > (k->end & ENTRY_END);
+                *k->rough |= k->end >> 8 != END_WITHOUT_AC << 16;
+            }
         }
-        k->to[0] = (int16_t)*dc;
-        *k->rough |= k->end != END_WITHOUT_AC;
+        p->dc_value = dc;
+        first += count;
+        end += count;
     }
-    return true;
+    return !wrong;
 }
 
 /* Where the blocks of a row of MCUs go; `wanted` says whether any of them is looked at. */
@@ -384,9 +397,8 @@ static void lay_blocks(decoding *d, bool wanted) {
             const plane *after = &d->plane[c + 1 < d->frame->component_count ? c + 1 : 0];
             for (size_t i = 0; i < (size_t)p->v * p->h; i++, k++) {
                 const size_t across = (column - d->first_column) * p->h + i % p->h, group = i / p->h * p->groups + across / GROUP;
-                k->to = keep ? p->coefficients + group * GROUP_VALUES + across % GROUP * 8 : d->passed;
+                k->to = keep ? p->coefficients + group * GROUP_VALUES + across % GROUP * 8 : d->passed + (k - d->block);
                 k->rough = keep ? &p->rough[group] : &d->passed_rough;
-                k->component = (uint8_t)c;
                 k->ac = p->ac->fast;
                 k->next_dc = (i + 1 < (size_t)p->v * p->h ? p : after)->dc->fast;
             }

@@ -18,18 +18,17 @@
 #define LOOK 11
 #define MAX_CODE 16
 
-/* An entry of a fast table, packed. Bits to take, whether the coefficient's own bits are still to be read, zeros before the coefficient, its value,
- * or the number of its bits when they are still to be read, and, on top, how far the entry moves on from the place before it: beyond the block where
- * its end was read. The end of a block by itself has value 0. No bits to take, and still something to read: a code of more than LOOK bits. */
+/* An entry of a fast table, packed so that the loop over symbols masks little. Bits to take; whether the end of the block is among them; whether the
+ * coefficient's own bits are still to be read; its value, or the number of its bits when they are still to be read; and, on top, how far the entry
+ * moves on from the place before it, zeros before the coefficient included: beyond the block where its end was read. The end of a block by itself has
+ * value 0. No bits to take, and still something to read: a code of more than LOOK bits. */
 typedef uint32_t fov_huffman_entry;
-#define ENTRY_BITS(e) ((int)((e) & 31))
-#define ENTRY_PENDING 32U
-#define ENTRY_RUN(e) ((e) >> 6 & 15)
-#define ENTRY_VALUE(e) ((int32_t)((e) << 8) >> 20)
-#define ENTRY_MOVE(e) ((e) >> 24)
-#define MAKE_ENTRY(bits, pending, run, move, value) \
-    ((uint32_t)(bits) | ((pending) ? ENTRY_PENDING : 0) | (uint32_t)(run) << 6 | ((uint32_t)(value) & 0xFFF) << 12 | (uint32_t)(move) << 24)
-#define MOVE_TO_END 64 /* from any place but the first, out of the block */
+#define ENTRY_BITS(e) ((int)((e) & 63))
+#define ENTRY_END 64U
+#define ENTRY_PENDING 128U
+#define ENTRY_VALUE(e) ((int16_t)(uint16_t)((e) >> 8))
+#define MAKE_ENTRY(bits, flags, move, value) ((uint32_t)(bits) | (flags) | ((uint32_t)(value) & 0xFFFF) << 8 | (uint32_t)(move) << 24)
+#define MOVE_TO_END 64 /* from any place but the first, out of the block; what is left of a move is that to the coefficient, and one more */
 
 typedef struct fov_huffman_table {
     fov_huffman_entry fast[1 << LOOK];
@@ -45,7 +44,7 @@ typedef struct fov_huffman_table {
 
 typedef struct fov_bits {
     uint64_t word;
-    int count;          /* valid bits, at the top of word */
+    int count;          /* valid bits, at the top of word; read_blocks keeps them modulo 64 */
     int invented;       /* zeros among them */
     const uint8_t *at, *end;
 } fov_bits;
@@ -57,6 +56,7 @@ static inline uint64_t load_big(const uint8_t *at) {
 }
 
 static __attribute__((noinline)) fov_bits fill_slowly(fov_bits b) {
+    b.count &= 63;
     while (b.count < FILLED) {
         uint64_t byte = 0;
         if (b.at < b.end && b.at[0] != 0xFF) {
@@ -78,7 +78,7 @@ static inline void fill_bits(fov_bits *b) {
         const uint64_t word = load_big(b->at);
         if (__builtin_expect(((~word - 0x0101010101010101U) & word & 0x8080808080808080U) == 0, 1)) {
             b->word |= word >> b->count; /* bits of a byte that is not yet counted come once more, the same */
-            b->at += (63 - b->count) >> 3;
+            b->at += (size_t)(~b->count >> 3 & 7);
             b->count |= 56;
             return;
         }
@@ -120,15 +120,15 @@ static __attribute__((noinline)) long_code read_long(fov_bits bits, const fov_hu
     long_code code = {.bits = bits};
     const int symbol = long_symbol(&code.bits, table);
     if (symbol >= 0) {
-        const unsigned run = (unsigned)symbol >> 4;
-        code.entry = MAKE_ENTRY(0, true, run, symbol == 0 && table->ac ? MOVE_TO_END : run + 1, symbol & 15);
+        const bool ends = symbol == 0 && table->ac;
+        code.entry = MAKE_ENTRY(0, ENTRY_PENDING | (ends ? ENTRY_END : 0), (symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0), symbol & 15);
     }
     fill_bits(&code.bits);
     return code;
 }
 
-/* The rest of a code that its entry does not resolve: its value, and an entry that has nothing to take; false when there is no such code. */
-static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov_huffman_entry *entry, int32_t *value) {
+/* The rest of a code that its entry does not resolve: an entry with its value that has nothing to take; false when there is no such code. */
+static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov_huffman_entry *entry) {
     fill_bits(b);
     if (__builtin_expect(ENTRY_BITS(*entry) == 0, 0)) {
         const long_code code = read_long(*b, table);
@@ -140,25 +140,29 @@ static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov
     }
     const int length = ENTRY_BITS(*entry), size = ENTRY_VALUE(*entry);
     take(b, length);
-    *value = size == 0 ? 0 : extend(peek(b, size), size);
+    const int32_t value = size == 0 ? 0 : extend(peek(b, size), size);
     take(b, size);
     fill_bits(b);
-    *entry &= ~(fov_huffman_entry)63;
+    *entry &= 0xFF000000U | ENTRY_END;
+    *entry |= ((uint32_t)value & 0xFFFF) << 8;
     return true;
 }
 
-/* name(word, yes, no): `yes` where the sign of `word` is set, without a branch that could be guessed wrong. */
+/* `*a`, `*b` and `*c` become the others where the sign of `word` is set, without a branch that could be guessed wrong. */
 #ifdef __x86_64__
-#define FOV_CHOICE(name, type)                                                                                                             \
-    static inline type name(uint32_t word, type yes, type no) {                                                                            \
-        __asm__("testl %2, %2\n\tcmovs %1, %0" : "+r"(no) : "r"(yes), "r"(word) : "cc");                                                   \
-        return no;                                                                                                                         \
-    }
+#define FOV_CHOOSE3(word, a, other_a, b, other_b, c, other_c)                                                                              \
+    __asm__("testl %3, %3\n\tcmovs %4, %0\n\tcmovs %5, %1\n\tcmovs %6, %2"                                                               \
+            : "+&r"(a), "+&r"(b), "+r"(c)                                                                                                  \
+            : "r"(word), "rm"(other_a), "rm"(other_b), "r"(other_c)                                                                         \
+            : "cc")
 #else
-#define FOV_CHOICE(name, type)                                                                                                             \
-    static inline type name(uint32_t word, type yes, type no) { return word >> 31 != 0 ? yes : no; }
+#define FOV_CHOOSE3(word, a, other_a, b, other_b, c, other_c)                                                                              \
+    do {                                                                                                                                   \
+        const bool other = (word) >> 31 != 0;                                                                                              \
+        (a) = other ? (other_a) : (a);                                                                                                     \
+        (b) = other ? (other_b) : (b);                                                                                                     \
+        (c) = other ? (other_c) : (c);                                                                                                     \
+    } while (0)
 #endif
-FOV_CHOICE(choose_table, const fov_huffman_entry *)
-FOV_CHOICE(choose_place, uint32_t)
 
 #endif
