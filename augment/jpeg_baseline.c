@@ -20,7 +20,7 @@
 
 struct fov_baseline {
     const fov_pixel_loops *loops;
-    fov_huffman_table dc[FOV_JPEG_COMPONENTS], ac[FOV_JPEG_COMPONENTS];
+    fov_huffman_tables tables[FOV_JPEG_COMPONENTS];
     void *scratch;
     size_t scratch_bytes;
 };
@@ -104,75 +104,6 @@ bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *fram
 
 /* ---- tables ---- */
 
-static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
-    const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
-    const bool ends = ac && symbol == 0;
-    const unsigned flags = ends ? ENTRY_END : 0, move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
-    if (rest < 0) {
-        return MAKE_ENTRY(length, flags | ENTRY_PENDING, move, size);
-    }
-    return MAKE_ENTRY(length + size, flags, move, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
-}
-
-/* Lets entries that leave bits over take the end of the block along, where its code comes next. */
-static void join_ends(fov_huffman_table *table, unsigned end_code) {
-    const int end_length = table->end_length;
-    for (unsigned i = 0; i < 1U << LOOK; i++) {
-        const fov_huffman_entry e = table->fast[i];
-        const int rest = LOOK - ENTRY_BITS(e) - end_length;
-        const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_VALUE(e) != 0;
-        if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == end_code) {
-            table->fast[i] = (e | ENTRY_END) + (uint32_t)end_length + ((uint32_t)MOVE_TO_END << 24);
-        }
-    }
-}
-
-/* T.81 annex C, with all that libjpeg demands of a table; false when it would refuse, or when a symbol is none of baseline's. */
-static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, fov_huffman_table *table) {
-    if (table->made && memcmp(table->made_from, counts, MAX_CODE + 1) == 0 && memcmp(table->made_from + MAX_CODE + 1, symbols, 256) == 0) {
-        return true; /* most files of a folder come from one encoder */
-    }
-    unsigned code = 0, index = 0, end_code = 0;
-    memset(table, 0, sizeof *table);
-    table->ac = ac;
-    for (unsigned i = 0; i < 1U << LOOK; i++) {
-        table->fast[i] = ENTRY_PENDING;
-    }
-    for (int length = 1; length <= MAX_CODE; length++) {
-        table->offset[length] = (int32_t)index - (int32_t)code;
-        for (unsigned i = 0; i < counts[length]; i++, index++, code++) {
-            if (index > 255 || code >= 1U << length) {
-                return false;
-            }
-            const uint8_t symbol = symbols[index];
-            if (ac ? (symbol & 15) > 10 || ((symbol & 15) == 0 && symbol != 0 && symbol != 0xF0) : symbol > 11) {
-                return false;
-            }
-            table->symbol[index] = symbol;
-            if (symbol == 0) {
-                end_code = code;
-                table->end_length = length;
-            }
-            if (length <= LOOK) {
-                const unsigned first = code << (LOOK - length);
-                for (unsigned k = 0; k < 1U << (LOOK - length); k++) {
-                    table->fast[first + k] = entry_of(first + k, length, symbol, ac);
-                }
-            }
-        }
-        table->last[length] = (int32_t)(code << (MAX_CODE - length));
-        code <<= 1;
-    }
-    table->last[MAX_CODE + 1] = INT32_MAX;
-    if (ac && table->end_length > 0) {
-        join_ends(table, end_code);
-    }
-    memcpy(table->made_from, counts, MAX_CODE + 1);
-    memcpy(table->made_from + MAX_CODE + 1, symbols, 256);
-    table->made = true;
-    return true;
-}
-
 /* Which of our tables serve a component: both chroma components nearly always name the same. */
 static unsigned table_of(const fov_jpeg_frame *frame, unsigned c) {
     const fov_jpeg_component *a = &frame->component[1], *b = &frame->component[2];
@@ -183,8 +114,8 @@ static bool make_tables(fov_baseline *baseline, const fov_jpeg_frame *frame) {
     for (unsigned c = 0; c < frame->component_count; c++) {
         const fov_jpeg_component *component = &frame->component[c];
         const unsigned t = table_of(frame, c);
-        if (!make_table(component->dc_counts, component->dc_symbols, false, &baseline->dc[t]) ||
-            !make_table(component->ac_counts, component->ac_symbols, true, &baseline->ac[t])) {
+        if (t == c && !fov_huffman_make(&baseline->tables[t], component->dc_counts, component->dc_symbols, component->ac_counts,
+                                        component->ac_symbols, frame->size)) {
             return false;
         }
     }
@@ -218,8 +149,9 @@ static void lay_out(decoding *d) {
     }
     for (unsigned c = 0; c < frame->component_count; c++) {
         plane *p = &d->plane[c];
-        p->dc = &d->baseline->dc[table_of(frame, c)];
-        p->ac = &d->baseline->ac[table_of(frame, c)];
+        const fov_huffman_tables *tables = &d->baseline->tables[table_of(frame, c)];
+        p->dc = &tables->dc;
+        p->ac = &tables->ac;
         p->quant = frame->component[c].quant;
         p->h = frame->component[c].h;
         p->v = frame->component[c].v;
@@ -327,32 +259,40 @@ static bool restart(decoding *d) {
  * blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where the next
  * coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
 static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
-    const uint32_t first = (uint32_t)FIRST_PLACE << 24;
+    const uint32_t start = (uint32_t)FIRST_PLACE << 24;
     fov_bits b = *bits;
-    uint32_t place = first;
+    uint32_t place = start;
     while (k < end) {
         fill_bits(&b);
         FOV_JPEG_UNROLL
         for (int step = 0; step < STEPS; step++) {
             fov_huffman_entry entry = table[peek(&b, LOOK)];
-            if (__builtin_expect((entry & ENTRY_PENDING) != 0, 0)) {
-                if (!read_pending(&b, (const fov_huffman_table *)(const void *)table, &entry)) {
+            if (__builtin_expect((entry & SYMBOL_PENDING) != 0, 0)) {
+                const fov_huffman_symbol symbol = read_pending(&b, (const fov_huffman_table *)(const void *)table, ENTRY_ALL(entry));
+                if (symbol == 0) {
                     return false;
                 }
+                entry = MAKE_ENTRY(symbol, symbol);
             }
-            const uint32_t next = place + entry, to = next >> 24;
-            if (__builtin_expect(to == FULL + MOVE_TO_END, 0) && ENTRY_VALUE(entry) != 0) {
-                /* the end of a block that is full is not coded: what looks like it belongs to the next block */
-                entry -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length;
+            const fov_huffman_symbol first = ENTRY_FIRST(entry);
+            const uint32_t to_first = (place + first) >> 24;
+            fov_huffman_symbol all = ENTRY_ALL(entry);
+            if (__builtin_expect(to_first == FULL, 0)) {
+                all = first; /* what follows is the next block's, and the end of a full block is not coded */
             }
-            b.word <<= entry & 63;
-            b.count -= (int)entry; /* counts modulo 64 */
-            k->to[places[to]] = ENTRY_VALUE(entry);
+            const uint32_t next = place + all, to = next >> 24;
+            if (__builtin_expect(to == FULL + MOVE_TO_END, 0) && SYMBOL_VALUE(all) != 0) {
+                all -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length; /* the same */
+            }
+            b.word <<= all & 63;
+            b.count -= (int)all; /* counts modulo 64 */
+            k->to[places[to_first]] = SYMBOL_VALUE(first);
+            k->to[places[to]] = SYMBOL_VALUE(all);
             k->end = next;
             table = k->ac;
             place = next & 0xFF000000U;
             coded_block *const following = k + 1;
-            FOV_CHOOSE3(next, table, k->next_dc, place, first, k, following);
+            FOV_CHOOSE3(next, table, k->next_dc, place, start, k, following);
             if (k == end) {
                 break;
             }
@@ -376,7 +316,7 @@ static bool finish_blocks(decoding *d, const coded_block *first, const coded_blo
                 const coded_block *k = mcu + i;
                 dc += k->to[0];
                 k->to[0] = (int16_t)dc;
-                wrong |= dc < -MAX_DC || dc > MAX_DC || (k->end >> 24) - FULL > (k->end & ENTRY_END);
+                wrong |= dc < -MAX_DC || dc > MAX_DC || (k->end >> 24) - FULL > (k->end & SYMBOL_END);
                 *k->rough |= k->end >> 8 != END_WITHOUT_AC << 16;
             }
         }

@@ -1,4 +1,5 @@
-/* Huffman decoding of baseline JPEG blocks, in the header so that the loop over blocks inlines it. Private to jpeg_baseline.c.
+/* Huffman decoding of baseline JPEG blocks, in the header so that the loop over blocks inlines it. Private to jpeg_baseline.c; jpeg_huffman.c makes
+ * the tables.
  *
  * Bits stand left-aligned in a 64-bit word, filled up to eight bytes at a time where no 0xFF is among them. A table of 2^LOOK entries resolves a code
  * together with the bits of its coefficient when both fit. Past the end of the data zeros are read and counted. */
@@ -18,16 +19,24 @@
 #define LOOK 11
 #define MAX_CODE 16
 
-/* An entry of a fast table, packed so that the loop over symbols masks little. Bits to take; whether the end of the block is among them; whether the
- * coefficient's own bits are still to be read; its value, or the number of its bits when they are still to be read; and, on top, how far the entry
- * moves on from the place before it, zeros before the coefficient included: beyond the block where its end was read. The end of a block by itself has
- * value 0. No bits to take, and still something to read: a code of more than LOOK bits. */
-typedef uint32_t fov_huffman_entry;
-#define ENTRY_BITS(e) ((int)((e) & 63))
-#define ENTRY_END 64U
-#define ENTRY_PENDING 128U
-#define ENTRY_VALUE(e) ((int16_t)(uint16_t)((e) >> 8))
-#define MAKE_ENTRY(bits, flags, move, value) ((uint32_t)(bits) | (flags) | ((uint32_t)(value) & 0xFFFF) << 8 | (uint32_t)(move) << 24)
+/* A symbol with its coefficient, packed so that the loop over symbols masks little. Bits to take; whether the end of the block is among them; whether
+ * the coefficient's own bits are still to be read; its value, or the number of its bits when they are still to be read; and, on top, how far the
+ * symbol moves on from the place before it, zeros before the coefficient included: beyond the block where its end was read. The end of a block by
+ * itself has value 0. No bits to take, and still something to read: a code of more than LOOK bits.
+ *
+ * An entry of a fast table has in its upper half the first symbol of what is looked at, and in its lower half all that is taken: that symbol alone, or
+ * with the end of its block, or with a second one, which may have the end with it too. The value is then that of the second; bits and moves are
+ * sums. */
+typedef uint32_t fov_huffman_symbol;
+typedef uint64_t fov_huffman_entry;
+#define MAKE_ENTRY(all, first) ((uint64_t)(all) | (uint64_t)(first) << 32)
+#define ENTRY_ALL(e) ((fov_huffman_symbol)(e))
+#define ENTRY_FIRST(e) ((fov_huffman_symbol)((e) >> 32))
+#define SYMBOL_BITS(e) ((int)((e) & 63))
+#define SYMBOL_END 64U
+#define SYMBOL_PENDING 128U
+#define SYMBOL_VALUE(e) ((int16_t)(uint16_t)((e) >> 8))
+#define MAKE_SYMBOL(bits, flags, move, value) ((uint32_t)(bits) | (flags) | ((uint32_t)(value) & 0xFFFF) << 8 | (uint32_t)(move) << 24)
 #define MOVE_TO_END 64 /* from any place but the first, out of the block; what is left of a move is that to the coefficient, and one more */
 
 typedef struct fov_huffman_table {
@@ -35,10 +44,22 @@ typedef struct fov_huffman_table {
     int32_t last[MAX_CODE + 2];  /* largest code of each length, left-aligned to 16 bits and plus one; the end is above all */
     int32_t offset[MAX_CODE + 1]; /* symbol index - code */
     uint8_t symbol[256];
+    unsigned end_code;
     int end_length;  /* of the code for the end of a block */
     bool ac, made;
     uint8_t made_from[MAX_CODE + 1 + 256]; /* counts and symbols, as they came */
 } fov_huffman_table;
+
+/* Those of a component. All zero is a state without tables. */
+typedef struct fov_huffman_tables {
+    fov_huffman_table dc, ac;
+    bool paired; /* entries have second symbols */
+} fov_huffman_tables;
+
+/* Makes them, or finds them made, from what a DHT segment has (see fov_jpeg_component), for `size` bytes of data. False when libjpeg would refuse them,
+ * or when a symbol is none of baseline's. */
+bool fov_huffman_make(fov_huffman_tables *tables, const uint8_t *dc_counts, const uint8_t *dc_symbols, const uint8_t *ac_counts,
+                      const uint8_t *ac_symbols, size_t size);
 
 #define FILLED 56 /* bits that are there after filling, at least; 63 at most */
 
@@ -112,7 +133,7 @@ static inline int long_symbol(fov_bits *b, const fov_huffman_table *table) {
 
 typedef struct long_code {
     fov_bits bits; /* after it, filled */
-    fov_huffman_entry entry; /* pending, with no bits to take; 0: there is no such code */
+    fov_huffman_symbol symbol; /* pending, with no bits to take; 0: there is no such code */
 } long_code;
 
 /* A code of more than LOOK bits, with its coefficient's bits still to be read. */
@@ -121,31 +142,29 @@ static __attribute__((noinline)) long_code read_long(fov_bits bits, const fov_hu
     const int symbol = long_symbol(&code.bits, table);
     if (symbol >= 0) {
         const bool ends = symbol == 0 && table->ac;
-        code.entry = MAKE_ENTRY(0, ENTRY_PENDING | (ends ? ENTRY_END : 0), (symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0), symbol & 15);
+        code.symbol = MAKE_SYMBOL(0, SYMBOL_PENDING | (ends ? SYMBOL_END : 0), (symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0), symbol & 15);
     }
     fill_bits(&code.bits);
     return code;
 }
 
-/* The rest of a code that its entry does not resolve: an entry with its value that has nothing to take; false when there is no such code. */
-static inline bool read_pending(fov_bits *b, const fov_huffman_table *table, fov_huffman_entry *entry) {
+/* The rest of a code that its entry does not resolve: a symbol with its value that has nothing to take; 0 when there is no such code. */
+static inline fov_huffman_symbol read_pending(fov_bits *b, const fov_huffman_table *table, fov_huffman_symbol symbol) {
     fill_bits(b);
-    if (__builtin_expect(ENTRY_BITS(*entry) == 0, 0)) {
+    if (__builtin_expect(SYMBOL_BITS(symbol) == 0, 0)) {
         const long_code code = read_long(*b, table);
-        if (code.entry == 0) {
-            return false;
+        if (code.symbol == 0) {
+            return 0;
         }
         *b = code.bits;
-        *entry = code.entry;
+        symbol = code.symbol;
     }
-    const int length = ENTRY_BITS(*entry), size = ENTRY_VALUE(*entry);
+    const int length = SYMBOL_BITS(symbol), size = SYMBOL_VALUE(symbol);
     take(b, length);
     const int32_t value = size == 0 ? 0 : extend(peek(b, size), size);
     take(b, size);
     fill_bits(b);
-    *entry &= 0xFF000000U | ENTRY_END;
-    *entry |= ((uint32_t)value & 0xFFFF) << 8;
-    return true;
+    return (symbol & (0xFF000000U | SYMBOL_END)) | ((uint32_t)value & 0xFFFF) << 8;
 }
 
 /* `*a`, `*b` and `*c` become the others where the sign of `word` is set, without a branch that could be guessed wrong. */
