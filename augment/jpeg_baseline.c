@@ -259,7 +259,7 @@ static bool restart(decoding *d) {
  * blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where the next
  * coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
 static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
-    const uint32_t start = (uint32_t)FIRST_PLACE << 24;
+    const uint32_t start = (uint32_t)FIRST_PLACE << 24, last = (FULL - 1U) << 24; /* there a second symbol would be the next block's */
     fov_bits b = *bits;
     uint32_t place = start;
     while (k < end) {
@@ -267,27 +267,26 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
         FOV_JPEG_UNROLL
         for (int step = 0; step < STEPS; step++) {
             fov_huffman_entry entry = table[peek(&b, LOOK)];
-            if (__builtin_expect((entry & SYMBOL_PENDING) != 0, 0)) {
-                const fov_huffman_symbol symbol = read_pending(&b, (const fov_huffman_table *)(const void *)table, ENTRY_ALL(entry));
-                if (symbol == 0) {
+            int16_t near = ENTRY_NEAR(entry), far = ENTRY_FAR(entry);
+            if (__builtin_expect((entry & ENTRY_PENDING) != 0 || place == last, 0)) {
+                const fov_slow_code code = fov_huffman_read_slowly(b, (const fov_huffman_table *)(const void *)table, entry);
+                if (code.entry == 0) {
                     return false;
                 }
-                entry = MAKE_ENTRY(symbol, symbol);
+                b = code.bits;
+                entry = code.entry;
+                near = code.near;
+                far = code.far;
             }
-            const fov_huffman_symbol first = ENTRY_FIRST(entry);
-            const uint32_t to_first = (place + first) >> 24;
-            fov_huffman_symbol all = ENTRY_ALL(entry);
-            if (__builtin_expect(to_first == FULL, 0)) {
-                all = first; /* what follows is the next block's, and the end of a full block is not coded */
+            const uint32_t next = place + entry, to = next >> 24;
+            if (__builtin_expect(to == FULL + MOVE_TO_END, 0)) {
+                /* the end of a block that is full is not coded: what looks like it belongs to the next block */
+                entry -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length * (far != 0);
             }
-            const uint32_t next = place + all, to = next >> 24;
-            if (__builtin_expect(to == FULL + MOVE_TO_END, 0) && SYMBOL_VALUE(all) != 0) {
-                all -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length; /* the same */
-            }
-            b.word <<= all & 63;
-            b.count -= (int)all; /* counts modulo 64 */
-            k->to[places[to_first]] = SYMBOL_VALUE(first);
-            k->to[places[to]] = SYMBOL_VALUE(all);
+            b.word <<= entry & 63;
+            b.count -= (int)entry; /* counts modulo 64 */
+            k->to[(places + 1)[place >> 24]] = near;
+            k->to[places[to]] = far;
             k->end = next;
             table = k->ac;
             place = next & 0xFF000000U;
@@ -316,8 +315,8 @@ static bool finish_blocks(decoding *d, const coded_block *first, const coded_blo
                 const coded_block *k = mcu + i;
                 dc += k->to[0];
                 k->to[0] = (int16_t)dc;
-                wrong |= dc < -MAX_DC || dc > MAX_DC || (k->end >> 24) - FULL > (k->end & SYMBOL_END);
-                *k->rough |= k->end >> 8 != END_WITHOUT_AC << 16;
+                wrong |= dc < -MAX_DC || dc > MAX_DC || (k->end >> 24) - FULL > (k->end & ENTRY_END);
+                *k->rough |= k->end >> 16 != END_WITHOUT_AC << 8;
             }
         }
         p->dc_value = dc;

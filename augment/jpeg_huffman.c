@@ -3,53 +3,71 @@
 
 #include <string.h>
 
+#define MOST_BITS 7 /* of a coefficient whose value fits an entry */
 #define LARGE ((size_t)8 << 10) /* bytes of data that pay for entries of two symbols */
 
-static fov_huffman_symbol symbol_of(unsigned code, int length, uint8_t symbol, bool ac) {
+static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
     const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
     const bool ends = ac && symbol == 0;
-    const unsigned flags = ends ? SYMBOL_END : 0, move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
-    if (rest < 0) {
-        return MAKE_SYMBOL(length, flags | SYMBOL_PENDING, move, size);
+    const unsigned flags = ends ? ENTRY_END : 0, move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
+    if (rest < 0 || size > MOST_BITS) {
+        return MAKE_ENTRY(length, flags | ENTRY_PENDING, 0, size, move);
     }
-    return MAKE_SYMBOL(length + size, flags, move, size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size));
+    const int32_t value = size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size);
+    return MAKE_ENTRY(length + size, flags, move == 1 ? value : 0, value, move);
 }
 
-/* Of each entry the first symbol alone, and the end of the block where its code comes next. */
-static void join_ends(fov_huffman_table *table) {
-    const int end_length = table->ac && table->end_length > 0 ? table->end_length : LOOK + 1;
+/* Entries of one symbol each. */
+static void fill_fast(fov_huffman_table *table) {
+    const uint8_t *counts = table->made_from;
+    unsigned code = 0, index = 0;
     for (unsigned i = 0; i < 1U << LOOK; i++) {
-        const fov_huffman_symbol first = ENTRY_FIRST(table->fast[i]);
-        const int rest = LOOK - SYMBOL_BITS(first) - end_length;
-        const bool plain = (first & SYMBOL_PENDING) == 0 && SYMBOL_VALUE(first) != 0;
-        fov_huffman_symbol all = first;
-        if (plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == table->end_code) {
-            all = (first | SYMBOL_END) + (uint32_t)end_length + ((uint32_t)MOVE_TO_END << 24);
+        table->fast[i] = ENTRY_PENDING;
+    }
+    for (int length = 1; length <= LOOK; length++) {
+        for (unsigned i = 0; i < counts[length]; i++, index++, code++) {
+            const unsigned first = code << (LOOK - length);
+            for (unsigned k = 0; k < 1U << (LOOK - length); k++) {
+                table->fast[first + k] = entry_of(first + k, length, table->symbol[index], table->ac);
+            }
         }
-        table->fast[i] = MAKE_ENTRY(all, first);
+        code <<= 1;
     }
 }
 
-/* Lets symbols that leave bits over take along what follows them in `after`, as far as it can be seen. */
-static void join_next(fov_huffman_table *table, const fov_huffman_symbol *after) {
+/* The same, but symbols that leave bits over take the end of the block along where its code comes next. */
+static void join_ends(const fov_huffman_table *table, fov_huffman_entry *joined) {
+    const int end_length = table->end_length > 0 ? table->end_length : LOOK + 1;
     for (unsigned i = 0; i < 1U << LOOK; i++) {
-        const fov_huffman_symbol first = ENTRY_FIRST(table->fast[i]);
-        const int bits = SYMBOL_BITS(first);
-        const fov_huffman_symbol next = after[i << bits & ((1U << LOOK) - 1)];
-        const bool open = (first & (SYMBOL_PENDING | SYMBOL_END)) == 0 && (next & SYMBOL_PENDING) == 0;
-        if (open && SYMBOL_BITS(next) <= LOOK - bits) {
-            table->fast[i] = MAKE_ENTRY(next + (first & 0xFF00003F), first);
-        }
+        const fov_huffman_entry e = table->fast[i];
+        const int rest = LOOK - ENTRY_BITS(e) - end_length;
+        const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_FAR(e) != 0;
+        const bool ends = plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == table->end_code;
+        joined[i] = ends ? (e | ENTRY_END) + (uint32_t)end_length + ((uint32_t)MOVE_TO_END << 24) : e;
     }
 }
 
-static void join_pairs(fov_huffman_table *dc, fov_huffman_table *ac) {
-    fov_huffman_symbol after[1 << LOOK];
+/* What an entry without zeros before its coefficient leaves over takes along what `joined` has there, as far as it can be seen. */
+static void join_next(fov_huffman_table *table, const fov_huffman_entry *joined) {
     for (unsigned i = 0; i < 1U << LOOK; i++) {
-        after[i] = ENTRY_ALL(ac->fast[i]);
+        const fov_huffman_entry e = table->fast[i], next = joined[i << ENTRY_BITS(e) & ((1U << LOOK) - 1)];
+        const bool open = e >> 24 == 1 && ((e | next) & ENTRY_PENDING) == 0 && ENTRY_BITS(next) <= LOOK - ENTRY_BITS(e);
+        const fov_huffman_entry alone = table->ac ? joined[i] : e, both = (next & 0xFFFF00FF) + (e & 0xFF00FF3F);
+        table->fast[i] = open ? both : alone;
     }
-    join_next(dc, after);
-    join_next(ac, after);
+}
+
+static void fill_both(fov_huffman_tables *tables) {
+    fov_huffman_entry joined[1 << LOOK];
+    fill_fast(&tables->dc);
+    fill_fast(&tables->ac);
+    join_ends(&tables->ac, joined);
+    if (tables->paired) {
+        join_next(&tables->dc, joined);
+        join_next(&tables->ac, joined);
+    } else {
+        memcpy(tables->ac.fast, joined, sizeof joined);
+    }
 }
 
 /* T.81 annex C, with all that libjpeg demands of a table; false when it would refuse, or when a symbol is none of baseline's.
@@ -62,9 +80,6 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
     *fresh = true;
     memset(table, 0, sizeof *table);
     table->ac = ac;
-    for (unsigned i = 0; i < 1U << LOOK; i++) {
-        table->fast[i] = MAKE_ENTRY(SYMBOL_PENDING, SYMBOL_PENDING);
-    }
     for (int length = 1; length <= MAX_CODE; length++) {
         table->offset[length] = (int32_t)index - (int32_t)code;
         for (unsigned i = 0; i < counts[length]; i++, index++, code++) {
@@ -79,13 +94,6 @@ static bool make_table(const uint8_t *counts, const uint8_t *symbols, bool ac, f
             if (symbol == 0) {
                 table->end_code = code;
                 table->end_length = length;
-            }
-            if (length <= LOOK) {
-                const unsigned first = code << (LOOK - length);
-                for (unsigned k = 0; k < 1U << (LOOK - length); k++) {
-                    const fov_huffman_symbol all = symbol_of(first + k, length, symbol, ac);
-                    table->fast[first + k] = MAKE_ENTRY(all, all);
-                }
             }
         }
         table->last[length] = (int32_t)(code << (MAX_CODE - length));
@@ -105,14 +113,70 @@ bool fov_huffman_make(fov_huffman_tables *tables, const uint8_t *dc_counts, cons
     if (!make_table(dc_counts, dc_symbols, false, &tables->dc, &fresh) || !make_table(ac_counts, ac_symbols, true, &tables->ac, &fresh)) {
         return false;
     }
-    if (fresh) {
-        join_ends(&tables->dc);
-        join_ends(&tables->ac);
-        tables->paired = false;
-    }
-    if (!tables->paired && (!fresh || size >= LARGE)) {
-        join_pairs(&tables->dc, &tables->ac);
-        tables->paired = true;
+    const bool pair = !fresh || size >= LARGE;
+    if (fresh || pair != tables->paired) {
+        tables->paired = pair;
+        fill_both(tables);
     }
     return true;
+}
+
+/* ---- bits ---- */
+
+fov_bits fov_bits_fill_slowly(fov_bits b) {
+    b.count &= 63;
+    while (b.count < FILLED) {
+        uint64_t byte = 0;
+        if (b.at < b.end && b.at[0] != 0xFF) {
+            byte = *b.at++;
+        } else if (b.end - b.at >= 2 && b.at[1] == 0) {
+            byte = 0xFF;
+            b.at += 2;
+        } else { /* a marker, or the end of the file */
+            b.invented += 8;
+        }
+        b.word |= byte << (56 - b.count);
+        b.count += 8;
+    }
+    return b;
+}
+
+/* A code of at least `length` bits; its symbol, or -1 when there is none. */
+static inline int slow_symbol(fov_bits *b, const fov_huffman_table *table, int length) {
+    const int32_t code = (int32_t)peek(b, MAX_CODE);
+    while (code >= table->last[length]) {
+        length++;
+    }
+    if (length > MAX_CODE) {
+        return -1;
+    }
+    const int32_t index = (code >> (MAX_CODE - length)) + table->offset[length];
+    take(b, length);
+    return index < 0 || index > 255 ? -1 : table->symbol[index];
+}
+
+fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry) {
+    fov_slow_code code = {.bits = bits};
+    unsigned move = entry >> 24;
+    int size = ENTRY_FAR(entry);
+    fill_bits(&code.bits);
+    if ((entry & ENTRY_PENDING) != 0 && ENTRY_BITS(entry) > 0) {
+        take(&code.bits, ENTRY_BITS(entry));
+    } else {
+        const int symbol = slow_symbol(&code.bits, table, (entry & ENTRY_PENDING) != 0 ? LOOK + 1 : 1);
+        if (symbol < 0) {
+            return code;
+        }
+        const bool ends = table->ac && symbol == 0;
+        entry = ends ? ENTRY_END : 0;
+        move = (unsigned)(symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0);
+        size = symbol & 15;
+        fill_bits(&code.bits);
+    }
+    code.far = (int16_t)(size == 0 ? 0 : extend(peek(&code.bits, size), size));
+    code.near = move == 1 ? code.far : 0;
+    code.entry = MAKE_ENTRY(0, entry & ENTRY_END, 0, code.far != 0, move);
+    take(&code.bits, size);
+    fill_bits(&code.bits);
+    return code;
 }
