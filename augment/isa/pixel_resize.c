@@ -143,23 +143,41 @@ void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t c
     }
 }
 
-/* Sums of `batches` groups of rows for one vector of lanes of an output, whose first input is `from`, `bytes` apart: the highest digit's
- * over all groups of inputs, and on to the lower ones in the same register. */
+/* Sums of `batches` groups of rows for one vector of lanes of an output, whose first input is `from`, `bytes` apart. Those of each digit apart: what
+ * limits is how soon a sum can take its next product. */
 FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups,
                             fov_vec *whole) {
-    for (size_t b = 0; b < batches; b++) {
-        whole[b] = fov_sum_start();
+    fov_vec sum[FOV_DIGITS][2];
+    FOV_UNROLL
+    for (size_t d = 0; d < FOV_DIGITS; d++) {
+        FOV_UNROLL
+        for (size_t b = 0; b < batches; b++) {
+            sum[d][b] = d + 1 < FOV_DIGITS ? FOV_VEC(set1_epi32)(0) : fov_sum_start();
+        }
     }
-    for (size_t d = FOV_DIGITS; d-- > 0;) {
-        for (size_t g = 0; g < groups; g++) {
+    for (size_t g = 0; g < groups; g++) {
+        fov_vec in[2];
+        FOV_UNROLL
+        for (size_t b = 0; b < batches; b++) {
+            in[b] = fov_vec_load(from + b * bytes + g * quad);
+        }
+        FOV_UNROLL
+        for (size_t d = 0; d < FOV_DIGITS; d++) {
             const fov_digit digit = fov_digit_load(weights + 4 * g, d);
+            FOV_UNROLL
             for (size_t b = 0; b < batches; b++) {
-                whole[b] = fov_digit_add(whole[b], fov_vec_load(from + b * bytes + g * quad), &digit);
+                sum[d][b] = fov_digit_add(sum[d][b], in[b], &digit);
             }
         }
-        for (size_t b = 0; b < batches; b++) {
-            whole[b] = d > 0 ? fov_sum_lower(whole[b]) : fov_sum_whole(whole[b]);
+    }
+    FOV_UNROLL
+    for (size_t b = 0; b < batches; b++) {
+        fov_vec all = sum[FOV_DIGITS - 1][b];
+        FOV_UNROLL
+        for (size_t d = FOV_DIGITS - 1; d-- > 0;) {
+            all = FOV_VEC(add_epi32)(fov_sum_lower(all), sum[d][b]);
         }
+        whole[b] = fov_sum_whole(all);
     }
 }
 
