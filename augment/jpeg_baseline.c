@@ -284,7 +284,7 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
                 entry -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length * (far != 0);
             }
             b.word <<= entry & 63;
-            b.count -= (int)entry; /* counts modulo 64 */
+            b.count = (int)((uint32_t)b.count - entry); /* right modulo 64 */
             k->to[(places + 1)[place >> 24]] = near;
             k->to[places[to]] = far;
             k->end = next;

@@ -1,9 +1,10 @@
-/* Tables for the Huffman codes of baseline JPEG. Most files of a folder come from one encoder, and its tables are kept from file to file. */
+/* Huffman codes of baseline JPEG: the tables, and what the loop over symbols meets seldom. Most files of a folder come from one encoder, so
+ * tables are kept from file to file. */
 #include "augment/jpeg_huffman.h"
 
 #include <string.h>
 
-#define MOST_BITS 7 /* of a coefficient whose value fits an entry */
+#define MOST_BITS 7             /* of a coefficient whose value fits an entry */
 #define LARGE ((size_t)8 << 10) /* bytes of data that pay for entries of two symbols */
 
 static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
@@ -157,6 +158,7 @@ static inline int slow_symbol(fov_bits *b, const fov_huffman_table *table, int l
 
 fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry) {
     fov_slow_code code = {.bits = bits};
+    code.bits.count &= 63;
     unsigned move = entry >> 24;
     int size = ENTRY_FAR(entry);
     fill_bits(&code.bits);

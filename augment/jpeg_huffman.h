@@ -1,8 +1,9 @@
-/* Huffman decoding of baseline JPEG blocks, in the header so that the loop over blocks inlines it. Private to jpeg_baseline.c; jpeg_huffman.c makes
- * the tables.
+/* Huffman decoding of baseline JPEG blocks, in the header so that the loop over blocks inlines it. Private to jpeg_baseline.c;
+ * jpeg_huffman.c makes the tables.
  *
- * Bits stand left-aligned in a 64-bit word, filled up to eight bytes at a time where no 0xFF is among them. A table of 2^LOOK entries resolves a code
- * together with the bits of its coefficient when both fit. Past the end of the data zeros are read and counted. */
+ * Bits stand left-aligned in a 64-bit word, filled up to eight bytes at a time where no 0xFF is among them. A table of 2^LOOK entries
+ * resolves a code together with the bits of its coefficient when both fit, and what follows it when that is in sight as well. Past the end
+ * of the data zeros are read and counted. */
 #ifndef FOV_AUGMENT_JPEG_HUFFMAN_H
 #define FOV_AUGMENT_JPEG_HUFFMAN_H
 
@@ -19,13 +20,13 @@
 #define LOOK 11
 #define MAX_CODE 16
 
-/* An entry of a fast table: a symbol, or two that are in sight together, and perhaps the end of the block after them. From the lowest bit on: bits to
- * take; whether the end of the block is among them; whether the coefficient's own bits are still to be read; the value at the place where the entry
- * begins, 0 where zeros come first; the value of its last coefficient, or the number of its bits when they are still to be read; and, on top, how far
- * the entry moves on: beyond the block where its end was read. Of two symbols the first has no zeros before it. The end of a block by itself has values
- * of 0. No bits to take, and still something to read: a code of more than LOOK bits.
+/* An entry of a fast table: a symbol, or two that are in sight together, and perhaps the end of the block after them. From the lowest bit
+ * on: bits to take; whether the end of the block is among them; whether the coefficient's own bits are still to be read; the value at the
+ * place where the entry begins, 0 where zeros come first; the value of its last coefficient, or the number of its bits when they are still
+ * to be read; and, on top, how far the entry moves on: beyond the block where its end was read. Of two symbols the first has no zeros before
+ * it. The end of a block by itself has values of 0. No bits to take, and still something to read: a code of more than LOOK bits.
  *
- * Two symbols in 32 bits: tables that fill the first cache cost more than the second symbol saves. */
+ * Two symbols in 32 bits: with tables of 64 bits, which fill the first cache, decoding took longer. */
 typedef uint32_t fov_huffman_entry;
 #define ENTRY_BITS(e) ((int)((e) & 63))
 #define ENTRY_END 64U
@@ -53,8 +54,8 @@ typedef struct fov_huffman_tables {
     bool paired; /* entries have second symbols */
 } fov_huffman_tables;
 
-/* Makes them, or finds them made, from what a DHT segment has (see fov_jpeg_component), for `size` bytes of data. False when libjpeg would refuse them,
- * or when a symbol is none of baseline's. */
+/* Makes them, or finds them made, from what a DHT segment has (see fov_jpeg_component), for `size` bytes of data. False when libjpeg would
+ * refuse them, or when a symbol is none of baseline's. */
 bool fov_huffman_make(fov_huffman_tables *tables, const uint8_t *dc_counts, const uint8_t *dc_symbols, const uint8_t *ac_counts,
                       const uint8_t *ac_symbols, size_t size);
 
@@ -73,13 +74,14 @@ static inline uint64_t load_big(const uint8_t *at) {
     return __builtin_bswap64(word);
 }
 
-fov_bits fov_bits_fill_slowly(fov_bits b); /* where bytes of 0xFF are near, or the end */
+/* Where a byte of 0xFF is near, or the end of the data. */
+fov_bits fov_bits_fill_slowly(fov_bits b);
 
 static inline void fill_bits(fov_bits *b) {
     if (__builtin_expect(b->end - b->at >= 8, 1)) {
         const uint64_t word = load_big(b->at);
         if (__builtin_expect(((~word - 0x0101010101010101U) & word & 0x8080808080808080U) == 0, 1)) {
-            b->word |= word >> b->count; /* bits of a byte that is not yet counted come once more, the same */
+            b->word |= word >> (b->count & 63); /* bits of a byte that is not yet counted come once more, the same */
             b->at += (size_t)(~b->count >> 3 & 7);
             b->count |= 56;
             return;
@@ -103,7 +105,7 @@ typedef struct fov_slow_code {
     int16_t near, far;
 } fov_slow_code;
 
-/* One symbol that its entry does not resolve, or not alone. */
+/* One symbol that its entry does not resolve, or not alone. Counts of bits may come modulo 64, and go as they are. */
 fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry);
 
 /* `*a`, `*b` and `*c` become the others where the sign of `word` is set, without a branch that could be guessed wrong. */

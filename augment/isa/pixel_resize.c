@@ -143,10 +143,29 @@ void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t c
     }
 }
 
-/* Sums of `batches` groups of rows for one vector of lanes of an output, whose first input is `from`, `bytes` apart. Those of each digit apart: what
- * limits is how soon a sum can take its next product. */
-FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups,
-                            fov_vec *whole) {
+/* Sums of `batches` groups of rows for one vector of lanes of an output, whose first input is `from`, `bytes` apart: the highest digit's
+ * over all groups of inputs, and on to the lower ones in the same register. */
+FOV_INLINE void column_sums_joined(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups,
+                                   fov_vec *whole) {
+    for (size_t b = 0; b < batches; b++) {
+        whole[b] = fov_sum_start();
+    }
+    for (size_t d = FOV_DIGITS; d-- > 0;) {
+        for (size_t g = 0; g < groups; g++) {
+            const fov_digit digit = fov_digit_load(weights + 4 * g, d);
+            for (size_t b = 0; b < batches; b++) {
+                whole[b] = fov_digit_add(whole[b], fov_vec_load(from + b * bytes + g * quad), &digit);
+            }
+        }
+        for (size_t b = 0; b < batches; b++) {
+            whole[b] = d > 0 ? fov_sum_lower(whole[b]) : fov_sum_whole(whole[b]);
+        }
+    }
+}
+
+/* The same with the sums of each digit apart: where groups are many, what limits is how soon a sum can take its next product. */
+FOV_INLINE void column_sums_apart(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups,
+                                  fov_vec *whole) {
     fov_vec sum[FOV_DIGITS][2];
     FOV_UNROLL
     for (size_t d = 0; d < FOV_DIGITS; d++) {
@@ -181,15 +200,24 @@ FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size
     }
 }
 
+FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups, bool few,
+                            fov_vec *whole) {
+    if (few) {
+        column_sums_joined(from, quad, bytes, batches, weights, groups, whole);
+    } else {
+        column_sums_apart(from, quad, bytes, batches, weights, groups, whole);
+    }
+}
+
 /* Outputs from `at`. The last lanes may be none of ours: what they write is overwritten by the next output, or falls into the slack. */
-FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, size_t channels, bool mirror,
-                        size_t at, uint8_t *const *out) {
+FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool few, size_t channels,
+                        bool mirror, size_t at, uint8_t *const *out) {
     const size_t lanes = 4 * channels, quad = 4 * fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * quad;
     for (; at < axis->count; at++) {
         const size_t i = mirror ? axis->count - 1 - at : at;
         for (size_t lane = 0; lane < lanes; lane += FOV_LANES) {
             fov_vec whole[2];
-            column_sums(packed + axis->first[i] * quad + 4 * lane, quad, bytes, batches, axis->weights + i * 4 * groups, groups, whole);
+            column_sums(packed + axis->first[i] * quad + 4 * lane, quad, bytes, batches, axis->weights + i * 4 * groups, groups, few, whole);
             for (size_t b = 0; b < batches; b++) {
                 fov_vec_store_bytes(out[b] + at * lanes + lane, whole[b]);
             }
@@ -199,7 +227,7 @@ FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_
 
 #if FOV_ISA_LEVEL >= 2
 /* Four outputs of 3 channels at once, 48 bytes and 16 that the next four overwrite. */
-FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool mirror,
+FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool few, bool mirror,
                             uint8_t *const *out) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11, 12, 13, 14, 15);
     const size_t bytes = (axis->in + 3) / 4 * 64;
@@ -209,21 +237,21 @@ FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_fil
     size_t at = 0;
     for (; at + 4 <= axis->count; at += 4, first += 4 * step, weights += 4 * stride) {
         fov_vec w0[2], w1[2], w2[2], w3[2];
-        column_sums(packed + first[0] * (size_t)64, 64, bytes, batches, weights, groups, w0);
-        column_sums(packed + first[step] * (size_t)64, 64, bytes, batches, weights + stride, groups, w1);
-        column_sums(packed + first[2 * step] * (size_t)64, 64, bytes, batches, weights + 2 * stride, groups, w2);
-        column_sums(packed + first[3 * step] * (size_t)64, 64, bytes, batches, weights + 3 * stride, groups, w3);
+        column_sums(packed + first[0] * (size_t)64, 64, bytes, batches, weights, groups, few, w0);
+        column_sums(packed + first[step] * (size_t)64, 64, bytes, batches, weights + stride, groups, few, w1);
+        column_sums(packed + first[2 * step] * (size_t)64, 64, bytes, batches, weights + 2 * stride, groups, few, w2);
+        column_sums(packed + first[3 * step] * (size_t)64, 64, bytes, batches, weights + 3 * stride, groups, few, w3);
         for (size_t b = 0; b < batches; b++) {
             const fov_vec low = _mm512_packs_epi32(w0[b], w1[b]), high = _mm512_packs_epi32(w2[b], w3[b]);
             fov_vec_store(out[b] + 12 * at, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
         }
     }
-    columns(packed, batches, axis, groups, 3, mirror, at, out);
+    columns(packed, batches, axis, groups, few, 3, mirror, at, out);
 }
 #else
-FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool mirror,
+FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool few, bool mirror,
                             uint8_t *const *out) {
-    columns(packed, batches, axis, groups, 3, mirror, 0, out);
+    columns(packed, batches, axis, groups, few, 3, mirror, 0, out);
 }
 #endif
 
@@ -231,17 +259,17 @@ FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_fil
 FOV_INLINE void columns_any(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
                             uint8_t *const *out) {
     if (channels != 3) {
-        columns(packed, batches, axis, axis->groups, channels, mirror, 0, out);
+        columns(packed, batches, axis, axis->groups, false, channels, mirror, 0, out);
     } else if (axis->groups == 1) {
-        columns_rgb(packed, batches, axis, 1, mirror, out);
+        columns_rgb(packed, batches, axis, 1, true, mirror, out);
     } else if (axis->groups == 2) {
-        columns_rgb(packed, batches, axis, 2, mirror, out);
+        columns_rgb(packed, batches, axis, 2, true, mirror, out);
     } else if (axis->groups == 3) {
-        columns_rgb(packed, batches, axis, 3, mirror, out);
+        columns_rgb(packed, batches, axis, 3, true, mirror, out);
     } else if (axis->groups == 4) {
-        columns_rgb(packed, batches, axis, 4, mirror, out);
+        columns_rgb(packed, batches, axis, 4, true, mirror, out);
     } else {
-        columns_rgb(packed, batches, axis, axis->groups, mirror, out);
+        columns_rgb(packed, batches, axis, axis->groups, false, mirror, out);
     }
 }
 
