@@ -12,8 +12,8 @@
  * section 3.1 and appendix B).
  *
  * Exponentials are of base 2, and log2 e is in the scale of the logits: 2^x = 2^n 2^r, n = round(x), and 2^r a polynomial of degree 5
- * fitted for the least largest relative error (9e-8) that is 1 at 0. Exponents below -125 count as -125, so that no subnormal numbers
- * arise; NaN stays NaN. */
+ * fitted for the least largest relative error (9e-8) that is 1 at 0. AVX-512 has instructions for r and for 2^n p; elsewhere exponents
+ * below -125 count as -125, so that no subnormal numbers arise. NaN stays NaN. */
 #include <math.h>
 
 #include "kernels/isa_tile.h"
@@ -69,51 +69,57 @@ INLINE vec larger(vec x, vec y) {
 
 #define ROUND_MAGIC 12582912.0F /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
 
-INLINE vec exp2_of(vec x) {
-    x = larger(every(LOWEST_EXPONENT), x);
-    const vec shifted = x + ROUND_MAGIC;
-    const vec r = x - (shifted - ROUND_MAGIC);
+INLINE vec power_of_two(vec r) {
     vec p = every(1.326472725e-3F);
     p = p * r + 9.671512688e-3F;
     p = p * r + 5.550733744e-2F;
     p = p * r + 2.402224208e-1F;
     p = p * r + 6.931469776e-1F;
-    p = p * r + 1.0F;
-    return (vec)((int_vec)p + ((int_vec)shifted << 23)); /* the magic number's own bits are shifted out */
+    return p * r + 1.0F;
+}
+
+INLINE vec exp2_of(vec x) {
+#if defined(__AVX512F__)
+    const vec r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT); /* 0 of an infinite x */
+    return _mm512_scalef_ps(power_of_two(r), x - r);
+#else
+    x = larger(every(LOWEST_EXPONENT), x);
+    const vec shifted = x + ROUND_MAGIC;
+    const vec r = x - (shifted - ROUND_MAGIC);
+    return (vec)((int_vec)power_of_two(r) + ((int_vec)shifted << 23)); /* the magic number's own bits are shifted out */
+#endif
 }
 
 #endif
 
 /* ---- the next head ---- */
 
-/* Brings rows into L2 that the next head will read: they are short pieces far apart, which the processor's own prefetching does not see
- * coming. Spread over all tiles, as few lines can be waited for at a time, and tiles need theirs as well. */
+/* Rows that the next head will read: short pieces far apart, which the processor's own prefetching does not see coming. Tiles ask for
+ * them in the course of the whole pass: first all pieces of q, then those of k, v, and in backward out and dout. */
 typedef struct fetch {
     const fov_attention_head *h;
-    size_t row, done, all; /* rows asked for; products of numbers done, and of the whole pass */
+    size_t pieces, done, all; /* asked for; products of numbers done, and of the whole pass */
 } fetch;
 
-INLINE void ask(const fov_real *row, size_t n) {
-    for (size_t j = 0; j < n; j += LINE) {
-        __builtin_prefetch(row + j, 0, 2);
-    }
-}
-
-/* Inline, as compilers take a function that only prefetches for one without effects, and drop its calls. */
-INLINE void fetch_rows(fetch *f, size_t products) {
+/* What a tile that makes so many products asks for: as many pieces as are due then. */
+static tile_ahead pieces_due(fetch *f, size_t products, const tile_operands *o) {
     const fov_attention_head *h = f->h;
+    const fov_real *first[] = {h->q, h->k, h->v, h->out, h->dout};
+    const size_t arrays = h->dout != NULL ? 5 : 3, array = f->pieces / h->t, row = f->pieces % h->t;
     f->done += products;
-    const size_t end = f->done < f->all ? h->t * f->done / f->all : h->t;
-    for (; f->row < end; f->row++) {
-        const size_t row = f->row * h->stride + h->next, out = f->row * h->out_stride + h->next_out;
-        ask(h->q + row, h->head);
-        ask(h->k + row, h->head);
-        ask(h->v + row, h->head);
-        if (h->dout != NULL) {
-            ask(h->out + out, h->head);
-            ask(h->dout + out, h->head);
-        }
+    const size_t due = f->done < f->all ? arrays * h->t * f->done / f->all : arrays * h->t;
+    if (h->next == 0 || f->pieces >= due) {
+        return (tile_ahead){.at = (const char *)o->b, .count = 1}; /* what is there already, all the time */
     }
+    const size_t lines = (h->head + LINE - 1) / LINE, fair = o->k / (due - f->pieces);
+    const size_t count = fair < lines ? lines : (fair > 4 * lines ? 4 * lines : fair);
+    const size_t stride = array < 3 ? h->stride : h->out_stride, step = lines * LINE * sizeof(fov_real) / count;
+    const size_t taken = o->k / count, left = h->t - row;
+    f->pieces += taken < left ? taken : left;
+    return (tile_ahead){.at = (const char *)(first[array] + (array < 3 ? h->next : h->next_out) + row * stride),
+                        .step = step,
+                        .jump = stride * sizeof(fov_real) - (count - 1) * step,
+                        .count = count};
 }
 
 /* ---- tiles ---- */
@@ -197,7 +203,7 @@ static void multiply(fov_real *c, size_t c_stride, const product *x, fetch *f) {
             const fov_real *alpha = x->alpha + first * x->alpha_step;
             fov_real *to = c + first * c_stride + j;
             o.a = x->o.a + first * o.a_row;
-            fetch_rows(f, rows * TILE_COLUMNS * o.k);
+            o.ahead = pieces_due(f, rows * TILE_COLUMNS * o.k, &o);
             if (x->width - j >= TILE_COLUMNS) {
                 prefetch_tile(rows, to, c_stride);
                 x->tiles[rows](to, c_stride, &o, alpha, x->add);
@@ -274,14 +280,14 @@ static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const 
         const size_t tiles = tiles_of(h->t, n == 3 ? BROAD_ROWS : TILE_ROWS);
         for (size_t i = 0; i < tiles; i++) {
             const size_t key = tile_first(h->t, tiles, i), here = tile_first(h->t, tiles, i + 1) - key;
-            const tile_operands o = {.a = a.data + key * a.stride,
+            tile_operands o = {.a = a.data + key * a.stride,
                                      .b = b + at * LANES,
                                      .a_row = a.stride,
                                      .a_step = 1,
                                      .b_row = x->vectors * LANES,
                                      .segment = h->head,
                                      .k = h->head};
-            fetch_rows(f, here * n * LANES * h->head);
+            o.ahead = pieces_due(f, here * n * LANES * h->head, &o);
             kinds[n][here](y + key * x->columns + at * LANES, x->columns, &o, alphas, 0);
         }
     }
