@@ -94,8 +94,8 @@ INLINE vec exp2_of(vec x) {
 
 /* ---- the next head ---- */
 
-/* Rows that the next head will read: short pieces far apart, which the processor's own prefetching does not see coming. Tiles ask for
- * them in the course of the whole pass: first all pieces of q, then those of k, v, and in backward out and dout. */
+/* Rows that the next head will read and write: short pieces far apart, which the processor's own prefetching does not see coming. Tiles
+ * ask for them in the course of the whole pass, array by array. */
 typedef struct fetch {
     const fov_attention_head *h;
     size_t pieces, done, all; /* asked for; products of numbers done, and of the whole pass */
@@ -104,8 +104,8 @@ typedef struct fetch {
 /* What a tile that makes so many products asks for: as many pieces as are due then. */
 static tile_ahead pieces_due(fetch *f, size_t products, const tile_operands *o) {
     const fov_attention_head *h = f->h;
-    const fov_real *first[] = {h->q, h->k, h->v, h->out, h->dout};
-    const size_t arrays = h->dout != NULL ? 5 : 3, array = f->pieces / h->t, row = f->pieces % h->t;
+    const fov_real *first[] = {h->q, h->k, h->v, h->out, h->dout, h->dq, h->dk, h->dv};
+    const size_t arrays = h->dout != NULL ? 8 : 4, array = f->pieces / h->t, row = f->pieces % h->t;
     f->done += products;
     const size_t due = f->done < f->all ? arrays * h->t * f->done / f->all : arrays * h->t;
     if (h->next == 0 || f->pieces >= due) {
@@ -113,10 +113,11 @@ static tile_ahead pieces_due(fetch *f, size_t products, const tile_operands *o) 
     }
     const size_t lines = (h->head + LINE - 1) / LINE, fair = o->k / (due - f->pieces);
     const size_t count = fair < lines ? lines : (fair > 4 * lines ? 4 * lines : fair);
-    const size_t stride = array < 3 ? h->stride : h->out_stride, step = lines * LINE * sizeof(fov_real) / count;
+    const int is_out = array == 3 || array == 4;
+    const size_t stride = is_out ? h->out_stride : h->stride, step = lines * LINE * sizeof(fov_real) / count;
     const size_t taken = o->k / count, left = h->t - row;
     f->pieces += taken < left ? taken : left;
-    return (tile_ahead){.at = (const char *)(first[array] + (array < 3 ? h->next : h->next_out) + row * stride),
+    return (tile_ahead){.at = (const char *)(first[array] + (is_out ? h->next_out : h->next) + row * stride),
                         .step = step,
                         .jump = stride * sizeof(fov_real) - (count - 1) * step,
                         .count = count};
