@@ -54,16 +54,18 @@ typedef struct tile_ahead {
 } tile_ahead;
 
 /* Operands of a tile. Step p of B is at b + p b_row, as many numbers as the tile is wide. A's number for row i and step p lies at
- * a[i a_row + p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
+ * a[i a_row + p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump.
+ * tops, unless NULL, are raised to the largest of each column of alpha A B; for distant rows of A only. */
 typedef struct tile_operands {
     const fov_real *a, *b;
     size_t a_row, a_step, a_jump, b_row, segment, k;
+    fov_real *tops;
     tile_ahead ahead;
 } tile_operands;
 
-/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 to 3 vectors) and whether rows of A are adjacent (else its steps are)
- * are constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows every third has a
- * pointer, and the others are addressed from it. */
+/* C (+)= alpha[row] A B (alpha NULL: 1), c_stride between rows of C. rows, width (1 to 3 vectors) and whether rows of A are adjacent (else
+ * its steps are) are constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows
+ * every third has a pointer, and the others are addressed from it. */
 INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, fov_real *c, size_t c_stride, const tile_operands *o,
                     const fov_real *alpha, int add) {
     vec sum[TILE_ROWS][3];
@@ -110,15 +112,38 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
             b += b_row;
         }
     }
+    if (alpha != NULL) {
+#pragma GCC unroll 14
+        for (size_t i = 0; i < TILE_ROWS; i++) {
+            if (i < rows) {
+                sum[i][0] *= alpha[i];
+                sum[i][1] *= alpha[i];
+                sum[i][2] *= alpha[i];
+            }
+        }
+    }
+    if (!adjacent && o->tops != NULL) {
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++) {
+            if (j < width) {
+                vec top = load(o->tops + j * LANES);
+#pragma GCC unroll 14
+                for (size_t i = 0; i < TILE_ROWS; i++) {
+                    top = i < rows ? larger(top, sum[i][j]) : top;
+                }
+                store(o->tops + j * LANES, top);
+            }
+        }
+    }
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
         if (i < rows) {
-            store_sum(c, sum[i][0] * alpha[i], add);
+            store_sum(c, sum[i][0], add);
             if (width > 1) {
-                store_sum(c + LANES, sum[i][1] * alpha[i], add);
+                store_sum(c + LANES, sum[i][1], add);
             }
             if (width > 2) {
-                store_sum(c + 2 * LANES, sum[i][2] * alpha[i], add);
+                store_sum(c + 2 * LANES, sum[i][2], add);
             }
             c += c_stride;
             __asm__("" : "+r"(c)); /* one address after the other */
