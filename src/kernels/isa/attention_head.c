@@ -73,8 +73,9 @@ INLINE vec exp2_of(vec x) {
 
 /* ---- the next head ---- */
 
-/* Rows that the next head will read and write: short pieces far apart, which the processor's own prefetching does not see coming. Tiles
- * ask for them in the course of the whole pass, array by array. */
+/* Rows that the next head will read, and of a short one those that it will write: short pieces far apart, which the processor's own
+ * prefetching does not see coming. Tiles ask for them in the course of the whole pass, array by array. All that long heads touch would
+ * push p and ds out of L2. */
 typedef struct fetch {
     const fov_attention_head *h;
     size_t pieces, done, all; /* asked for; products of numbers done, and of the whole pass */
@@ -84,7 +85,8 @@ typedef struct fetch {
 static tile_ahead pieces_due(fetch *f, size_t products, const tile_operands *o) {
     const fov_attention_head *h = f->h;
     const fov_real *first[] = {h->q, h->k, h->v, h->out, h->dout, h->dq, h->dk, h->dv};
-    const size_t arrays = h->dout != NULL ? 8 : 4, array = f->pieces / h->t, row = f->pieces % h->t;
+    const int is_short = h->t <= FOV_ATTENTION_COLUMNS;
+    const size_t arrays = h->dout == NULL ? (is_short ? 4 : 3) : (is_short ? 8 : 5), array = f->pieces / h->t, row = f->pieces % h->t;
     f->done += products;
     const size_t due = f->done < f->all ? arrays * h->t * f->done / f->all : arrays * h->t;
     if (h->next == 0 || f->pieces >= due) {
@@ -213,9 +215,9 @@ typedef struct panel {
     size_t columns, first, count, few, vectors;
 } panel;
 
-/* Queries at the end that would fill less than a third of a vector. */
+/* Queries at the end that would fill less than a quarter of a vector. */
 INLINE size_t few_of(size_t t) {
-    return t % LANES <= LANES / 3 ? t % LANES : 0;
+    return t % LANES <= LANES / 4 ? t % LANES : 0;
 }
 
 /* Of the panels that cover `count` queries from `first`, the one that begins `done` behind. */
