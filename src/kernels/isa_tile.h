@@ -46,16 +46,26 @@ INLINE void store_sum(fov_real *c, vec x, int add) {
     store(c, add ? x + load(c) : x);
 }
 
+/* Memory that is brought into L2 while a tile is made, a line at each of its steps: more at a time would hold up the loads that the sums
+ * wait for. Pieces of `count` steps, `step` bytes apart, and `jump` from the last of a piece to the next piece. */
+typedef struct tile_ahead {
+    const char *at;
+    size_t step, jump, count;
+} tile_ahead;
+
 /* Operands of a tile. Step p of B is at b + p b_row, as many numbers as the tile is wide. A's number for row i and step p lies at
- * a[i a_row + p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump. */
+ * a[i a_row + p a_step], where either a_row or a_step is 1; after every `segment` steps (at least k: never) it goes on at a + a_jump.
+ * tops, unless NULL, are raised to the largest of each column of alpha A B; for distant rows of A only. */
 typedef struct tile_operands {
     const fov_real *a, *b;
     size_t a_row, a_step, a_jump, b_row, segment, k;
+    fov_real *tops;
+    tile_ahead ahead;
 } tile_operands;
 
-/* C (+)= alpha[row] A B, c_stride between rows of C. rows, width (1 to 3 vectors) and whether rows of A are adjacent (else its steps are)
- * are constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows every third has a
- * pointer, and the others are addressed from it. */
+/* C (+)= alpha[row] A B (alpha NULL: 1), c_stride between rows of C. rows, width (1 to 3 vectors) and whether rows of A are adjacent (else
+ * its steps are) are constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows
+ * every third has a pointer, and the others are addressed from it. */
 INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, fov_real *c, size_t c_stride, const tile_operands *o,
                     const fov_real *alpha, int add) {
     vec sum[TILE_ROWS][3];
@@ -65,6 +75,9 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
     }
     const size_t a_row = adjacent ? 1 : o->a_row, a_step = adjacent ? o->a_step : 1, b_row = o->b_row;
     const fov_real *b = o->b, *segment = o->a;
+    const char *ahead = o->ahead.at;
+    const size_t ahead_step = o->ahead.step, ahead_jump = o->ahead.jump, ahead_count = o->ahead.count;
+    size_t ahead_left = ahead_count;
     for (size_t left = o->k, steps; left > 0; left -= steps, segment += o->a_jump) {
         const fov_real *a0 = segment, *a3 = a0 + (rows > 3 ? 3 * a_row : 0), *a6 = a0 + (rows > 6 ? 6 * a_row : 0);
         const fov_real *a9 = a0 + (rows > 9 ? 9 * a_row : 0), *a12 = a0 + (rows > 12 ? 12 * a_row : 0);
@@ -87,6 +100,10 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
                     }
                 }
             }
+            __builtin_prefetch(ahead, 0, 2);
+            ahead_left--;
+            ahead += ahead_left == 0 ? ahead_jump : ahead_step;
+            ahead_left = ahead_left == 0 ? ahead_count : ahead_left;
             a0 += a_step;
             a3 += a_step;
             a6 += a_step;
@@ -95,15 +112,38 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
             b += b_row;
         }
     }
+    if (alpha != NULL) {
+#pragma GCC unroll 14
+        for (size_t i = 0; i < TILE_ROWS; i++) {
+            if (i < rows) {
+                sum[i][0] *= alpha[i];
+                sum[i][1] *= alpha[i];
+                sum[i][2] *= alpha[i];
+            }
+        }
+    }
+    if (!adjacent && o->tops != NULL) {
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++) {
+            if (j < width) {
+                vec top = load(o->tops + j * LANES);
+#pragma GCC unroll 14
+                for (size_t i = 0; i < TILE_ROWS; i++) {
+                    top = i < rows ? larger(top, sum[i][j]) : top;
+                }
+                store(o->tops + j * LANES, top);
+            }
+        }
+    }
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
         if (i < rows) {
-            store_sum(c, sum[i][0] * alpha[i], add);
+            store_sum(c, sum[i][0], add);
             if (width > 1) {
-                store_sum(c + LANES, sum[i][1] * alpha[i], add);
+                store_sum(c + LANES, sum[i][1], add);
             }
             if (width > 2) {
-                store_sum(c + 2 * LANES, sum[i][2] * alpha[i], add);
+                store_sum(c + 2 * LANES, sum[i][2], add);
             }
             c += c_stride;
             __asm__("" : "+r"(c)); /* one address after the other */

@@ -36,6 +36,18 @@ INLINE void store(fov_real *p, vec x) {
     *(vec_anywhere *)p = x;
 }
 
+/* y where either is NaN. */
+INLINE vec larger(vec x, vec y) {
+#if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
+    return _mm512_max_ps(x, y);
+#elif defined(__AVX2__) && !defined(FOVEA_DOUBLE)
+    return _mm256_max_ps(x, y);
+#else
+    const mask above = x > y;
+    return (vec)((above & (mask)x) | (~above & (mask)y));
+#endif
+}
+
 /* store to an aligned place that nobody reads soon: past the caches where the set can. fence() comes before other threads may look. */
 INLINE void stream(fov_real *p, vec x) {
 #if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)

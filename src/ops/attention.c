@@ -3,8 +3,8 @@
  * One (image, head) is one call of a kernel (kernels/isa/attention_head.c), and no two write the same numbers. Its logits live in the
  * worker's scratch; only two numbers a row are kept for backward, which computes the probabilities again from them (as FlashAttention, Dao
  * et al. 2022), a block of queries at a time. A block's p and ds, all keys wide, stay in a core's L2 cache; the blocks of a head are added
- * to dk and dv in order. A chunk is all heads of an image where there are images enough: their rows lie side by side, and those of the next
- * head are fetched meanwhile. */
+ * to dk and dv in order. What the next head reads and writes is fetched meanwhile. A chunk is one head, so that threads finish together,
+ * or all heads of an image where there are many images of few tokens, whose heads are short. */
 #include <math.h>
 
 #include "base/checked.h"
@@ -12,6 +12,7 @@
 
 #define BLOCK_BYTES ((size_t)192 << 10) /* of p, and as much of ds: 224 queries of 197 keys */
 #define MANY_IMAGES 16                  /* chunks enough to share evenly */
+#define FEW_TOKENS 96                   /* a head takes some 20 us at most */
 
 typedef struct attention_attr {
     size_t heads;
@@ -54,7 +55,7 @@ static fov_status infer(fov_node *node) {
 
 /* Heads of a chunk: all of an image, or one. */
 static size_t heads_per_chunk(const fov_node *node) {
-    return node->shape.dim[0] >= MANY_IMAGES ? heads_of(node) : 1;
+    return node->shape.dim[0] >= MANY_IMAGES && node->shape.dim[1] <= FEW_TOKENS ? heads_of(node) : 1;
 }
 
 /* Where a head's numbers begin in [n, t, width], `which` counting the heads of all images. */
@@ -128,14 +129,21 @@ static void backward(const fov_step *step) {
     }
 }
 
-/* Two products forward, five backward; a softmax counted as 8 operations a logit. */
+/* Operations a logit besides those of products, as the kernel does them, a multiply-add counted as two. */
+enum {
+    EXPONENTIAL = 13,                        /* what is left of rounding 1 + 1, polynomial 10, power of two 1 */
+    SOFTMAX = EXPONENTIAL + 1 + 1 + 1 + 1,   /* scale, largest, difference from it, sum */
+    SLOPES = EXPONENTIAL + 1 + 1 + 1 + 2 + 1 /* scale, difference from the largest, over the sum; scaled dp - D, times p */
+};
+
+/* Two products forward, five backward. */
 static fov_cost cost(const fov_node *node) {
     const size_t *shape = node->shape.dim, heads = heads_of(node);
     const double logits = (double)shape[0] * (double)heads * (double)shape[1] * (double)shape[1];
     const double product = 2.0 * logits * (double)(shape[2] / heads);
     const double tokens = (double)fov_shape_count(&node->shape) * (double)sizeof(fov_real);
-    return (fov_cost){.forward_flops = 2.0 * product + 8.0 * logits,
-                      .backward_flops = 5.0 * product + 12.0 * logits,
+    return (fov_cost){.forward_flops = 2.0 * product + SOFTMAX * logits,
+                      .backward_flops = 5.0 * product + SLOPES * logits,
                       .forward_bytes = 4.0 * tokens,
                       .backward_bytes = 8.0 * tokens};
 }

@@ -12,8 +12,8 @@
  * section 3.1 and appendix B).
  *
  * Exponentials are of base 2, and log2 e is in the scale of the logits: 2^x = 2^n 2^r, n = round(x), and 2^r a polynomial of degree 5
- * fitted for the least largest relative error (9e-8) that is 1 at 0. Exponents below -125 count as -125, so that no subnormal numbers
- * arise; NaN stays NaN. */
+ * fitted for the least largest relative error (9e-8) that is 1 at 0. AVX-512 has instructions for r and for 2^n p; elsewhere exponents
+ * below -125 count as -125, so that no subnormal numbers arise. NaN stays NaN. */
 #include <math.h>
 
 #include "kernels/isa_tile.h"
@@ -44,76 +44,64 @@ INLINE vec exp2_of(vec x) {
     return x;
 }
 
-INLINE vec larger(vec x, vec y) {
-    for (size_t i = 0; i < LANES; i++) {
-        x[i] = x[i] > y[i] ? x[i] : y[i];
-    }
-    return x;
-}
-
 #else
-
-typedef int32_t int_vec __attribute__((vector_size(VECTOR_BYTES)));
-
-/* y where either is NaN. */
-INLINE vec larger(vec x, vec y) {
-#if defined(__AVX512F__)
-    return _mm512_max_ps(x, y);
-#elif defined(__AVX2__)
-    return _mm256_max_ps(x, y);
-#else
-    const int_vec above = x > y;
-    return (vec)((above & (int_vec)x) | (~above & (int_vec)y));
-#endif
-}
 
 #define ROUND_MAGIC 12582912.0F /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
 
-INLINE vec exp2_of(vec x) {
-    x = larger(every(LOWEST_EXPONENT), x);
-    const vec shifted = x + ROUND_MAGIC;
-    const vec r = x - (shifted - ROUND_MAGIC);
+INLINE vec power_of_two(vec r) {
     vec p = every(1.326472725e-3F);
     p = p * r + 9.671512688e-3F;
     p = p * r + 5.550733744e-2F;
     p = p * r + 2.402224208e-1F;
     p = p * r + 6.931469776e-1F;
-    p = p * r + 1.0F;
-    return (vec)((int_vec)p + ((int_vec)shifted << 23)); /* the magic number's own bits are shifted out */
+    return p * r + 1.0F;
+}
+
+INLINE vec exp2_of(vec x) {
+#if defined(__AVX512F__)
+    const vec r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT); /* 0 of an infinite x */
+    return _mm512_scalef_ps(power_of_two(r), x - r);
+#else
+    x = larger(every(LOWEST_EXPONENT), x);
+    const vec shifted = x + ROUND_MAGIC;
+    const vec r = x - (shifted - ROUND_MAGIC);
+    return (vec)((mask)power_of_two(r) + ((mask)shifted << 23)); /* the magic number's own bits are shifted out */
+#endif
 }
 
 #endif
 
 /* ---- the next head ---- */
 
-/* Brings rows into L2 that the next head will read: they are short pieces far apart, which the processor's own prefetching does not see
- * coming. Spread over all tiles, as few lines can be waited for at a time, and tiles need theirs as well. */
+/* Rows that the next head will read, and of a short one those that it will write: short pieces far apart, which the processor's own
+ * prefetching does not see coming. Tiles ask for them in the course of the whole pass, array by array. All that long heads touch would
+ * push p and ds out of L2. */
 typedef struct fetch {
     const fov_attention_head *h;
-    size_t row, done, all; /* rows asked for; products of numbers done, and of the whole pass */
+    size_t pieces, done, all; /* asked for; products of numbers done, and of the whole pass */
 } fetch;
 
-INLINE void ask(const fov_real *row, size_t n) {
-    for (size_t j = 0; j < n; j += LINE) {
-        __builtin_prefetch(row + j, 0, 2);
-    }
-}
-
-/* Inline, as compilers take a function that only prefetches for one without effects, and drop its calls. */
-INLINE void fetch_rows(fetch *f, size_t products) {
+/* What a tile that makes so many products asks for: as many pieces as are due then. */
+static tile_ahead pieces_due(fetch *f, size_t products, const tile_operands *o) {
     const fov_attention_head *h = f->h;
+    const fov_real *first[] = {h->q, h->k, h->v, h->out, h->dout, h->dq, h->dk, h->dv};
+    const int is_short = h->t <= FOV_ATTENTION_COLUMNS;
+    const size_t arrays = h->dout == NULL ? (is_short ? 4 : 3) : (is_short ? 8 : 5), array = f->pieces / h->t, row = f->pieces % h->t;
     f->done += products;
-    const size_t end = f->done < f->all ? h->t * f->done / f->all : h->t;
-    for (; f->row < end; f->row++) {
-        const size_t row = f->row * h->stride + h->next, out = f->row * h->out_stride + h->next_out;
-        ask(h->q + row, h->head);
-        ask(h->k + row, h->head);
-        ask(h->v + row, h->head);
-        if (h->dout != NULL) {
-            ask(h->out + out, h->head);
-            ask(h->dout + out, h->head);
-        }
+    const size_t due = f->done < f->all ? arrays * h->t * f->done / f->all : arrays * h->t;
+    if (h->next == 0 || f->pieces >= due) {
+        return (tile_ahead){.at = (const char *)o->b, .count = 1}; /* what is there already, all the time */
     }
+    const size_t lines = (h->head + LINE - 1) / LINE, fair = o->k / (due - f->pieces);
+    const size_t count = fair < lines ? lines : (fair > 4 * lines ? 4 * lines : fair);
+    const int is_out = array == 3 || array == 4;
+    const size_t stride = is_out ? h->out_stride : h->stride, step = lines * LINE * sizeof(fov_real) / count;
+    const size_t taken = o->k / count, left = h->t - row;
+    f->pieces += taken < left ? taken : left;
+    return (tile_ahead){.at = (const char *)(first[array] + (is_out ? h->next_out : h->next) + row * stride),
+                        .step = step,
+                        .jump = stride * sizeof(fov_real) - (count - 1) * step,
+                        .count = count};
 }
 
 /* ---- tiles ---- */
@@ -171,19 +159,12 @@ INLINE size_t padded(size_t width) {
     return (width + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
 }
 
-INLINE void fill_alpha(fov_real alpha[TILE_ROWS], fov_real value) {
-    for (size_t i = 0; i < TILE_ROWS; i++) {
-        alpha[i] = value;
-    }
-}
-
-/* C [m, width] (+)= alpha A B for tiles of one kind. alpha has a number for each row when alpha_step is 1, TILE_ROWS of them when 0. */
+/* C [m, width] (+)= alpha A B for tiles of one kind, alpha a number for each row (NULL: 1). */
 typedef struct product {
     const tile_fn *tiles;
     size_t m, width;
     tile_operands o;
     const fov_real *alpha;
-    size_t alpha_step;
     int add;
 } product;
 
@@ -194,10 +175,10 @@ static void multiply(fov_real *c, size_t c_stride, const product *x, fetch *f) {
     for (size_t j = 0; j < x->width; j += TILE_COLUMNS, o.b += TILE_COLUMNS) {
         for (size_t t = 0; t < tiles; t++) {
             const size_t first = tile_first(x->m, tiles, t), rows = tile_first(x->m, tiles, t + 1) - first;
-            const fov_real *alpha = x->alpha + first * x->alpha_step;
+            const fov_real *alpha = x->alpha == NULL ? NULL : x->alpha + first;
             fov_real *to = c + first * c_stride + j;
             o.a = x->o.a + first * o.a_row;
-            fetch_rows(f, rows * TILE_COLUMNS * o.k);
+            o.ahead = pieces_due(f, rows * TILE_COLUMNS * o.k, &o);
             if (x->width - j >= TILE_COLUMNS) {
                 prefetch_tile(rows, to, c_stride);
                 x->tiles[rows](to, c_stride, &o, alpha, x->add);
@@ -234,9 +215,9 @@ typedef struct panel {
     size_t columns, first, count, few, vectors;
 } panel;
 
-/* Queries at the end that would fill less than a third of a vector. */
+/* Queries at the end that would fill less than a quarter of a vector. */
 INLINE size_t few_of(size_t t) {
-    return t % LANES <= LANES / 3 ? t % LANES : 0;
+    return t % LANES <= LANES / 4 ? t % LANES : 0;
 }
 
 /* Of the panels that cover `count` queries from `first`, the one that begins `done` behind. */
@@ -263,70 +244,53 @@ INLINE size_t vectors_at(const panel *x, size_t at) {
     return left == 3 ? 3 : (left > 1 ? 2 : 1);
 }
 
-/* y = alpha A B, the vectors of a panel; the others keep what they have. */
-static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const fov_real *b, fov_real alpha) {
+/* y = alpha A B, the vectors of a panel; the others keep what they have. tops, where not NULL, are raised to the largest of each column. */
+static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const fov_real *b, fov_real alpha, fov_real *tops) {
     const fov_attention_head *h = f->h;
     static const tile_fn *const kinds[4] = {NULL, slim, tall, broad};
     fov_real alphas[TILE_ROWS];
-    fill_alpha(alphas, alpha);
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        alphas[i] = alpha;
+    }
     for (size_t at = 0, n; at < x->vectors; at += n) {
         n = vectors_at(x, at);
         const size_t tiles = tiles_of(h->t, n == 3 ? BROAD_ROWS : TILE_ROWS);
         for (size_t i = 0; i < tiles; i++) {
             const size_t key = tile_first(h->t, tiles, i), here = tile_first(h->t, tiles, i + 1) - key;
-            const tile_operands o = {.a = a.data + key * a.stride,
-                                     .b = b + at * LANES,
-                                     .a_row = a.stride,
-                                     .a_step = 1,
-                                     .b_row = x->vectors * LANES,
-                                     .segment = h->head,
-                                     .k = h->head};
-            fetch_rows(f, here * n * LANES * h->head);
-            kinds[n][here](y + key * x->columns + at * LANES, x->columns, &o, alphas, 0);
+            tile_operands o = {.a = a.data + key * a.stride,
+                               .b = b + at * LANES,
+                               .a_row = a.stride,
+                               .a_step = 1,
+                               .b_row = x->vectors * LANES,
+                               .segment = h->head,
+                               .k = h->head,
+                               .tops = tops == NULL ? NULL : tops + at * LANES};
+            o.ahead = pieces_due(f, here * n * LANES * h->head, &o);
+            kinds[n][here](y + key * x->columns + at * LANES, x->columns, &o, alpha == 1 ? NULL : alphas, 0);
         }
     }
 }
 
-/* The largest of a column of vectors, in four chains, as each waits for its last step. */
-INLINE vec column_top(const fov_real *p, size_t columns, size_t t) {
-    vec top[4];
-    for (size_t i = 0; i < 4; i++) {
-        top[i] = load(p);
-    }
-    size_t key = 1;
-    for (; key + 4 <= t; key += 4) {
-        for (size_t i = 0; i < 4; i++) {
-            top[i] = larger(top[i], load(p + (key + i) * columns));
-        }
-    }
-    for (; key < t; key++) {
-        top[0] = larger(top[0], load(p + key * columns));
-    }
-    return larger(larger(top[0], top[1]), larger(top[2], top[3]));
-}
-
-/* p = 2^(p - top) of a vector of queries; the tops, and one over the sums. */
-INLINE void softmax_columns(fov_real *p, size_t columns, size_t t, fov_real *tops, fov_real *inverse) {
-    const vec top = column_top(p, columns, t);
+/* p = 2^(p - top) of a vector of queries, and one over the sums. */
+INLINE void softmax_columns(fov_real *p, size_t columns, size_t t, const fov_real *tops, fov_real *inverse) {
+    const vec top = load(tops);
     vec sum = {0};
     for (size_t key = 0; key < t; key++) {
         const vec value = exp2_of(load(p + key * columns) - top);
         store(p + key * columns, value);
         sum += value;
     }
-    store(tops, top);
     store(inverse, 1 / sum);
 }
 
 /* C = alpha A B, A the columns of a panel, for its queries' rows of out or dq. */
 static void multiply_queries(fov_real *c, size_t c_stride, fetch *f, const panel *x, const fov_real *a, rows_of_head b,
-                             const fov_real *alpha, size_t alpha_step, int add) {
+                             const fov_real *alpha, int add) {
     const product y = {.tiles = wide,
                        .m = x->count,
                        .width = f->h->head,
                        .o = {.a = a, .b = b.data, .a_row = 1, .a_step = x->columns, .b_row = b.stride, .segment = f->h->t, .k = f->h->t},
                        .alpha = alpha,
-                       .alpha_step = alpha_step,
                        .add = add};
     multiply(c + x->first * c_stride, c_stride, &y, f);
 }
@@ -357,6 +321,20 @@ INLINE void sums_of_four(fov_real to[4], vec a, vec b, vec c, vec d) {
         to[2] += c[i];
         to[3] += d[i];
     }
+#endif
+}
+
+/* The largest number of a vector. */
+INLINE fov_real largest_of(vec x) {
+#if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
+    return _mm512_reduce_max_ps(x);
+#else
+    fov_real lanes[LANES];
+    store(lanes, x);
+    for (size_t i = 1; i < LANES; i++) {
+        lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
+    }
+    return lanes[0];
 #endif
 }
 
@@ -400,7 +378,7 @@ static void put_column(fov_real *column, size_t columns, const fov_real *row, si
 
 /* p = 2^(p - top) of a query's logits; the top, and one over the sum. */
 static void softmax_row(fov_real *p, size_t t, fov_real *top, fov_real *inverse) {
-    fov_real lanes[LANES], sums[4], highest = p[0];
+    fov_real sums[4];
     for (size_t i = t; i < rounded(t); i++) {
         p[i] = -(fov_real)INFINITY;
     }
@@ -408,10 +386,7 @@ static void softmax_row(fov_real *p, size_t t, fov_real *top, fov_real *inverse)
     for (size_t i = 0; i < t; i += LANES) {
         most = larger(most, load(p + i));
     }
-    store(lanes, most);
-    for (size_t i = 0; i < LANES; i++) {
-        highest = lanes[i] > highest ? lanes[i] : highest;
-    }
+    const fov_real highest = largest_of(most);
     for (size_t i = 0; i < t; i += LANES) {
         const vec x = exp2_of(load(p + i) - highest);
         store(p + i, x);
@@ -435,7 +410,10 @@ static void forward_panel(fetch *f, const forward_work *w, const panel *x) {
     const fov_real *q = h->q + x->first * h->stride;
     _Alignas(64) fov_real inverse[FOV_ATTENTION_COLUMNS], tops[FOV_ATTENTION_COLUMNS];
     FOV_ISA_FN(pack_lanes)(w->queries, x->vectors * LANES, q, h->stride, whole, h->head);
-    logits(f, w->p, x, w->keys, w->queries, h->scale * LOG2_E);
+    for (size_t i = 0; i < x->vectors * LANES; i++) {
+        tops[i] = -(fov_real)INFINITY;
+    }
+    logits(f, w->p, x, w->keys, w->queries, h->scale * LOG2_E, tops);
     for (size_t i = 0; i < x->vectors * LANES; i += LANES) {
         softmax_columns(w->p + i, x->columns, t, tops + i, inverse + i);
     }
@@ -448,7 +426,7 @@ static void forward_panel(fetch *f, const forward_work *w, const panel *x) {
         h->stats[x->first + i] = tops[i];
         h->stats[t + x->first + i] = inverse[i];
     }
-    multiply_queries(h->out, h->out_stride, f, x, w->p, w->values, inverse, 1, 0);
+    multiply_queries(h->out, h->out_stride, f, x, w->p, w->values, inverse, 0);
 }
 
 void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) {
@@ -490,7 +468,7 @@ static backward_work lay_out(const fov_attention_head *h, fov_real *work) {
     return w;
 }
 
-/* What belongs to each query: forward's stats, and D. */
+/* What belongs to each query: forward's stats, and scale D. */
 typedef struct query_numbers {
     _Alignas(64) fov_real top[FOV_ATTENTION_COLUMNS];
     _Alignas(64) fov_real inverse[FOV_ATTENTION_COLUMNS];
@@ -506,16 +484,16 @@ static void number_queries(const fov_attention_head *h, query_numbers *n, const 
     for (size_t i = 0; i < x->columns; i++) {
         n->top[i] = i < x->count ? h->stats[x->first + i] : 0;
         n->inverse[i] = i < x->count ? h->stats[h->t + x->first + i] : 0;
-        n->along[i] = i < x->count ? n->along[i] : 0;
+        n->along[i] = i < x->count ? n->along[i] * h->scale : 0;
     }
 }
 
-/* p = probabilities from logits, ds = p (ds - D), for `rows` vectors that lie `stride` apart. */
-INLINE void slopes(fov_real *p, fov_real *ds, size_t rows, size_t stride, vec top, vec inverse, vec along) {
+/* p = probabilities from logits, ds = p (scale ds - D), for `rows` vectors that lie `stride` apart. */
+INLINE void slopes(fov_real *p, fov_real *ds, size_t rows, size_t stride, vec top, vec inverse, vec along, fov_real scale) {
     for (size_t i = 0; i < rows; i++, p += stride, ds += stride) {
         const vec value = exp2_of(load(p) - top) * inverse;
         store(p, value);
-        store(ds, value * (load(ds) - along));
+        store(ds, value * (load(ds) * scale - along));
     }
 }
 
@@ -525,35 +503,30 @@ static void backward_panel(fetch *f, const backward_work *w, fov_real *p, fov_re
     const size_t t = h->t, head = h->head, whole = x->count - x->few;
     const fov_real *q = h->q + x->first * h->stride, *dout = h->dout + x->first * h->out_stride;
     query_numbers n;
-    fov_real scale[TILE_ROWS];
-    fill_alpha(scale, h->scale);
     number_queries(h, &n, x);
     FOV_ISA_FN(pack_lanes)(w->query_columns, x->vectors * LANES, q, h->stride, whole, head);
     FOV_ISA_FN(pack_lanes)(w->dout_columns, x->vectors * LANES, dout, h->out_stride, whole, head);
-    logits(f, p, x, w->keys, w->query_columns, h->scale * LOG2_E);
-    logits(f, ds, x, w->values, w->dout_columns, 1);
+    logits(f, p, x, w->keys, w->query_columns, h->scale * LOG2_E, NULL);
+    logits(f, ds, x, w->values, w->dout_columns, 1, NULL);
     for (size_t i = 0; i < x->vectors * LANES; i += LANES) {
-        slopes(p + i, ds + i, t, x->columns, load(n.top + i), load(n.inverse + i), load(n.along + i));
+        slopes(p + i, ds + i, t, x->columns, load(n.top + i), load(n.inverse + i), load(n.along + i), h->scale);
     }
     for (size_t i = whole; i < x->count; i++) {
         row_of_logits(w->row, q + i * h->stride, w->keys, t, head, h->scale * LOG2_E);
         row_of_logits(w->row_ds, dout + i * h->out_stride, w->values, t, head, 1);
-        slopes(w->row, w->row_ds, rounded(t) / LANES, LANES, every(n.top[i]), every(n.inverse[i]), every(n.along[i]));
+        slopes(w->row, w->row_ds, rounded(t) / LANES, LANES, every(n.top[i]), every(n.inverse[i]), every(n.along[i]), h->scale);
         put_column(p + i, x->columns, w->row, t);
         put_column(ds + i, x->columns, w->row_ds, t);
     }
-    multiply_queries(h->dq, h->stride, f, x, ds, w->keys, scale, 0, h->accumulate);
+    multiply_queries(h->dq, h->stride, f, x, ds, w->keys, NULL, h->accumulate);
 }
 
-/* dv (+)= p^T dout and dk (+)= scale ds^T q for a block of queries. */
+/* dv (+)= p^T dout and dk (+)= ds^T q for a block of queries. */
 static void backward_keys(fetch *f, const backward_work *w, size_t columns, size_t first, size_t count) {
     const fov_attention_head *h = f->h;
-    fov_real scale[TILE_ROWS], one[TILE_ROWS];
-    fill_alpha(scale, h->scale);
-    fill_alpha(one, 1);
     const rows_of_head queries = rows_from(h->q + first * h->stride, h->stride, count, h->head, w->queries);
     const rows_of_head dout = rows_from(h->dout + first * h->out_stride, h->out_stride, count, h->head, w->dout);
-    product x = {.tiles = tall, .m = h->t, .width = h->head, .alpha = one, .add = h->accumulate || first > 0};
+    product x = {.tiles = tall, .m = h->t, .width = h->head, .add = h->accumulate || first > 0};
     x.o = (tile_operands){.a = w->p, .b = dout.data, .a_row = columns, .a_step = 1, .b_row = dout.stride, .k = count};
     x.o.a_jump = h->t * columns;
     x.o.segment = columns;
@@ -561,7 +534,6 @@ static void backward_keys(fetch *f, const backward_work *w, size_t columns, size
     x.o.a = w->ds;
     x.o.b = queries.data;
     x.o.b_row = queries.stride;
-    x.alpha = scale;
     multiply(h->dk, h->stride, &x, f);
 }
 
