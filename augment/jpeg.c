@@ -57,6 +57,7 @@ typedef struct fov_jpeg {
     fov_baseline *baseline; /* made when first used */
     uint8_t *row;           /* scratch: a row as libjpeg gives it */
     size_t row_bytes;
+    fov_status taken; /* of those who take rows from the fast way */
 } fov_jpeg;
 
 typedef void (*jpeg_body)(fov_jpeg *jpeg);
@@ -240,6 +241,7 @@ static void open_body(fov_jpeg *jpeg) {
     file->info.bits = (unsigned)info->data_precision;
     file->info.orientation = fov_exif_orientation_jpeg(file->bytes, file->size);
     file->most_shrink = usual_sampling(info) ? 8 : 1;
+    file->by_rows = !jpeg_has_multiple_scans(info); /* else libjpeg keeps all coefficients */
 }
 
 /* ---- pixels ---- */
@@ -286,19 +288,18 @@ static size_t narrow(fov_jpeg *jpeg) {
 static void read_rows(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
     const fov_window *const w = jpeg->window;
-    const fov_decode_options *const options = &jpeg->file->options;
     const size_t first = narrow(jpeg), row_bytes = (size_t)info->output_width * jpeg->samples.planes;
     if (fov_codec_scratch(&jpeg->row, &jpeg->row_bytes, ROW_OFFSET + row_bytes) == NULL) {
         leave(jpeg, FOV_E_NOMEM);
     }
     JSAMPROW row = jpeg->row + ROW_OFFSET;
-    uint8_t *to = jpeg->image->pixels;
     while (info->output_scanline < w->top + w->height) {
         const bool wanted = info->output_scanline >= w->top;
         (void)jpeg_read_scanlines(info, &row, 1);
         if (wanted) {
-            fov_samples_convert(&jpeg->samples, options, row + (w->left - first) * jpeg->samples.planes, w->width, to);
-            to += w->width * fov_pixel_bytes(options->format);
+            uint8_t *to;
+            demand(jpeg, fov_codec_row(jpeg->file, w, jpeg->image, info->output_scanline - 1 - w->top, &to));
+            fov_samples_convert(&jpeg->samples, &jpeg->file->options, row + (w->left - first) * jpeg->samples.planes, w->width, to);
         }
     }
 }
@@ -401,6 +402,13 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
     return true;
 }
 
+static uint8_t *next_row(void *context, size_t y) {
+    fov_jpeg *const jpeg = context;
+    uint8_t *row = NULL;
+    jpeg->taken = fov_codec_row(jpeg->file, jpeg->window, jpeg->image, y, &row);
+    return row;
+}
+
 /* Decodes without libjpeg what can be, without a window to no pixels; `*done` says whether it was. */
 static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
     fov_jpeg_frame frame;
@@ -415,13 +423,13 @@ static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
         return FOV_OK;
     }
     if (w == NULL) {
-        FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, NULL, NULL, done));
-        return FOV_OK;
+        return fov_baseline_decode(jpeg->baseline, &frame, NULL, NULL, NULL, done);
     }
     FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
     const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
-    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, jpeg->image->pixels, done));
-    return FOV_OK;
+    jpeg->taken = FOV_OK;
+    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, next_row, jpeg, done));
+    return jpeg->taken;
 }
 
 static fov_status jpeg_check(void *state, fov_codec_file *file, bool *sound) {
@@ -580,8 +588,7 @@ fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t hei
         fov_mem_free(out->bytes);
     }
     fov_mem_free(out);
-    FOV_TRY(status);
-    return FOV_OK;
+    return status;
 }
 
 fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
@@ -589,6 +596,5 @@ fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t 
     fov_status status = fov_image_encode_jpeg(pixels, width, height, channels, quality, &blob);
     status = status != FOV_OK ? fov_fail_prefix(status, "%s", path) : fov_io_write_atomic(path, blob.data, blob.size);
     fov_blob_clear(&blob);
-    FOV_TRY(status);
-    return FOV_OK;
+    return status;
 }

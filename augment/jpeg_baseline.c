@@ -65,7 +65,8 @@ typedef struct decoding {
     fov_bits bits;
     size_t until_restart;
     unsigned next_restart;
-    uint8_t *rgb;
+    fov_jpeg_row_fn row;
+    void *context;
     size_t next_y;                               /* next row of pixels to make, in the frame */
 } decoding;
 
@@ -444,11 +445,14 @@ static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
     return out + left % 2;
 }
 
-static void make_pixels(decoding *d, size_t end) {
+static bool make_pixels(decoding *d, size_t end) {
     const size_t bottom = d->box->top + d->box->height, stop = end < bottom ? end : bottom;
     for (; d->next_y < stop; d->next_y++) {
         const size_t y = d->next_y;
-        uint8_t *rgb = d->rgb + (y - d->box->top) * d->box->width * 3;
+        uint8_t *rgb = d->row(d->context, y - d->box->top);
+        if (rgb == NULL) {
+            return false;
+        }
         const uint8_t *luma = row_of(&d->plane[0], y) + (d->box->left - d->plane[0].first_x);
         if (d->frame->component_count == 1) {
             for (size_t x = 0; x < d->box->width; x++) {
@@ -458,6 +462,7 @@ static void make_pixels(decoding *d, size_t end) {
             d->baseline->loops->pixel_ycc_rgb(luma, chroma_row(d, 1, y), chroma_row(d, 2, y), d->box->width, rgb);
         }
     }
+    return true;
 }
 
 static bool decode(decoding *d) {
@@ -468,19 +473,23 @@ static bool decode(decoding *d) {
         if (row >= d->first_row) {
             transform_row(d, row);
             /* the last row of an MCU looks at chroma of the next one */
-            make_pixels(d, row == d->last_row ? SIZE_MAX : (row + 1) * 8 * d->v - (d->v == 2 ? 1 : 0));
+            if (!make_pixels(d, row == d->last_row ? SIZE_MAX : (row + 1) * 8 * d->v - (d->v == 2 ? 1 : 0))) {
+                return false;
+            }
         }
     }
     return d->last_row + 1 < d->mcu_rows || ends_well(d);
 }
 
-fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box, uint8_t *rgb, bool *done) {
+fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,
+                               fov_jpeg_row_fn row, void *context, bool *done) {
     decoding d = {.baseline = baseline,
                   .frame = frame,
                   .box = box,
                   .bits = {.at = frame->bytes, .end = frame->bytes + frame->size},
                   .until_restart = frame->restart_interval,
-                  .rgb = rgb,
+                  .row = row,
+                  .context = context,
                   .next_y = box == NULL ? 0 : box->top};
     *done = false;
     if (!make_tables(baseline, frame)) {

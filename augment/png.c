@@ -44,6 +44,7 @@ typedef struct fov_png {
     bool damaged;     /* a warning about a chunk that makes pixels; its text is in `message` */
     uint8_t *scratch; /* one row, or the frame, of samples */
     size_t scratch_bytes;
+    fov_status taken; /* of those who take rows */
 } fov_png;
 
 /* ---- header ---- */
@@ -116,6 +117,7 @@ static fov_status png_open(void *state, fov_codec_file *file) {
     file->info.channels_in_file = (unsigned)p->samples.planes;
     file->info.bits = p->header.bits;
     file->info.orientation = fov_exif_orientation_png(file->bytes, file->size);
+    file->by_rows = p->header.interlace == 0;
     return FOV_OK;
 }
 
@@ -261,12 +263,17 @@ static void make_room(fov_png *p) {
     }
 }
 
-static uint8_t *image_row(const fov_png *p, size_t y) {
-    return p->image->pixels + y * p->window->width * fov_pixel_bytes(p->file->options.format);
+static uint8_t *image_row(fov_png *p, size_t y) {
+    uint8_t *row = NULL;
+    p->taken = fov_codec_row(p->file, p->window, p->image, y, &row);
+    if (p->taken != FOV_OK) {
+        leave(p, p->taken);
+    }
+    return row;
 }
 
 /* `row` is a row of the file, and comes into row y of the image. */
-static void convert_row(const fov_png *p, const uint8_t *row, size_t y) {
+static void convert_row(fov_png *p, const uint8_t *row, size_t y) {
     const size_t left = p->window->left * p->samples.planes * (p->samples.deep ? 2 : 1);
     fov_samples_convert(&p->samples, &p->file->options, row + left, p->window->width, image_row(p, y));
 }
@@ -299,7 +306,7 @@ static void read_interlaced(fov_png *p) {
     }
 }
 
-static void convert_frame(const fov_png *p) {
+static void convert_frame(fov_png *p) {
     for (size_t y = 0; y < p->window->height && !is_straight(p); y++) {
         convert_row(p, p->scratch + (p->window->top + y) * row_bytes(p), y);
     }
@@ -341,8 +348,8 @@ static void guarded(fov_png *p) {
 }
 
 static fov_status fail(const fov_png *p) {
-    if (p->status == FOV_E_NOMEM) {
-        return FOV_E_NOMEM; /* the allocator has left its message */
+    if (p->status == FOV_E_NOMEM || p->taken != FOV_OK) {
+        return p->status; /* with its message */
     }
     return FOV_FAIL(p->status != FOV_OK ? p->status : FOV_E_FORMAT, "PNG: %s", p->message);
 }
@@ -350,7 +357,7 @@ static fov_status fail(const fov_png *p) {
 static fov_status png_read(void *state, fov_codec_file *file, const fov_window *window, fov_image *image) {
     fov_png *const p = state;
     FOV_TRY(check_plausible(&p->header, file->size));
-    p->status = FOV_OK;
+    p->status = p->taken = FOV_OK;
     p->message[0] = '\0';
     p->out_of_memory = p->damaged = false;
     p->at = p->rows_read = 0;

@@ -8,6 +8,8 @@
 
 #include "data/picture_group.h"
 
+#define FRAME_BYTES ((size_t)2 << 20) /* up to which a picture is decoded into a frame: one that stays in cache is as fast as strips */
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw pixels of 16 bits are little-endian in packs and used in place");
 
 fov_status fov_picture_reader_init(fov_picture_reader *reader) {
@@ -159,13 +161,45 @@ fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part 
     return status == FOV_OK ? FOV_OK : name_failure(reader, status);
 }
 
+bool fov_picture_by_strips(const fov_picture_reader *reader, const fov_decode_part *part) {
+    return !reader->grouped && reader->what.kind != FOV_PACK_RAW && fov_decoder_part_bytes(reader->decoder, part) > FRAME_BYTES;
+}
+
+fov_status fov_picture_decode_strips(fov_picture_reader *reader, const fov_decode_part *part, fov_strip_fn take, void *context) {
+    const fov_status status = fov_decoder_read_strips(reader->decoder, part, take, context);
+    return status == FOV_OK ? FOV_OK : name_failure(reader, status);
+}
+
+typedef struct preprocessing {
+    fov_augmenter *augmenter;
+    const fov_preprocess *preprocess;
+    uint8_t *output;
+} preprocessing;
+
+static fov_status preprocess_strip(void *context, const fov_strip *strip) {
+    const preprocessing *p = context;
+    return fov_preprocess_strip(p->augmenter, p->preprocess, strip, p->output);
+}
+
+fov_status fov_picture_preprocess(fov_picture_reader *reader, fov_augmenter *augmenter, const fov_preprocess *preprocess, uint8_t *output) {
+    preprocessing p = {augmenter, preprocess, output};
+    const fov_image *image;
+    if (fov_picture_by_strips(reader, NULL)) {
+        FOV_TRY(fov_picture_decode_strips(reader, NULL, preprocess_strip, &p));
+        return FOV_OK;
+    }
+    FOV_TRY(fov_picture_decode(reader, NULL, &image));
+    FOV_TRY(fov_preprocess_apply(augmenter, preprocess, image, output));
+    return FOV_OK;
+}
+
 fov_status fov_picture_check(fov_picture_reader *reader) {
     const fov_image *image;
     if (reader->grouped || reader->what.kind == FOV_PACK_RAW) {
         FOV_TRY(fov_picture_decode(reader, NULL, &image));
         return FOV_OK;
     }
-    const fov_status status = fov_decoder_check(reader->decoder, &reader->image);
+    const fov_status status = fov_decoder_check(reader->decoder);
     return status == FOV_OK ? FOV_OK : name_failure(reader, status);
 }
 
