@@ -18,7 +18,7 @@ typedef struct fov_codec_file {
     /* found by `open` */
     fov_image_info info;  /* as the file lies; its kind is set already */
     unsigned most_shrink; /* 8 for what can be halved three times while it is decoded, else 1, which stands here before `open` */
-    bool by_rows;         /* `read` needs no frame of its own and fills rows in order, once each, by way of fov_codec_row */
+    bool by_rows;         /* `read` needs no frame of its own and fills rows in order, once each, by way of fov_codec_rows */
     size_t warnings;      /* what was passed over, counted by `open` and `read` */
     fov_codec_strips *strips; /* where rows go while `read` works; NULL: to the image, which holds the whole window */
 } fov_codec_file;
@@ -57,9 +57,10 @@ FOV_MUST_USE fov_status fov_image_check_caps(const char *kind, size_t width, siz
 
 /* Makes the image that of the window, or of a strip of it. A `read` that begins again after rows were filled calls it again. */
 FOV_MUST_USE fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, fov_image *image);
-/* The place of row y of the window. Rows are asked for in order, each when the one before it is filled, which may then be passed on; what
- * fails is the one who takes them. */
-FOV_MUST_USE fov_status fov_codec_row(const fov_codec_file *file, const fov_window *window, fov_image *image, size_t y, uint8_t **row);
+/* A place for rows of the window from row y on: up to *count of them, one behind the other; *count says how many. Rows are asked for in order,
+ * when those before are filled, which may then be passed on; what fails is the one who takes them. */
+FOV_MUST_USE fov_status fov_codec_rows(const fov_codec_file *file, const fov_window *window, fov_image *image, size_t y, size_t *count,
+                                       uint8_t **rows);
 
 /* A window that is passed on strip by strip while it is decoded. */
 struct fov_codec_strips {

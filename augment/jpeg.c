@@ -297,8 +297,9 @@ static void read_rows(fov_jpeg *jpeg) {
         const bool wanted = info->output_scanline >= w->top;
         (void)jpeg_read_scanlines(info, &row, 1);
         if (wanted) {
+            size_t count = 1;
             uint8_t *to;
-            demand(jpeg, fov_codec_row(jpeg->file, w, jpeg->image, info->output_scanline - 1 - w->top, &to));
+            demand(jpeg, fov_codec_rows(jpeg->file, w, jpeg->image, info->output_scanline - 1 - w->top, &count, &to));
             fov_samples_convert(&jpeg->samples, &jpeg->file->options, row + (w->left - first) * jpeg->samples.planes, w->width, to);
         }
     }
@@ -402,11 +403,11 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
     return true;
 }
 
-static uint8_t *next_row(void *context, size_t y) {
+static uint8_t *next_rows(void *context, size_t y, size_t *count) {
     fov_jpeg *const jpeg = context;
-    uint8_t *row = NULL;
-    jpeg->taken = fov_codec_row(jpeg->file, jpeg->window, jpeg->image, y, &row);
-    return row;
+    uint8_t *rows = NULL;
+    jpeg->taken = fov_codec_rows(jpeg->file, jpeg->window, jpeg->image, y, count, &rows);
+    return rows;
 }
 
 /* Decodes without libjpeg what can be, without a window to no pixels; `*done` says whether it was. */
@@ -428,7 +429,7 @@ static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
     FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
     const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
     jpeg->taken = FOV_OK;
-    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, next_row, jpeg, done));
+    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, next_rows, jpeg, done));
     return jpeg->taken;
 }
 
@@ -469,10 +470,7 @@ static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window 
     jpeg->image = image;
     bool done;
     FOV_TRY(read_fast(jpeg, window, &done));
-    if (!done) {
-        FOV_TRY(guarded(jpeg, read_body));
-    }
-    return FOV_OK;
+    return done ? FOV_OK : guarded(jpeg, read_body);
 }
 
 const fov_codec fov_codec_jpeg = {.kind = FOV_IMAGE_JPEG,

@@ -65,8 +65,10 @@ typedef struct decoding {
     fov_bits bits;
     size_t until_restart;
     unsigned next_restart;
-    fov_jpeg_row_fn row;
+    fov_jpeg_rows_fn rows;
     void *context;
+    uint8_t *rgb;                                /* place of the next row, */
+    size_t places;                               /* and how many there are */
     size_t next_y;                               /* next row of pixels to make, in the frame */
 } decoding;
 
@@ -449,10 +451,16 @@ static bool make_pixels(decoding *d, size_t end) {
     const size_t bottom = d->box->top + d->box->height, stop = end < bottom ? end : bottom;
     for (; d->next_y < stop; d->next_y++) {
         const size_t y = d->next_y;
-        uint8_t *rgb = d->row(d->context, y - d->box->top);
-        if (rgb == NULL) {
-            return false;
+        if (d->places == 0) {
+            d->places = bottom - y;
+            d->rgb = d->rows(d->context, y - d->box->top, &d->places);
+            if (d->rgb == NULL) {
+                return false;
+            }
         }
+        uint8_t *rgb = d->rgb;
+        d->rgb += d->box->width * 3;
+        d->places--;
         const uint8_t *luma = row_of(&d->plane[0], y) + (d->box->left - d->plane[0].first_x);
         if (d->frame->component_count == 1) {
             for (size_t x = 0; x < d->box->width; x++) {
@@ -482,13 +490,13 @@ static bool decode(decoding *d) {
 }
 
 fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,
-                               fov_jpeg_row_fn row, void *context, bool *done) {
+                               fov_jpeg_rows_fn rows, void *context, bool *done) {
     decoding d = {.baseline = baseline,
                   .frame = frame,
                   .box = box,
                   .bits = {.at = frame->bytes, .end = frame->bytes + frame->size},
                   .until_restart = frame->restart_interval,
-                  .row = row,
+                  .rows = rows,
                   .context = context,
                   .next_y = box == NULL ? 0 : box->top};
     *done = false;

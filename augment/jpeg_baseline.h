@@ -33,15 +33,15 @@ void fov_baseline_free(fov_baseline *baseline); /* takes NULL */
 /* Whether frames of this kind are decoded here at all. None is with the portable loops, which are slower than libjpeg-turbo's. */
 bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *frame);
 
-/* Decodes the box of the frame (all of it inside; not empty) to RGB, row by row: `row` gives the place for row y of the box, box.width * 3
- * bytes, or NULL to end it. `*done` is false then, and when the data are not what this decoder knows: the rows are undefined. Data below the box
+/* Decodes the box of the frame (all of it inside; not empty) to RGB, in order: `rows` gives the place for rows of the box from y on, up
+ * to *count of box.width * 3 bytes one behind the other, and says how many, or gives NULL to end it. `*done` is false then, and when the data are not what this decoder knows: the rows are undefined. Data below the box
  * are not looked at; with a box that reaches the last row, the file must end properly after it. Box NULL: the whole frame is read and no pixels
  * are made. Fails only with FOV_E_NOMEM. */
 typedef struct fov_jpeg_box {
     size_t left, top, width, height;
 } fov_jpeg_box;
-typedef uint8_t *(*fov_jpeg_row_fn)(void *context, size_t y);
+typedef uint8_t *(*fov_jpeg_rows_fn)(void *context, size_t y, size_t *count);
 FOV_MUST_USE fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,
-                                            fov_jpeg_row_fn row, void *context, bool *done);
+                                            fov_jpeg_rows_fn rows, void *context, bool *done);
 
 #endif

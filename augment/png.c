@@ -264,8 +264,9 @@ static void make_room(fov_png *p) {
 }
 
 static uint8_t *image_row(fov_png *p, size_t y) {
+    size_t count = 1;
     uint8_t *row = NULL;
-    p->taken = fov_codec_row(p->file, p->window, p->image, y, &row);
+    p->taken = fov_codec_rows(p->file, p->window, p->image, y, &count, &row);
     if (p->taken != FOV_OK) {
         leave(p, p->taken);
     }

@@ -1,6 +1,6 @@
 /* Where decoded rows go: into an image that holds the whole window, or into a strip that is passed on whenever it is full.
  *
- * A codec asks for the place of each row and need not know which. A strip keeps the last rows of the one before it, as many as a resize may be
+ * A codec asks for the places of rows and need not know which. A strip keeps the last rows of the one before it, as many as a resize may be
  * waiting with (it takes rows by fours), so that whoever takes strips keeps none of them. Strips of pictures that are turned upside down or
  * mirrored are turned one by one; they then come from the bottom up. */
 #include <string.h>
@@ -61,11 +61,11 @@ static fov_status pass_on(fov_codec_strips *s, const fov_window *window, const f
     return FOV_OK;
 }
 
-fov_status fov_codec_row(const fov_codec_file *file, const fov_window *window, fov_image *image, size_t y, uint8_t **row) {
+fov_status fov_codec_rows(const fov_codec_file *file, const fov_window *window, fov_image *image, size_t y, size_t *count, uint8_t **rows) {
     const size_t bytes = window->width * fov_pixel_bytes(file->options.format);
     fov_codec_strips *const s = file->strips;
     if (s == NULL) {
-        *row = image->pixels + y * bytes;
+        *rows = image->pixels + y * bytes;
         return FOV_OK;
     }
     FOV_ASSERT(y == s->first + s->filled);
@@ -75,7 +75,9 @@ fov_status fov_codec_row(const fov_codec_file *file, const fov_window *window, f
         s->filled = FOV_STRIP_OVERLAP;
         memmove(image->pixels, image->pixels + (image->height - FOV_STRIP_OVERLAP) * bytes, FOV_STRIP_OVERLAP * bytes);
     }
-    *row = image->pixels + s->filled++ * bytes;
+    *rows = image->pixels + s->filled * bytes;
+    *count = *count < image->height - s->filled ? *count : image->height - s->filled;
+    s->filled += *count;
     return FOV_OK;
 }
 
