@@ -12,8 +12,9 @@ typedef struct fov_codec_strips fov_codec_strips;
 
 /* A file that is being decoded. */
 typedef struct fov_codec_file {
-    const uint8_t *bytes;
+    const uint8_t *bytes; /* NULL: they are the source's */
     size_t size;
+    const fov_byte_source *source;
     fov_decode_options options; /* complete: caps are set, never 0, and so are the channels of the format */
     /* found by `open` */
     fov_image_info info;  /* as the file lies; its kind is set already */
@@ -36,6 +37,7 @@ typedef struct fov_window {
  * NULL and comes before `read`, sets *sound where `read` of the whole picture would succeed; where it does not, only `read` can tell. */
 typedef struct fov_codec {
     fov_image_kind kind;
+    bool by_pieces; /* takes a file's bytes by fov_codec_piece alone */
     size_t state_bytes;
     fov_status (*open)(void *state, fov_codec_file *file);
     fov_status (*check)(void *state, fov_codec_file *file, bool *sound);
@@ -45,6 +47,9 @@ typedef struct fov_codec {
 } fov_codec;
 
 extern const fov_codec fov_codec_jpeg, fov_codec_png;
+/* fov_image_encode_jpeg, of arguments that were checked. */
+FOV_MUST_USE fov_status fov_codec_jpeg_encode(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality,
+                                              fov_blob *blob);
 #ifdef FOV_HAVE_WEBP
 extern const fov_codec fov_codec_webp;
 #endif
@@ -74,6 +79,14 @@ struct fov_codec_strips {
 };
 /* The last strip, when all rows are filled. */
 FOV_MUST_USE fov_status fov_codec_strips_end(fov_codec_strips *strips, const fov_window *window, const fov_image *image);
+
+/* Bytes [at, at + size) of a file. */
+typedef struct fov_piece {
+    const uint8_t *bytes;
+    size_t at, size;
+} fov_piece;
+/* The piece that begins at byte `at` <= file->size, of at least `count` bytes or up to the end; valid until the next is asked for. */
+FOV_MUST_USE fov_status fov_codec_piece(const fov_codec_file *file, size_t at, size_t count, fov_piece *piece);
 
 /* Scratch that grows: `bytes` of it, contents undefined, or NULL when out of memory. */
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes);

@@ -43,7 +43,7 @@ static const signature signatures[] = {
 #endif
     },
 };
-enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20 };
+enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20, HEAD_BYTES = 16 };
 
 struct fov_decoder {
     void *state[KINDS];      /* of the codecs that were needed so far */
@@ -292,15 +292,33 @@ static fov_status refuse_unknown(const signature *s, const uint8_t *bytes, size_
                     bytes[2], bytes[3], fov_image_kinds());
 }
 
-fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
-                            fov_image_info *info) {
-    const signature *const s = recognise(bytes, size);
-    close_file(decoder);
-    decoder->file = (fov_codec_file){.bytes = bytes, .size = size, .options = complete(options), .most_shrink = 1};
-    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
-    if (s == NULL || s->codec == NULL) {
-        return refuse_unknown(s, bytes, size);
+static bool is_known(const signature *s) {
+    return s != NULL && s->codec != NULL;
+}
+
+bool fov_image_by_pieces(fov_image_kind kind) {
+    for (size_t k = 0; k < KINDS; k++) {
+        if (signatures[k].kind == kind) {
+            return is_known(&signatures[k]) && signatures[k].codec->by_pieces;
+        }
     }
+    return false;
+}
+
+fov_status fov_codec_piece(const fov_codec_file *file, size_t at, size_t count, fov_piece *piece) {
+    const size_t left = file->size - at;
+    *piece = (fov_piece){.bytes = file->bytes, .at = at};
+    if (file->source == NULL) {
+        piece->bytes += at;
+        piece->size = left;
+    } else if (left > 0) {
+        FOV_TRY(file->source->get(file->source->context, at, count < left ? count : left, &piece->bytes, &piece->size));
+    }
+    return FOV_OK;
+}
+
+/* Opens decoder->file, whose signature was found. */
+static fov_status open_file(fov_decoder *decoder, const signature *s, fov_image_info *info) {
     if (decoder->file.options.format.channels > FOV_MAX_CHANNELS) {
         return FOV_FAIL(FOV_E_INVALID, "pictures of %zu channels are asked for; at most %zu can be", decoder->file.options.format.channels,
                         FOV_MAX_CHANNELS);
@@ -455,6 +473,34 @@ fov_status fov_decoder_check(fov_decoder *decoder) {
     return FOV_OK;
 }
 
+fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
+                            fov_image_info *info) {
+    const signature *const s = recognise(bytes, size);
+    close_file(decoder);
+    decoder->file = (fov_codec_file){.bytes = bytes, .size = size, .options = complete(options), .most_shrink = 1};
+    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
+    if (!is_known(s)) {
+        return refuse_unknown(s, bytes, size);
+    }
+    FOV_TRY(open_file(decoder, s, info));
+    return FOV_OK;
+}
+
+fov_status fov_decoder_open_source(fov_decoder *decoder, const fov_byte_source *source, const fov_decode_options *options,
+                                   fov_image_info *info) {
+    fov_piece head;
+    close_file(decoder);
+    decoder->file = (fov_codec_file){.size = source->size, .source = source, .options = complete(options), .most_shrink = 1};
+    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
+    FOV_TRY(fov_codec_piece(&decoder->file, 0, HEAD_BYTES, &head));
+    const signature *const s = recognise(head.bytes, head.size);
+    if (!is_known(s) || !s->codec->by_pieces) {
+        return refuse_unknown(s, head.bytes, head.size);
+    }
+    FOV_TRY(open_file(decoder, s, info));
+    return FOV_OK;
+}
+
 fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options, fov_image *image) {
     fov_image_info info;
     FOV_TRY(fov_decoder_open(decoder, bytes, size, options, &info));
@@ -466,4 +512,23 @@ fov_status fov_image_probe(fov_decoder *decoder, const uint8_t *bytes, size_t si
                            fov_image_info *info) {
     FOV_TRY(fov_decoder_open(decoder, bytes, size, options, info));
     return FOV_OK;
+}
+
+fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality, fov_blob *blob) {
+    *blob = (fov_blob){0};
+    if ((channels != 1 && channels != 3) || width - 1 >= FOV_IMAGE_MAX_SIDE || height - 1 >= FOV_IMAGE_MAX_SIDE || quality < 1 ||
+        quality > 100) {
+        return FOV_FAIL(FOV_E_INVALID, "a JPEG has 1 or 3 channels, sides of 1 to %zu and quality 1 to 100, not %zu, %zu x %zu and %d",
+                        FOV_IMAGE_MAX_SIDE, channels, width, height, quality);
+    }
+    FOV_TRY(fov_codec_jpeg_encode(pixels, width, height, channels, quality, blob));
+    return FOV_OK;
+}
+
+fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
+    fov_blob blob;
+    fov_status status = fov_image_encode_jpeg(pixels, width, height, channels, quality, &blob);
+    status = status != FOV_OK ? fov_fail_prefix(status, "%s", path) : fov_io_write_atomic(path, blob.data, blob.size);
+    fov_blob_clear(&blob);
+    return status;
 }

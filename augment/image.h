@@ -108,6 +108,19 @@ FOV_MUST_USE fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *by
                                          fov_image_info *info);
 FOV_MUST_USE fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image);
 
+/* A file that is not in memory as a whole. `get` gives its bytes from `at` on, at least `count` of them (fewer only where the file ends: there
+ * options->padding bytes follow) and says how many; they stay until the next call. at < size, and files are gone through more than once. */
+typedef struct fov_byte_source {
+    size_t size;
+    fov_status (*get)(void *context, size_t at, size_t count, const uint8_t **bytes, size_t *got);
+    void *context;
+} fov_byte_source;
+/* `open` of such a file, of a kind that fov_image_by_pieces is true of; the source is borrowed as bytes are. What `get` fails with comes
+ * through. Bytes may change between two readings: that gives another picture or a refusal. */
+FOV_MUST_USE fov_status fov_decoder_open_source(fov_decoder *decoder, const fov_byte_source *source, const fov_decode_options *options,
+                                                fov_image_info *info);
+bool fov_image_by_pieces(fov_image_kind kind);
+
 /* The same part in strips: all its columns, and some rows at a time, from the top down or from the bottom up. The strips that follow the first
  * overlap the one before by FOV_STRIP_OVERLAP rows. What is known of a whole picture only when its file was read to the end (interlaced PNG,
  * progressive JPEG, WebP, TIFF, with `lenient` all, and what is turned by a quarter) comes as one strip. */

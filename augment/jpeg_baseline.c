@@ -16,6 +16,7 @@
 #define GROUP_VALUES (64 * GROUP)
 #define MARGIN 64         /* bytes before and after each row of a plane; the upsampling reads one */
 #define MIN_SIDE 16       /* libjpeg has rules of its own for tiny frames */
+#define MCUS_AT_ONCE 64   /* of files that come in pieces */
 #define MAX_DC 2047       /* beyond it sums of differences are not an encoder's */
 
 struct fov_baseline {
@@ -348,6 +349,14 @@ static void lay_blocks(decoding *d, bool wanted) {
     }
 }
 
+/* Sees to it that the bytes of the next *count MCUs are there, or of fewer, which it says. Of a block no more than a DC and 63 ACs is read, each
+ * of 16 + 11 bits at most, and each byte may be stuffed; the rest is for restarts and for bits that are filled ahead. */
+static bool more_bytes(decoding *d, size_t *count) {
+    const size_t most = (size_t)(64 * 27 / 8) * 2 * d->mcu_blocks;
+    *count = *count < MCUS_AT_ONCE ? *count : MCUS_AT_ONCE;
+    return d->frame->more(d->context, &d->bits.at, &d->bits.end, *count * most + 64);
+}
+
 static bool read_mcu_row(decoding *d, size_t row) {
     const bool wanted = row >= d->first_row;
     for (unsigned c = 0; c < d->frame->component_count && wanted; c++) {
@@ -362,6 +371,9 @@ static bool read_mcu_row(decoding *d, size_t row) {
     const size_t columns = ends ? d->last_column + 1 : d->mcu_columns, blocks = d->mcu_blocks;
     for (size_t column = 0, count; column < columns; column += count) {
         count = columns - column;
+        if (d->frame->more != NULL && !more_bytes(d, &count)) {
+            return false;
+        }
         if (d->frame->restart_interval > 0) {
             if (d->until_restart == 0 && !restart(d)) {
                 return false;

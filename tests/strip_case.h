@@ -16,6 +16,9 @@ typedef struct strip_case {
     bool wrong;              /* not as promised */
     fov_status answer;       /* what the taker says to strip number `answer_at`; FOV_OK: nothing */
     size_t answer_at;
+    size_t spare;   /* > 0: the file comes in pieces of up to that many bytes more than are asked for */
+    size_t fail_at; /* of the pieces, the one that fails; 0: none */
+    size_t calls;   /* for pieces */
 } strip_case;
 
 static bool strip_place(strip_case *c, const fov_strip *strip) {
@@ -61,6 +64,34 @@ static fov_status strip_take(void *context, const fov_strip *strip) {
     return FOV_OK;
 }
 
+/* A file in pieces of few bytes more than are asked for, each in memory of its own, so that a byte of the one before or behind is found. */
+typedef struct strip_pieces {
+    const uint8_t *bytes;
+    size_t size, padding, spare;
+    uint8_t *piece;
+    size_t calls, fail_at; /* 0: never */
+} strip_pieces;
+
+static fov_status strip_get(void *context, size_t at, size_t count, const uint8_t **bytes, size_t *got) {
+    strip_pieces *p = context;
+    free(p->piece);
+    p->piece = NULL;
+    if (++p->calls == p->fail_at) {
+        return FOV_FAIL(FOV_E_IO, "a piece that does not come");
+    }
+    const size_t left = p->size - at;
+    *got = (count < left ? count : left) + (p->calls * 7919 + at) % p->spare;
+    *got = *got < left ? *got : left;
+    const size_t behind = *got == left ? p->padding : 0;
+    p->piece = calloc(1, *got + behind);
+    if (p->piece == NULL) {
+        return FOV_E_NOMEM;
+    }
+    memcpy(p->piece, p->bytes + at, *got);
+    *bytes = p->piece;
+    return FOV_OK;
+}
+
 /* Reads the file in strips that must make `part`, which was read as a whole. */
 static fov_status strip_read(strip_case *c, fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                              const fov_decode_part *wanted, const fov_image *part) {
@@ -74,12 +105,19 @@ static fov_status strip_read(strip_case *c, fov_decoder *decoder, const uint8_t 
     c->part = part;
     c->strips = c->begun = c->low = c->high = 0;
     c->wrong = c->rows == NULL;
-    fov_status status = fov_decoder_open(decoder, bytes, size, options, &info);
+    strip_pieces pieces = {.bytes = bytes, .size = size, .padding = options == NULL ? 0 : options->padding, .spare = c->spare};
+    pieces.fail_at = c->fail_at;
+    const fov_byte_source source = {.size = size, .get = strip_get, .context = &pieces};
+    fov_status status = c->spare > 0 ? fov_decoder_open_source(decoder, &source, options, &info)
+                                     : fov_decoder_open(decoder, bytes, size, options, &info);
     if (status != FOV_OK || c->wrong) {
+        free(pieces.piece);
         return status;
     }
     c->wrong = fov_decoder_part_bytes(decoder, wanted) != all;
     status = fov_decoder_read_strips(decoder, wanted, strip_take, c);
+    free(pieces.piece);
+    c->calls = pieces.calls;
     if (status == FOV_OK && (c->low != 0 || c->high != part->height || memcmp(c->rows, part->pixels, all) != 0)) {
         c->wrong = true;
     }

@@ -97,6 +97,7 @@ fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *pre
     }
     for (unsigned t = 0; t < threads; t++) {
         FOV_TRY_GOTO(status, done, fov_picture_reader_init(&job.evaluators[t].reader));
+        job.evaluators[t].reader.by_pieces = true;
         FOV_TRY_GOTO(status, done, fov_augmenter_new(&job.evaluators[t].augmenter));
     }
     FOV_TRY_GOTO(status, done, run_blocks(&job, block, pool, fn, context));

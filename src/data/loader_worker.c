@@ -186,7 +186,7 @@ static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **i
     start_part(t);
     FOV_TRY(fov_picture_open(&worker->reader, loader->index, t->picture, &loader->options.decode, &width, &height));
     end_part(t, &t->read);
-    t->bytes += worker->reader.blob.size;
+    t->bytes += (size_t)worker->reader.what.length;
     if (atomic_load(&loader->stop)) {
         return FOV_OK; /* perhaps left behind in read(2): index and recipe may be gone */
     }

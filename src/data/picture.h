@@ -13,11 +13,24 @@
 
 typedef struct fov_picture_group fov_picture_group;
 
+/* A file that is read in pieces, see picture_feed.h. */
+typedef struct fov_picture_feed {
+    fov_byte_source source;
+    fov_file *file; /* NULL: none */
+    uint64_t offset;
+    const char *shown;
+    unsigned char *window; /* bytes [low, high) */
+    size_t capacity, low, high;
+    bool failed;
+} fov_picture_feed;
+
 /* Codec state and buffers of one thread, reused from picture to picture. */
 typedef struct fov_picture_reader {
     fov_decoder *decoder;
+    bool by_pieces; /* set by those who need no whole files: large JPEG and PNG files and raw records are then read in pieces */
     fov_image image; /* the picture read last */
-    fov_blob blob;   /* its file */
+    fov_blob blob;   /* its file, unless it is read in pieces */
+    fov_picture_feed feed;
     size_t capacity;
     fov_text path;            /* of the picture opened last, or of its first file */
     bool grouped;             /* it lies in several files */

@@ -122,6 +122,7 @@ static fov_status make_measurers(job *j, unsigned threads) {
     for (unsigned t = 0; t < threads; t++) {
         measurer *m = &j->measurers[t];
         FOV_TRY(fov_picture_reader_init(&m->reader));
+        m->reader.by_pieces = true;
         FOV_TRY(fov_augmenter_new(&m->augmenter));
         m->pixels = fov_mem_alloc(FOV_MEM_DATA, bytes);
         FOV_TRY_ALLOC(m->pixels);

@@ -122,6 +122,7 @@ static void test_strips_are_the_whole(void **state) {
                 choose_range(&rng, shown ? height : width, &part.top, &part.height);
             }
             assert_int_equal(read_whole(decoder, &file, &options, &part, &image), FOV_OK);
+            c.spare = (size_t[]){0, 1, 64, 9999}[below(&rng, 4)];
             assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, &part, &image), FOV_OK);
             if (c.wrong) {
                 fail_msg("picture %d, orientation %u, part %u: the strips do not make it", (int)i, orientation, k);
@@ -274,6 +275,7 @@ static void test_damage(void **state) {
         const fov_status status = read_whole(decoder, &file, &options, NULL, &image);
         (void)snprintf(said, sizeof said, "%s", status == FOV_OK ? "" : fov_last_error());
         const fov_image nothing = {0};
+        c.spare = (size_t[]){0, 1, 64, 9999}[below(&rng, 4)];
         assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, status == FOV_OK ? &image : &nothing), status);
         assert_true(status != FOV_OK || !c.wrong);
         if (status != FOV_OK) {
@@ -304,7 +306,12 @@ static void test_begins_again(void **state) {
     assert_int_equal(read_whole(decoder, &file, NULL, NULL, &image), FOV_OK);
     assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, NULL, NULL, &image), FOV_OK);
     assert_false(c.wrong);
+    c.spare = 500;
+    const size_t begun = c.begun;
+    assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, NULL, NULL, &image), FOV_OK);
+    assert_false(c.wrong);
     if (fov_pixel_loops_get()->jpeg) {
+        assert_int_equal(begun, 2);
         assert_int_equal(c.begun, 2);
     }
     free(file.bytes);
@@ -336,6 +343,36 @@ static void test_takers_fail(void **state) {
         c.answer = FOV_OK;
         assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), FOV_OK);
         assert_false(c.wrong);
+        free(file.bytes);
+    }
+    free(c.rows);
+    fov_image_clear(&image);
+    fov_decoder_free(decoder);
+}
+
+/* A piece of the file that does not come, whichever: what its source says comes through, and the decoder goes on. */
+static void test_pieces_fail(void **state) {
+    (void)state;
+    strip_case c = {.spare = 2000};
+    fov_decoder *decoder;
+    fov_image image;
+    fov_image_init(&image);
+    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
+    for (size_t i = 0; i < 6; i++) {
+        fov_rng rng;
+        fov_rng_init(&rng, 97, 0, i, 0, FOV_RNG_TEST);
+        picture_file file = make_file(&rng, i < 4, (fov_pixel_format){3, false}, 70, 120, 1 + (unsigned)i);
+        const fov_decode_options options = {.format = {.channels = 3, .deep = i % 2 == 1}, .lenient = i == 3};
+        assert_int_equal(read_whole(decoder, &file, &options, NULL, &image), FOV_OK);
+        c.fail_at = 0;
+        assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), FOV_OK);
+        assert_false(c.wrong);
+        const size_t calls = c.calls;
+        assert_true(calls > 3);
+        for (c.fail_at = 1; c.fail_at <= calls; c.fail_at++) {
+            assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), FOV_E_IO);
+            assert_string_equal(fov_last_error(), "a piece that does not come");
+        }
         free(file.bytes);
     }
     free(c.rows);
@@ -393,6 +430,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strips_are_the_whole), cmocka_unit_test(test_views),       cmocka_unit_test(test_preprocess),
         cmocka_unit_test(test_damage),               cmocka_unit_test(test_begins_again), cmocka_unit_test(test_takers_fail),
+        cmocka_unit_test(test_pieces_fail),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
