@@ -72,7 +72,7 @@ typedef struct strip_pieces {
     size_t calls, fail_at; /* 0: never */
 } strip_pieces;
 
-static fov_status strip_get(void *context, size_t at, size_t count, const uint8_t **bytes, size_t *got) {
+static inline fov_status strip_get(void *context, size_t at, size_t count, const uint8_t **bytes, size_t *got) {
     strip_pieces *p = context;
     free(p->piece);
     p->piece = NULL;
@@ -93,8 +93,8 @@ static fov_status strip_get(void *context, size_t at, size_t count, const uint8_
 }
 
 /* Reads the file in strips that must make `part`, which was read as a whole. */
-static fov_status strip_read(strip_case *c, fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
-                             const fov_decode_part *wanted, const fov_image *part) {
+static inline fov_status strip_read(strip_case *c, fov_decoder *decoder, const uint8_t *bytes, size_t size,
+                                    const fov_decode_options *options, const fov_decode_part *wanted, const fov_image *part) {
     fov_image_info info;
     const size_t all = part->width * part->height * fov_pixel_bytes(fov_image_format(part));
     if (all >= c->capacity) {
