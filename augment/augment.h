@@ -72,15 +72,34 @@ const char *fov_augment_nearest(const char *name, bool first); /* name of a step
 typedef enum fov_scratch {
     FOV_SCRATCH_VIEW_A, /* pictures between steps */
     FOV_SCRATCH_VIEW_B,
-    FOV_SCRATCH_AXIS_X, /* weights of a resize */
-    FOV_SCRATCH_AXIS_Y,
     FOV_SCRATCH_PACKED,
-    FOV_SCRATCH_ROWS, /* rows between the passes of a resize or a blur, and pointers to them */
-    FOV_SCRATCH_POINTERS,
     FOV_SCRATCH_LINE, /* one padded row */
     FOV_SCRATCH_LAYER, /* picture between the operations of one step */
-    FOV_SCRATCH_COUNT
+    FOV_SCRATCH_AXIS_X, /* weights of a resize */
+    FOV_SCRATCH_AXIS_Y,
+    FOV_SCRATCH_ROWS, /* rows between the passes of a resize or a blur, and pointers to them */
+    FOV_SCRATCH_POINTERS,
+    FOV_SCRATCH_LANES, /* those four again for each further resize that is under way */
+    FOV_LANE_SLOTS = FOV_SCRATCH_LANES - FOV_SCRATCH_AXIS_X,
+    FOV_SCRATCH_COUNT = FOV_SCRATCH_LANES + FOV_LANE_SLOTS * (FOV_MAX_VIEWS - 1)
 } fov_scratch;
+
+/* A resize that is under way. */
+typedef struct fov_resizer {
+    const fov_pixel_loops *loops;
+    uint8_t *output;
+    size_t left, top, width, height; /* of the box on the frame */
+    size_t channels;
+    bool deep, mirror, upward;
+    fov_filter_axis x, y;
+    size_t samples;      /* of an output row */
+    size_t packed_bytes; /* of a group of rows of the box */
+    uint8_t *ring;       /* y.groups + 1 groups of filtered rows, group g at g % (y.groups + 1) */
+    size_t group_bytes;  /* of one of them */
+    size_t next;         /* group that goes into the ring next; SIZE_MAX: none */
+    size_t made;         /* output rows */
+    const void **group;  /* those of one output */
+} fov_resizer;
 
 struct fov_augmenter {
     struct {
@@ -88,6 +107,7 @@ struct fov_augmenter {
         size_t capacity;
     } scratch[FOV_SCRATCH_COUNT];
     const fov_pixel_loops *loops;
+    fov_resizer resizer[FOV_MAX_VIEWS]; /* by lane */
     fov_augment_plan plan[FOV_MAX_VIEWS][FOV_MAX_STEPS];
 };
 
@@ -97,6 +117,12 @@ void *fov_augmenter_scratch(fov_augmenter *augmenter, fov_scratch slot, size_t c
 /* Pillow's antialiased resize of the box, the box's edge being the picture's edge; of any channels and depth. output: window_width x window_height pixels.
  * Sides up to 2^20. */
 FOV_MUST_USE fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output);
+/* The same from strips (fov_decoder_read_strips): `begin` with the first one, which tells size and direction, then `feed` with each of them. The
+ * strips together hold the box; the output is there after the one that holds its last row. One resize a lane (below FOV_MAX_VIEWS); lane 0
+ * is also that of fov_resize_apply and its scratch that of other steps, so that these come when it is done. */
+FOV_MUST_USE fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_strip *strip, const fov_resize *resize,
+                                         uint8_t *output);
+void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *strip);
 /* Resize of the whole picture so that its shorter side is `shorter` (the other truncated), then the central window of
  * window x window (torchvision's Resize and CenterCrop); shorter >= window > 0. */
 void fov_resize_center(size_t width, size_t height, size_t shorter, size_t window, fov_interpolation interpolation, fov_resize *resize);

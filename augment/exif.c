@@ -76,36 +76,35 @@ static bool is_bare(unsigned marker) {
     return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
 }
 
-unsigned fov_exif_orientation_jpeg(const uint8_t *file, size_t size) {
+fov_status fov_exif_orientation_jpeg(const fov_codec_file *file, unsigned *orientation) {
+    fov_piece p;
     size_t at = 2;
-    while (at + 4 <= size) {
-        if (file[at] != 0xFF) {
-            at++; /* stray bytes between segments, which libjpeg skips too */
-            continue;
-        }
-        const unsigned marker = file[at + 1];
-        if (marker == 0xFF) {
-            at++; /* fill byte */
+    *orientation = 1;
+    while (at + 4 <= file->size) {
+        FOV_TRY(fov_codec_piece(file, at, 4, &p));
+        const unsigned marker = p.bytes[1];
+        if (p.bytes[0] != 0xFF || marker == 0xFF) {
+            at++; /* stray bytes between segments, which libjpeg skips too, or a fill byte */
             continue;
         }
         if (marker == 0 || is_bare(marker)) {
             at += 2;
             continue;
         }
-        if (marker == 0xDA || marker == 0xD9) {
-            return 1; /* scan data begins, or the file ends */
+        const size_t length = (size_t)p.bytes[2] << 8 | p.bytes[3];
+        if (marker == 0xDA || marker == 0xD9 || length < 2 || length > file->size - at - 2) {
+            return FOV_OK; /* scan data begins, or the file ends */
         }
-        const size_t length = (size_t)file[at + 2] << 8 | file[at + 3];
-        if (length < 2 || length > size - at - 2) {
-            return 1;
-        }
-        const uint8_t *const body = file + at + 4;
-        if (marker == 0xE1 && length >= 8 && memcmp(body, "Exif\0", 5) == 0) {
-            return fov_exif_orientation(body + 6, length - 8);
+        if (marker == 0xE1 && length >= 8) {
+            FOV_TRY(fov_codec_piece(file, at, 2 + length, &p));
+            if (memcmp(p.bytes + 4, "Exif\0", 5) == 0) {
+                *orientation = fov_exif_orientation(p.bytes + 10, length - 8);
+                return FOV_OK;
+            }
         }
         at += 2 + length;
     }
-    return 1;
+    return FOV_OK;
 }
 
 /* One bit at a time: it runs over one header or EXIF block per file, so a table would not pay. */
@@ -120,21 +119,28 @@ uint32_t fov_png_crc(const uint8_t *bytes, size_t size) {
     return crc ^ 0xFFFFFFFFu;
 }
 
-unsigned fov_exif_orientation_png(const uint8_t *file, size_t size) {
-    const view v = {.bytes = file, .size = size, .little = false};
+fov_status fov_exif_orientation_png(const fov_codec_file *file, unsigned *orientation) {
+    fov_piece p;
     size_t at = 8;
-    uint32_t length = 0, crc = 0;
-    while (read32(&v, at, &length) && size - at >= 12 && length <= size - at - 12) {
-        const uint8_t *const chunk = file + at + 4;
-        if (memcmp(chunk, "eXIf", 4) == 0 && read32(&v, at + 8 + length, &crc) && crc == fov_png_crc(chunk, (size_t)length + 4)) {
-            return fov_exif_orientation(chunk + 4, length);
+    *orientation = 1;
+    while (at <= file->size && file->size - at >= 12) {
+        uint32_t length = 0, crc = 0;
+        FOV_TRY(fov_codec_piece(file, at, 12, &p));
+        const view head = {.bytes = p.bytes, .size = 12};
+        if (!read32(&head, 0, &length) || length > file->size - at - 12 || memcmp(p.bytes + 4, "IEND", 4) == 0) {
+            return FOV_OK;
         }
-        if (memcmp(chunk, "IEND", 4) == 0) {
-            return 1;
+        if (memcmp(p.bytes + 4, "eXIf", 4) == 0 && length <= FOV_EXIF_MOST) {
+            FOV_TRY(fov_codec_piece(file, at, 12 + (size_t)length, &p));
+            const view chunk = {.bytes = p.bytes, .size = 12 + (size_t)length};
+            if (read32(&chunk, 8 + (size_t)length, &crc) && crc == fov_png_crc(p.bytes + 4, (size_t)length + 4)) {
+                *orientation = fov_exif_orientation(p.bytes + 8, length);
+                return FOV_OK;
+            }
         }
         at += 12 + (size_t)length;
     }
-    return 1;
+    return FOV_OK;
 }
 
 unsigned fov_exif_orientation_webp(const uint8_t *file, size_t size) {

@@ -43,13 +43,14 @@ static const signature signatures[] = {
 #endif
     },
 };
-enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20, RESERVED_BYTES = 64 << 20 };
+enum { KINDS = sizeof signatures / sizeof signatures[0], KEPT_BYTES = 16 << 20, HEAD_BYTES = 16 };
 
 struct fov_decoder {
     void *state[KINDS];      /* of the codecs that were needed so far */
     const signature *opened; /* of the file that was opened and not yet read */
     fov_codec_file file;
     fov_image upright; /* decoded pixels before they are turned */
+    fov_image strip;   /* rows on their way; or a frame that is given as one strip */
 };
 
 void fov_image_init(fov_image *image) {
@@ -236,6 +237,7 @@ void fov_decoder_free(fov_decoder *decoder) {
         }
     }
     fov_image_clear(&decoder->upright);
+    fov_image_clear(&decoder->strip);
     fov_mem_free(decoder);
 }
 
@@ -245,17 +247,6 @@ size_t fov_decoder_warnings(const fov_decoder *decoder) {
 
 static size_t divide_up(size_t a, size_t b) {
     return (a + b - 1) / b;
-}
-
-/* Storage is taken for the whole frame at once, since parts of it come in all sizes: growing by each larger one would leave holes in the
- * heap. Pages that no part reaches are never touched. */
-fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, fov_image *image) {
-    const size_t width = divide_up(file->info.width, window->shrink), height = divide_up(file->info.height, window->shrink);
-    if (width * height <= RESERVED_BYTES / fov_pixel_bytes(file->options.format)) {
-        FOV_TRY(fov_image_resize_storage(image, width, height, file->options.format));
-    }
-    FOV_TRY(fov_image_resize_storage(image, window->width, window->height, file->options.format));
-    return FOV_OK;
 }
 
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes) {
@@ -301,15 +292,33 @@ static fov_status refuse_unknown(const signature *s, const uint8_t *bytes, size_
                     bytes[2], bytes[3], fov_image_kinds());
 }
 
-fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
-                            fov_image_info *info) {
-    const signature *const s = recognise(bytes, size);
-    close_file(decoder);
-    decoder->file = (fov_codec_file){.bytes = bytes, .size = size, .options = complete(options), .most_shrink = 1};
-    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
-    if (s == NULL || s->codec == NULL) {
-        return refuse_unknown(s, bytes, size);
+static bool is_known(const signature *s) {
+    return s != NULL && s->codec != NULL;
+}
+
+bool fov_image_by_pieces(fov_image_kind kind) {
+    for (size_t k = 0; k < KINDS; k++) {
+        if (signatures[k].kind == kind) {
+            return is_known(&signatures[k]) && signatures[k].codec->by_pieces;
+        }
     }
+    return false;
+}
+
+fov_status fov_codec_piece(const fov_codec_file *file, size_t at, size_t count, fov_piece *piece) {
+    const size_t left = file->size - at;
+    *piece = (fov_piece){.bytes = file->bytes, .at = at};
+    if (file->source == NULL) {
+        piece->bytes += at;
+        piece->size = left;
+    } else if (left > 0) {
+        FOV_TRY(file->source->get(file->source->context, at, count < left ? count : left, &piece->bytes, &piece->size));
+    }
+    return FOV_OK;
+}
+
+/* Opens decoder->file, whose signature was found. */
+static fov_status open_file(fov_decoder *decoder, const signature *s, fov_image_info *info) {
     if (decoder->file.options.format.channels > FOV_MAX_CHANNELS) {
         return FOV_FAIL(FOV_E_INVALID, "pictures of %zu channels are asked for; at most %zu can be", decoder->file.options.format.channels,
                         FOV_MAX_CHANNELS);
@@ -354,43 +363,103 @@ static fov_status find_window(const fov_decode_part *part, size_t width, size_t 
     return FOV_OK;
 }
 
+/* The picture that was opened, as it is shown. */
+typedef struct shown_frame {
+    unsigned orientation; /* that is applied */
+    size_t width, height;
+    fov_window window; /* of it, as shown */
+} shown_frame;
+
+static fov_status find_frame(const fov_decoder *decoder, const fov_decode_part *part, shown_frame *f) {
+    const fov_codec_file *const file = &decoder->file;
+    *f = (shown_frame){.orientation = file->options.keep_orientation ? 1 : file->info.orientation};
+    f->width = f->orientation >= 5 ? file->info.height : file->info.width;
+    f->height = f->orientation >= 5 ? file->info.width : file->info.height;
+    return find_window(part, f->width, f->height, file->most_shrink, &f->window);
+}
+
+static fov_window window_in_file(const shown_frame *f) {
+    const size_t shrink = f->window.shrink;
+    return f->orientation == 1 ? f->window
+                               : turn_back(f->window, f->orientation, divide_up(f->width, shrink), divide_up(f->height, shrink));
+}
+
+static void set_place(const shown_frame *f, fov_image *image) {
+    image->left = f->window.left;
+    image->top = f->window.top;
+    image->shrink = f->window.shrink;
+    image->full_width = f->width;
+    image->full_height = f->height;
+}
+
 /* Decodes a window as shown into the image. */
-static fov_status read_window(fov_decoder *decoder, const fov_window *shown, size_t width, size_t height, fov_image *image) {
-    fov_codec_file *const file = &decoder->file;
-    void *const state = state_of(decoder, decoder->opened);
-    const fov_codec *const codec = decoder->opened->codec;
-    const unsigned orientation = file->options.keep_orientation ? 1 : file->info.orientation;
-    if (orientation == 1) {
-        FOV_TRY(codec->read(state, file, shown, image));
-    } else {
-        const fov_window window = turn_back(*shown, orientation, divide_up(width, shown->shrink), divide_up(height, shown->shrink));
-        FOV_TRY(codec->read(state, file, &window, &decoder->upright));
-        FOV_TRY(fov_image_orient(&decoder->upright, orientation, image));
+static fov_status read_window(fov_decoder *decoder, const shown_frame *f, fov_image *image) {
+    const fov_window window = window_in_file(f);
+    fov_image *const upright = f->orientation == 1 ? image : &decoder->upright;
+    FOV_TRY(decoder->opened->codec->read(state_of(decoder, decoder->opened), &decoder->file, &window, upright));
+    if (f->orientation != 1) {
+        FOV_TRY(fov_image_orient(upright, f->orientation, image));
     }
-    image->left = shown->left;
-    image->top = shown->top;
-    image->shrink = shown->shrink;
-    image->full_width = width;
-    image->full_height = height;
+    set_place(f, image);
     return FOV_OK;
 }
 
 fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image) {
     FOV_ASSERT(decoder->opened != NULL);
-    const fov_image_info *const info = &decoder->file.info;
-    const bool swap = !decoder->file.options.keep_orientation && info->orientation >= 5;
-    const size_t width = swap ? info->height : info->width, height = swap ? info->width : info->height;
-    fov_window window;
-    fov_status status = find_window(part, width, height, decoder->file.most_shrink, &window);
+    shown_frame frame;
+    fov_status status = find_frame(decoder, part, &frame);
     if (status == FOV_OK) {
-        status = read_window(decoder, &window, width, height, image);
+        status = read_window(decoder, &frame, image);
     }
     close_file(decoder);
     FOV_TRY(status);
     return FOV_OK;
 }
 
-fov_status fov_decoder_check(fov_decoder *decoder, fov_image *scratch) {
+size_t fov_decoder_part_bytes(const fov_decoder *decoder, const fov_decode_part *part) {
+    FOV_ASSERT(decoder->opened != NULL);
+    shown_frame f;
+    return find_frame(decoder, part, &f) == FOV_OK ? f.window.width * f.window.height * fov_pixel_bytes(decoder->file.options.format) : 0;
+}
+
+static fov_status read_strips(fov_decoder *decoder, const shown_frame *f, fov_strip_fn take, void *context) {
+    const fov_window window = window_in_file(f);
+    const fov_codec_file *const file = &decoder->file;
+    fov_codec_strips strips = {.take = take, .context = context, .orientation = f->orientation, .turned = &decoder->upright};
+    strips.whole = (fov_image){.width = f->window.width, .height = f->window.height};
+    set_place(f, &strips.whole);
+    if (!file->by_rows || file->options.lenient || f->orientation >= 5) {
+        FOV_TRY(read_window(decoder, f, &decoder->strip));
+        const fov_strip all = {.image = decoder->strip, .first = true};
+        FOV_TRY(take(context, &all));
+        return FOV_OK;
+    }
+    decoder->file.strips = &strips;
+    const fov_status status = decoder->opened->codec->read(state_of(decoder, decoder->opened), &decoder->file, &window, &decoder->strip);
+    decoder->file.strips = NULL;
+    FOV_TRY(status);
+    FOV_TRY(fov_codec_strips_end(&strips, &window, &decoder->strip));
+    return FOV_OK;
+}
+
+fov_status fov_decoder_read_strips(fov_decoder *decoder, const fov_decode_part *part, fov_strip_fn take, void *context) {
+    FOV_ASSERT(decoder->opened != NULL);
+    shown_frame frame;
+    fov_status status = find_frame(decoder, part, &frame);
+    if (status == FOV_OK) {
+        status = read_strips(decoder, &frame, take, context);
+    }
+    close_file(decoder);
+    FOV_TRY(status);
+    return FOV_OK;
+}
+
+static fov_status take_nothing(void *context, const fov_strip *strip) {
+    (void)context, (void)strip;
+    return FOV_OK;
+}
+
+fov_status fov_decoder_check(fov_decoder *decoder) {
     FOV_ASSERT(decoder->opened != NULL);
     const fov_codec *const codec = decoder->opened->codec;
     bool sound = false;
@@ -400,7 +469,35 @@ fov_status fov_decoder_check(fov_decoder *decoder, fov_image *scratch) {
         FOV_TRY(status);
         return FOV_OK;
     }
-    FOV_TRY(fov_decoder_read(decoder, NULL, scratch));
+    FOV_TRY(fov_decoder_read_strips(decoder, NULL, take_nothing, NULL));
+    return FOV_OK;
+}
+
+fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
+                            fov_image_info *info) {
+    const signature *const s = recognise(bytes, size);
+    close_file(decoder);
+    decoder->file = (fov_codec_file){.bytes = bytes, .size = size, .options = complete(options), .most_shrink = 1};
+    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
+    if (!is_known(s)) {
+        return refuse_unknown(s, bytes, size);
+    }
+    FOV_TRY(open_file(decoder, s, info));
+    return FOV_OK;
+}
+
+fov_status fov_decoder_open_source(fov_decoder *decoder, const fov_byte_source *source, const fov_decode_options *options,
+                                   fov_image_info *info) {
+    fov_piece head;
+    close_file(decoder);
+    decoder->file = (fov_codec_file){.size = source->size, .source = source, .options = complete(options), .most_shrink = 1};
+    *info = (fov_image_info){.kind = FOV_IMAGE_UNKNOWN};
+    FOV_TRY(fov_codec_piece(&decoder->file, 0, HEAD_BYTES, &head));
+    const signature *const s = recognise(head.bytes, head.size);
+    if (!is_known(s) || !s->codec->by_pieces) {
+        return refuse_unknown(s, head.bytes, head.size);
+    }
+    FOV_TRY(open_file(decoder, s, info));
     return FOV_OK;
 }
 
@@ -415,4 +512,23 @@ fov_status fov_image_probe(fov_decoder *decoder, const uint8_t *bytes, size_t si
                            fov_image_info *info) {
     FOV_TRY(fov_decoder_open(decoder, bytes, size, options, info));
     return FOV_OK;
+}
+
+fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality, fov_blob *blob) {
+    *blob = (fov_blob){0};
+    if ((channels != 1 && channels != 3) || width - 1 >= FOV_IMAGE_MAX_SIDE || height - 1 >= FOV_IMAGE_MAX_SIDE || quality < 1 ||
+        quality > 100) {
+        return FOV_FAIL(FOV_E_INVALID, "a JPEG has 1 or 3 channels, sides of 1 to %zu and quality 1 to 100, not %zu, %zu x %zu and %d",
+                        FOV_IMAGE_MAX_SIDE, channels, width, height, quality);
+    }
+    FOV_TRY(fov_codec_jpeg_encode(pixels, width, height, channels, quality, blob));
+    return FOV_OK;
+}
+
+fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
+    fov_blob blob;
+    fov_status status = fov_image_encode_jpeg(pixels, width, height, channels, quality, &blob);
+    status = status != FOV_OK ? fov_fail_prefix(status, "%s", path) : fov_io_write_atomic(path, blob.data, blob.size);
+    fov_blob_clear(&blob);
+    return status;
 }

@@ -107,8 +107,37 @@ void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
 FOV_MUST_USE fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                                          fov_image_info *info);
 FOV_MUST_USE fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image);
-/* Instead of `read`: the verdict of reading the whole picture, cheaper where no pixels are needed for it. `scratch` is left undefined. */
-FOV_MUST_USE fov_status fov_decoder_check(fov_decoder *decoder, fov_image *scratch);
+
+/* A file that is not in memory as a whole. `get` gives its bytes from `at` on, at least `count` of them (fewer only where the file ends: there
+ * options->padding bytes follow) and says how many; they stay until the next call. at < size, and files are gone through more than once. */
+typedef struct fov_byte_source {
+    size_t size;
+    fov_status (*get)(void *context, size_t at, size_t count, const uint8_t **bytes, size_t *got);
+    void *context;
+} fov_byte_source;
+/* `open` of such a file, of a kind that fov_image_by_pieces is true of; the source is borrowed as bytes are. What `get` fails with comes
+ * through. Bytes may change between two readings: that gives another picture or a refusal. */
+FOV_MUST_USE fov_status fov_decoder_open_source(fov_decoder *decoder, const fov_byte_source *source, const fov_decode_options *options,
+                                                fov_image_info *info);
+bool fov_image_by_pieces(fov_image_kind kind);
+
+/* The same part in strips: all its columns, and some rows at a time, from the top down or from the bottom up. The strips that follow the first
+ * overlap the one before by FOV_STRIP_OVERLAP rows. What is known of a whole picture only when its file was read to the end (interlaced PNG,
+ * progressive JPEG, WebP, TIFF, with `lenient` all, and what is turned by a quarter) comes as one strip. */
+#define FOV_STRIP_OVERLAP ((size_t)3)
+typedef struct fov_strip {
+    fov_image image; /* a part of the picture */
+    bool first;      /* where decoding has to begin again, a first strip comes again, and all before it is void */
+    bool upward;     /* strips come from the bottom up */
+} fov_strip;
+typedef fov_status (*fov_strip_fn)(void *context, const fov_strip *strip); /* what it returns but FOV_OK ends the reading and is returned */
+/* Instead of `read`, with all that is said of it; the strips are the decoder's. After a failure what was taken is void. */
+FOV_MUST_USE fov_status fov_decoder_read_strips(fov_decoder *decoder, const fov_decode_part *part, fov_strip_fn take, void *context);
+/* Bytes of pixels that `read` would give; 0 for a part that it would refuse. */
+size_t fov_decoder_part_bytes(const fov_decoder *decoder, const fov_decode_part *part);
+
+/* Instead of `read`: the verdict of reading the whole picture, cheaper where no pixels are needed for it. */
+FOV_MUST_USE fov_status fov_decoder_check(fov_decoder *decoder);
 /* Both at once, the whole picture. */
 FOV_MUST_USE fov_status fov_image_decode(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                                          fov_image *image);

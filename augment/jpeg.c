@@ -1,23 +1,21 @@
-/* JPEG by libjpeg(-turbo): decoding from memory, whole or in part, and writing. The only file that includes jpeglib.h.
+/* JPEG by libjpeg(-turbo): decoding, whole or in part, and writing. The only file that includes jpeglib.h.
  *
  * Pixels are those of the accurate integer DCT and smooth ("fancy") upsampling: the same bits on every machine and those Pillow gives.
  *
  * Errors leave libjpeg by longjmp. Nothing is owned between setjmp and the jump: the codec's state owns libjpeg's and the row scratch, the
  * caller owns the image, and each body that runs under `guarded` reports through the state. Between `open` and `read` the decompressor
  * stands after the header. It is made anew for every file (0.08 us of the 360 that a photo of 400 x 533 takes): libjpeg remembers
- * quantisation and Huffman tables from one image to the next, so a reused one would decode a file that lacks its tables with its
- * predecessor's, and the pixels would depend on the thread.
+ * tables from one image to the next, so a reused one would decode a file that lacks its tables with its predecessor's.
  *
  * Parts. Entropy coding has no way in, so all codes above the part are read; what is saved is the rest of the work on them, everything on
  * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is
  * one skip before the first row, and one crop, in single-scan files of the usual sampling: tests/decode_sweep.h sweeps them against whole
  * pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each side
- * and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last one
- * needed.
+ * and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last one needed.
  *
  * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code
- * is shorter, and even a progressive file has one DC code per block), so a small file cannot ask for a large frame; scans are capped
- * by the progress monitor ("Two Issues with the JPEG Standard", libjpeg-turbo 2015); libjpeg's coefficient memory is capped. */
+ * is shorter, and even a progressive file has one DC code per block); scans are capped by the progress monitor ("Two Issues with the JPEG
+ * Standard", libjpeg-turbo 2015); libjpeg's coefficient memory is capped. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,6 +55,9 @@ typedef struct fov_jpeg {
     fov_baseline *baseline; /* made when first used */
     uint8_t *row;           /* scratch: a row as libjpeg gives it */
     size_t row_bytes;
+    fov_piece piece;      /* what libjpeg reads from */
+    size_t after_header;  /* where its scan begins in the file */
+    fov_status taken;     /* of those who take rows from the fast way and give it bytes */
 } fov_jpeg;
 
 typedef void (*jpeg_body)(fov_jpeg *jpeg);
@@ -137,50 +138,74 @@ static void on_progress(j_common_ptr common) {
     }
 }
 
-/* ---- source: the whole file in memory ---- */
-
-static void source_nothing(j_decompress_ptr info) {
-    (void)info;
-}
-
-/* Called when the bytes have run out: a warning, then an end-of-image marker as often as it takes. */
-static boolean source_fill(j_decompress_ptr info) {
-    static const JOCTET end[2] = {0xFF, JPEG_EOI};
-    WARNMS(info, JWRN_JPEG_EOF);
-    info->src->next_input_byte = end;
-    info->src->bytes_in_buffer = sizeof end;
-    return TRUE;
-}
-
-static void source_skip(j_decompress_ptr info, long count) {
-    if (count <= 0) {
-        return;
-    }
-    const size_t left = info->src->bytes_in_buffer, step = (size_t)count < left ? (size_t)count : left;
-    info->src->next_input_byte += step;
-    info->src->bytes_in_buffer = left - step; /* at 0 the next read calls source_fill */
-}
-
-static void source_open(fov_jpeg *jpeg) {
-    /* Lenient decoding never looks at padding: damaged data would be read on into it. */
-    const size_t padding = jpeg->file->options.lenient ? 0 : jpeg->file->options.padding;
-    jpeg->source = (struct jpeg_source_mgr){.next_input_byte = jpeg->file->bytes,
-                                            .bytes_in_buffer = jpeg->file->size + padding,
-                                            .init_source = source_nothing,
-                                            .fill_input_buffer = source_fill,
-                                            .skip_input_data = source_skip,
-                                            .resync_to_restart = jpeg_resync_to_restart,
-                                            .term_source = source_nothing};
-    jpeg->info.src = &jpeg->source;
-}
-
-/* ---- header ---- */
+/* ---- source: the file in memory, or a piece of it after the other ---- */
 
 static void demand(fov_jpeg *jpeg, fov_status status) {
     if (status != FOV_OK) {
         leave(jpeg, status);
     }
 }
+
+static void source_nothing(j_decompress_ptr info) {
+    (void)info;
+}
+
+static size_t source_at(const fov_jpeg *jpeg) {
+    return jpeg->piece.at + (size_t)(jpeg->source.next_input_byte - jpeg->piece.bytes);
+}
+
+static void source_go(fov_jpeg *jpeg, size_t at) {
+    const fov_codec_file *const file = jpeg->file;
+    demand(jpeg, fov_codec_piece(file, at, 1, &jpeg->piece));
+    /* Lenient decoding never looks at padding: damaged data would be read on into it. */
+    const bool padded = at + jpeg->piece.size == file->size && !file->options.lenient;
+    jpeg->source.next_input_byte = jpeg->piece.bytes;
+    jpeg->source.bytes_in_buffer = jpeg->piece.size + (padded ? file->options.padding : 0);
+}
+
+/* Called when the bytes have run out: the next piece, or a warning, then an end-of-image marker as often as it takes. */
+static boolean source_fill(j_decompress_ptr info) {
+    static const JOCTET end[2] = {0xFF, JPEG_EOI};
+    fov_jpeg *const jpeg = info->client_data;
+    const size_t next = jpeg->piece.at + jpeg->piece.size; /* libjpeg says only later how far it is */
+    if (next < jpeg->file->size) {
+        source_go(jpeg, next);
+    } else {
+        WARNMS(info, JWRN_JPEG_EOF);
+        jpeg->piece = (fov_piece){.bytes = info->src->next_input_byte = end, .at = jpeg->file->size};
+        info->src->bytes_in_buffer = sizeof end;
+    }
+    return TRUE;
+}
+
+static void source_skip(j_decompress_ptr info, long count) {
+    fov_jpeg *const jpeg = info->client_data;
+    if (count <= 0) {
+        return;
+    }
+    const size_t left = info->src->bytes_in_buffer, step = (size_t)count < left ? (size_t)count : left;
+    info->src->next_input_byte += step;
+    info->src->bytes_in_buffer = left - step; /* at 0 the next read calls source_fill */
+    if ((size_t)count > left) {
+        const size_t next = jpeg->piece.at + jpeg->piece.size, rest = jpeg->file->size - next, more = (size_t)count - left;
+        jpeg->piece = (fov_piece){.bytes = info->src->next_input_byte, .at = next + (more < rest ? more : rest)};
+    }
+}
+
+static void source_open(fov_jpeg *jpeg) {
+    jpeg->source = (struct jpeg_source_mgr){.init_source = source_nothing, .fill_input_buffer = source_fill, .skip_input_data = source_skip,
+                                            .resync_to_restart = jpeg_resync_to_restart, .term_source = source_nothing};
+    jpeg->info.src = &jpeg->source;
+    source_go(jpeg, 0);
+}
+
+static void check_end(fov_jpeg *jpeg) {
+    if (source_at(jpeg) > jpeg->file->size && !jpeg->file->options.lenient) { /* decoded out of the padding */
+        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: Premature end of JPEG file"));
+    }
+}
+
+/* ---- header ---- */
 
 /* The output space is the file's own but for the rotation to RGB; fov_samples_convert does the rest. */
 static void choose_output(fov_jpeg *jpeg) {
@@ -227,6 +252,8 @@ static void open_body(fov_jpeg *jpeg) {
     info->progress = &jpeg->progress;
     source_open(jpeg);
     (void)jpeg_read_header(info, TRUE);
+    check_end(jpeg);
+    jpeg->after_header = source_at(jpeg) < file->size ? source_at(jpeg) : file->size;
     if (info->arith_code || info->data_precision != 8) {
         leave(jpeg, FOV_FAIL(FOV_E_UNSUPPORTED, "JPEG: %s; only 8-bit Huffman-coded files are handled",
                              info->arith_code ? "arithmetic coding" : "samples are not of 8 bits"));
@@ -238,8 +265,9 @@ static void open_body(fov_jpeg *jpeg) {
     file->info.height = info->image_height;
     file->info.channels_in_file = (unsigned)info->num_components;
     file->info.bits = (unsigned)info->data_precision;
-    file->info.orientation = fov_exif_orientation_jpeg(file->bytes, file->size);
+    demand(jpeg, fov_exif_orientation_jpeg(file, &file->info.orientation));
     file->most_shrink = usual_sampling(info) ? 8 : 1;
+    file->by_rows = !jpeg_has_multiple_scans(info); /* else libjpeg keeps all coefficients */
 }
 
 /* ---- pixels ---- */
@@ -252,13 +280,6 @@ static bool is_plausible(const fov_jpeg *jpeg) {
         blocks += (uint64_t)info->comp_info[c].width_in_blocks * info->comp_info[c].height_in_blocks;
     }
     return blocks / 8 <= jpeg->file->size;
-}
-
-static void check_plausible(fov_jpeg *jpeg) {
-    if (!is_plausible(jpeg)) {
-        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->file->size,
-                             jpeg->info.image_width, jpeg->info.image_height));
-    }
 }
 
 /* Crops and skips where that is safe: decoded rows then begin at the column that is returned, and the next one is the window's first. */
@@ -286,19 +307,19 @@ static size_t narrow(fov_jpeg *jpeg) {
 static void read_rows(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
     const fov_window *const w = jpeg->window;
-    const fov_decode_options *const options = &jpeg->file->options;
     const size_t first = narrow(jpeg), row_bytes = (size_t)info->output_width * jpeg->samples.planes;
     if (fov_codec_scratch(&jpeg->row, &jpeg->row_bytes, ROW_OFFSET + row_bytes) == NULL) {
         leave(jpeg, FOV_E_NOMEM);
     }
     JSAMPROW row = jpeg->row + ROW_OFFSET;
-    uint8_t *to = jpeg->image->pixels;
     while (info->output_scanline < w->top + w->height) {
         const bool wanted = info->output_scanline >= w->top;
         (void)jpeg_read_scanlines(info, &row, 1);
         if (wanted) {
-            fov_samples_convert(&jpeg->samples, options, row + (w->left - first) * jpeg->samples.planes, w->width, to);
-            to += w->width * fov_pixel_bytes(options->format);
+            size_t count = 1;
+            uint8_t *to;
+            demand(jpeg, fov_codec_rows(jpeg->file, w, jpeg->image, info->output_scanline - 1 - w->top, &count, &to));
+            fov_samples_convert(&jpeg->samples, &jpeg->file->options, row + (w->left - first) * jpeg->samples.planes, w->width, to);
         }
     }
 }
@@ -314,31 +335,25 @@ static void check_components(fov_jpeg *jpeg) {
     }
 }
 
-static void check_end(fov_jpeg *jpeg) {
-    const uint8_t *const at = jpeg->source.next_input_byte;
-    if ((size_t)(at - jpeg->file->bytes) > jpeg->file->size) { /* decoded out of the padding */
-        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: Premature end of JPEG file"));
-    }
-}
-
 static void read_body(fov_jpeg *jpeg) {
     struct jpeg_decompress_struct *const info = &jpeg->info;
-    const bool lenient = jpeg->file->options.lenient;
-    check_plausible(jpeg);
+    if (!is_plausible(jpeg)) {
+        leave(jpeg, FOV_FAIL(FOV_E_FORMAT, "JPEG: %zu bytes cannot hold the %u x %u pixels that the header declares", jpeg->file->size,
+                             info->image_width, info->image_height));
+    }
+    source_go(jpeg, jpeg->after_header); /* others have read since */
     demand(jpeg, fov_codec_room(jpeg->file, jpeg->window, jpeg->image));
     info->scale_num = 1;
     info->scale_denom = jpeg->window->shrink;
     (void)jpeg_start_decompress(info);
     read_rows(jpeg);
-    if (!lenient) {
+    if (!jpeg->file->options.lenient) {
         check_components(jpeg);
     }
     if (info->output_scanline == info->output_height) {
         (void)jpeg_finish_decompress(info); /* looks at what follows the last row, too */
     }
-    if (!lenient) {
-        check_end(jpeg);
-    }
+    check_end(jpeg);
 }
 
 /* ---- entry points ---- */
@@ -359,6 +374,14 @@ static void jpeg_clear(void *state) {
 
 /* ---- the fast way ---- */
 
+static bool more_bytes(void *context, const uint8_t **at, const uint8_t **end, size_t count) {
+    fov_jpeg *const jpeg = context;
+    jpeg->taken = fov_codec_piece(jpeg->file, jpeg->piece.at + (size_t)(*at - jpeg->piece.bytes), count, &jpeg->piece);
+    *at = jpeg->piece.bytes;
+    *end = *at + jpeg->piece.size;
+    return jpeg->taken == FOV_OK;
+}
+
 /* What jpeg_baseline.h asks for, out of the header; false for files of another kind. */
 static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
     const struct jpeg_decompress_struct *const info = &jpeg->info;
@@ -373,11 +396,9 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
                               .height = info->image_height,
                               .component_count = (unsigned)info->num_components,
                               .restart_interval = info->restart_interval,
-                              .bytes = info->src->next_input_byte};
-    if (frame->bytes > file->bytes + file->size) {
-        return false; /* a header cut short that ends in the padding: libjpeg refuses it */
-    }
-    frame->size = (size_t)(file->bytes + file->size - frame->bytes);
+                              .bytes = jpeg->piece.bytes,
+                              .size = jpeg->piece.size,
+                              .more = file->source != NULL ? more_bytes : NULL};
     for (int i = 0; i < info->num_components; i++) {
         const jpeg_component_info *const c = info->cur_comp_info[i];
         /* The numbers come from the file, and libjpeg looks at them only when it starts to decode. */
@@ -401,10 +422,18 @@ static bool frame_of(const fov_jpeg *jpeg, fov_jpeg_frame *frame) {
     return true;
 }
 
+static uint8_t *next_rows(void *context, size_t y, size_t *count) {
+    fov_jpeg *const jpeg = context;
+    uint8_t *rows = NULL;
+    jpeg->taken = fov_codec_rows(jpeg->file, jpeg->window, jpeg->image, y, count, &rows);
+    return rows;
+}
+
 /* Decodes without libjpeg what can be, without a window to no pixels; `*done` says whether it was. */
 static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
     fov_jpeg_frame frame;
     *done = false;
+    FOV_TRY(fov_codec_piece(jpeg->file, jpeg->after_header, 1, &jpeg->piece));
     if ((w != NULL && w->shrink != 1) || !frame_of(jpeg, &frame) || !is_plausible(jpeg)) {
         return FOV_OK;
     }
@@ -414,14 +443,14 @@ static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
     if (!fov_baseline_takes(jpeg->baseline, &frame)) {
         return FOV_OK;
     }
-    if (w == NULL) {
-        FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, NULL, NULL, done));
-        return FOV_OK;
+    fov_jpeg_box box = {0};
+    if (w != NULL) {
+        box = (fov_jpeg_box){w->left, w->top, w->width, w->height};
+        FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
     }
-    FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
-    const fov_jpeg_box box = {w->left, w->top, w->width, w->height};
-    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, &box, jpeg->image->pixels, done));
-    return FOV_OK;
+    jpeg->taken = FOV_OK;
+    FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, w != NULL ? &box : NULL, next_rows, jpeg, done));
+    return jpeg->taken;
 }
 
 static fov_status jpeg_check(void *state, fov_codec_file *file, bool *sound) {
@@ -461,19 +490,11 @@ static fov_status jpeg_read(void *state, fov_codec_file *file, const fov_window 
     jpeg->image = image;
     bool done;
     FOV_TRY(read_fast(jpeg, window, &done));
-    if (!done) {
-        FOV_TRY(guarded(jpeg, read_body));
-    }
-    return FOV_OK;
+    return done ? FOV_OK : guarded(jpeg, read_body);
 }
 
-const fov_codec fov_codec_jpeg = {.kind = FOV_IMAGE_JPEG,
-                                  .state_bytes = sizeof(fov_jpeg),
-                                  .open = jpeg_open,
-                                  .check = jpeg_check,
-                                  .read = jpeg_read,
-                                  .close = jpeg_close,
-                                  .clear = jpeg_clear};
+const fov_codec fov_codec_jpeg = {.kind = FOV_IMAGE_JPEG, .by_pieces = true, .state_bytes = sizeof(fov_jpeg), .open = jpeg_open,
+                                  .check = jpeg_check, .read = jpeg_read, .close = jpeg_close, .clear = jpeg_clear};
 
 /* ---- writing ---- */
 
@@ -559,13 +580,7 @@ static fov_status compress_guarded(jpeg_output *out) {
     return out->status;
 }
 
-fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality, fov_blob *blob) {
-    *blob = (fov_blob){0};
-    if ((channels != 1 && channels != 3) || width - 1 >= FOV_IMAGE_MAX_SIDE || height - 1 >= FOV_IMAGE_MAX_SIDE || quality < 1 ||
-        quality > 100) {
-        return FOV_FAIL(FOV_E_INVALID, "a JPEG has 1 or 3 channels, sides of 1 to %zu and quality 1 to 100, not %zu, %zu x %zu and %d",
-                        FOV_IMAGE_MAX_SIDE, channels, width, height, quality);
-    }
+fov_status fov_codec_jpeg_encode(const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality, fov_blob *blob) {
     jpeg_output *out = fov_mem_zalloc(FOV_MEM_IMAGE, sizeof *out);
     FOV_TRY_ALLOC(out);
     out->pixels = pixels;
@@ -580,15 +595,5 @@ fov_status fov_image_encode_jpeg(const uint8_t *pixels, size_t width, size_t hei
         fov_mem_free(out->bytes);
     }
     fov_mem_free(out);
-    FOV_TRY(status);
-    return FOV_OK;
-}
-
-fov_status fov_image_write_jpeg(const char *path, const uint8_t *pixels, size_t width, size_t height, size_t channels, int quality) {
-    fov_blob blob;
-    fov_status status = fov_image_encode_jpeg(pixels, width, height, channels, quality, &blob);
-    status = status != FOV_OK ? fov_fail_prefix(status, "%s", path) : fov_io_write_atomic(path, blob.data, blob.size);
-    fov_blob_clear(&blob);
-    FOV_TRY(status);
-    return FOV_OK;
+    return status;
 }

@@ -16,6 +16,7 @@
 #define GROUP_VALUES (64 * GROUP)
 #define MARGIN 64         /* bytes before and after each row of a plane; the upsampling reads one */
 #define MIN_SIDE 16       /* libjpeg has rules of its own for tiny frames */
+#define MCUS_AT_ONCE 64   /* of files that come in pieces */
 #define MAX_DC 2047       /* beyond it sums of differences are not an encoder's */
 
 struct fov_baseline {
@@ -65,7 +66,10 @@ typedef struct decoding {
     fov_bits bits;
     size_t until_restart;
     unsigned next_restart;
-    uint8_t *rgb;
+    fov_jpeg_rows_fn rows;
+    void *context;
+    uint8_t *rgb;                                /* place of the next row, */
+    size_t places;                               /* and how many there are */
     size_t next_y;                               /* next row of pixels to make, in the frame */
 } decoding;
 
@@ -345,6 +349,14 @@ static void lay_blocks(decoding *d, bool wanted) {
     }
 }
 
+/* Sees to it that the bytes of the next *count MCUs are there, or of fewer, which it says. Of a block no more than a DC and 63 ACs is read, each
+ * of 16 + 11 bits at most, and each byte may be stuffed; the rest is for restarts and for bits that are filled ahead. */
+static bool more_bytes(decoding *d, size_t *count) {
+    const size_t most = (size_t)(64 * 27 / 8) * 2 * d->mcu_blocks;
+    *count = *count < MCUS_AT_ONCE ? *count : MCUS_AT_ONCE;
+    return d->frame->more(d->context, &d->bits.at, &d->bits.end, *count * most + 64);
+}
+
 static bool read_mcu_row(decoding *d, size_t row) {
     const bool wanted = row >= d->first_row;
     for (unsigned c = 0; c < d->frame->component_count && wanted; c++) {
@@ -359,6 +371,9 @@ static bool read_mcu_row(decoding *d, size_t row) {
     const size_t columns = ends ? d->last_column + 1 : d->mcu_columns, blocks = d->mcu_blocks;
     for (size_t column = 0, count; column < columns; column += count) {
         count = columns - column;
+        if (d->frame->more != NULL && !more_bytes(d, &count)) {
+            return false;
+        }
         if (d->frame->restart_interval > 0) {
             if (d->until_restart == 0 && !restart(d)) {
                 return false;
@@ -444,11 +459,20 @@ static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
     return out + left % 2;
 }
 
-static void make_pixels(decoding *d, size_t end) {
+static bool make_pixels(decoding *d, size_t end) {
     const size_t bottom = d->box->top + d->box->height, stop = end < bottom ? end : bottom;
     for (; d->next_y < stop; d->next_y++) {
         const size_t y = d->next_y;
-        uint8_t *rgb = d->rgb + (y - d->box->top) * d->box->width * 3;
+        if (d->places == 0) {
+            d->places = bottom - y;
+            d->rgb = d->rows(d->context, y - d->box->top, &d->places);
+            if (d->rgb == NULL) {
+                return false;
+            }
+        }
+        uint8_t *rgb = d->rgb;
+        d->rgb += d->box->width * 3;
+        d->places--;
         const uint8_t *luma = row_of(&d->plane[0], y) + (d->box->left - d->plane[0].first_x);
         if (d->frame->component_count == 1) {
             for (size_t x = 0; x < d->box->width; x++) {
@@ -458,6 +482,7 @@ static void make_pixels(decoding *d, size_t end) {
             d->baseline->loops->pixel_ycc_rgb(luma, chroma_row(d, 1, y), chroma_row(d, 2, y), d->box->width, rgb);
         }
     }
+    return true;
 }
 
 static bool decode(decoding *d) {
@@ -468,19 +493,23 @@ static bool decode(decoding *d) {
         if (row >= d->first_row) {
             transform_row(d, row);
             /* the last row of an MCU looks at chroma of the next one */
-            make_pixels(d, row == d->last_row ? SIZE_MAX : (row + 1) * 8 * d->v - (d->v == 2 ? 1 : 0));
+            if (!make_pixels(d, row == d->last_row ? SIZE_MAX : (row + 1) * 8 * d->v - (d->v == 2 ? 1 : 0))) {
+                return false;
+            }
         }
     }
     return d->last_row + 1 < d->mcu_rows || ends_well(d);
 }
 
-fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box, uint8_t *rgb, bool *done) {
+fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,
+                               fov_jpeg_rows_fn rows, void *context, bool *done) {
     decoding d = {.baseline = baseline,
                   .frame = frame,
                   .box = box,
                   .bits = {.at = frame->bytes, .end = frame->bytes + frame->size},
                   .until_restart = frame->restart_interval,
-                  .rgb = rgb,
+                  .rows = rows,
+                  .context = context,
                   .next_y = box == NULL ? 0 : box->top};
     *done = false;
     if (!make_tables(baseline, frame)) {

@@ -23,7 +23,9 @@ typedef struct fov_jpeg_frame {
     fov_jpeg_component component[FOV_JPEG_COMPONENTS];
     size_t restart_interval;  /* in MCUs; 0: none */
     const uint8_t *bytes;     /* entropy-coded data, after the header of the scan */
-    size_t size;              /* up to the end of the file */
+    size_t size;              /* up to the end of the file, or as many as are there */
+    /* Where not all are there (else NULL), replaces those from *at up to *end by at least `count` from the same place on, or all that follow. */
+    bool (*more)(void *context, const uint8_t **at, const uint8_t **end, size_t count); /* false: ends the decoding */
 } fov_jpeg_frame;
 
 typedef struct fov_baseline fov_baseline; /* tables and scratch of one thread */
@@ -33,13 +35,15 @@ void fov_baseline_free(fov_baseline *baseline); /* takes NULL */
 /* Whether frames of this kind are decoded here at all. None is with the portable loops, which are slower than libjpeg-turbo's. */
 bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *frame);
 
-/* Decodes the box of the frame (all of it inside; not empty) to RGB, box.width * box.height * 3 bytes at `rgb`. `*done` is false when the
- * data are not what this decoder knows: `rgb` is then undefined. Data below the box are not looked at; with a box that reaches the last row, the
- * file must end properly after it. Box and `rgb` NULL: the whole frame is read and no pixels are made. Fails only with FOV_E_NOMEM. */
+/* Decodes the box of the frame (all of it inside; not empty) to RGB, in order: `rows` gives the place for rows of the box from y on, up
+ * to *count of box.width * 3 bytes one behind the other, and says how many, or gives NULL to end it. `context` is for it and frame->more. `*done` is false then, and when the data are not what this decoder knows: the rows are undefined. Data below the box
+ * are not looked at; with a box that reaches the last row, the file must end properly after it. Box NULL: the whole frame is read and no pixels
+ * are made. Fails only with FOV_E_NOMEM. */
 typedef struct fov_jpeg_box {
     size_t left, top, width, height;
 } fov_jpeg_box;
-FOV_MUST_USE fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box, uint8_t *rgb,
-                                            bool *done);
+typedef uint8_t *(*fov_jpeg_rows_fn)(void *context, size_t y, size_t *count);
+FOV_MUST_USE fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,
+                                            fov_jpeg_rows_fn rows, void *context, bool *done);
 
 #endif

@@ -44,6 +44,7 @@ typedef struct fov_png {
     bool damaged;     /* a warning about a chunk that makes pixels; its text is in `message` */
     uint8_t *scratch; /* one row, or the frame, of samples */
     size_t scratch_bytes;
+    fov_status taken; /* of those who take rows and give bytes */
 } fov_png;
 
 /* ---- header ---- */
@@ -108,14 +109,17 @@ static fov_samples samples_of(const png_header *h) {
 
 static fov_status png_open(void *state, fov_codec_file *file) {
     fov_png *const p = state;
-    FOV_TRY(read_ihdr(file->bytes, file->size, &file->options, &p->header));
+    fov_piece head;
+    FOV_TRY(fov_codec_piece(file, 0, HEADER_BYTES, &head));
+    FOV_TRY(read_ihdr(head.bytes, head.size, &file->options, &p->header));
     p->samples = samples_of(&p->header);
     FOV_TRY(fov_samples_check("PNG", &p->samples, file->options.format));
     file->info.width = p->header.width;
     file->info.height = p->header.height;
     file->info.channels_in_file = (unsigned)p->samples.planes;
     file->info.bits = p->header.bits;
-    file->info.orientation = fov_exif_orientation_png(file->bytes, file->size);
+    FOV_TRY(fov_exif_orientation_png(file, &file->info.orientation));
+    file->by_rows = p->header.interlace == 0;
     return FOV_OK;
 }
 
@@ -170,7 +174,12 @@ static void on_read(png_structp png, png_bytep out, size_t count) {
     if (count > p->file->size - p->at) {
         png_error(png, "the file is truncated");
     }
-    memcpy(out, p->file->bytes + p->at, count);
+    fov_piece piece;
+    p->taken = fov_codec_piece(p->file, p->at, count, &piece);
+    if (p->taken != FOV_OK) {
+        leave(p, p->taken);
+    }
+    memcpy(out, piece.bytes, count);
     p->at += count;
 }
 
@@ -215,7 +224,18 @@ static void open_reader(fov_png *p) {
     }
 }
 
+/* Between the two readings of the header its bytes may have changed, where they come from a file. */
+static void check_header(fov_png *p) {
+    const png_header *h = &p->header;
+    if (png_get_image_width(p->png, p->info) != h->width || png_get_image_height(p->png, p->info) != h->height ||
+        png_get_bit_depth(p->png, p->info) != h->bits || png_get_color_type(p->png, p->info) != h->color ||
+        png_get_interlace_type(p->png, p->info) != h->interlace) {
+        png_error(p->png, "the file changed while it was read");
+    }
+}
+
 static void set_transforms(fov_png *p) {
+    check_header(p);
     png_set_expand(p->png);
     if (p->samples.deep && is_little_endian()) {
         png_set_swap(p->png);
@@ -261,12 +281,18 @@ static void make_room(fov_png *p) {
     }
 }
 
-static uint8_t *image_row(const fov_png *p, size_t y) {
-    return p->image->pixels + y * p->window->width * fov_pixel_bytes(p->file->options.format);
+static uint8_t *image_row(fov_png *p, size_t y) {
+    size_t count = 1;
+    uint8_t *row = NULL;
+    p->taken = fov_codec_rows(p->file, p->window, p->image, y, &count, &row);
+    if (p->taken != FOV_OK) {
+        leave(p, p->taken);
+    }
+    return row;
 }
 
 /* `row` is a row of the file, and comes into row y of the image. */
-static void convert_row(const fov_png *p, const uint8_t *row, size_t y) {
+static void convert_row(fov_png *p, const uint8_t *row, size_t y) {
     const size_t left = p->window->left * p->samples.planes * (p->samples.deep ? 2 : 1);
     fov_samples_convert(&p->samples, &p->file->options, row + left, p->window->width, image_row(p, y));
 }
@@ -299,7 +325,7 @@ static void read_interlaced(fov_png *p) {
     }
 }
 
-static void convert_frame(const fov_png *p) {
+static void convert_frame(fov_png *p) {
     for (size_t y = 0; y < p->window->height && !is_straight(p); y++) {
         convert_row(p, p->scratch + (p->window->top + y) * row_bytes(p), y);
     }
@@ -341,8 +367,8 @@ static void guarded(fov_png *p) {
 }
 
 static fov_status fail(const fov_png *p) {
-    if (p->status == FOV_E_NOMEM) {
-        return FOV_E_NOMEM; /* the allocator has left its message */
+    if (p->status == FOV_E_NOMEM || p->taken != FOV_OK) {
+        return p->status; /* with its message */
     }
     return FOV_FAIL(p->status != FOV_OK ? p->status : FOV_E_FORMAT, "PNG: %s", p->message);
 }
@@ -350,7 +376,7 @@ static fov_status fail(const fov_png *p) {
 static fov_status png_read(void *state, fov_codec_file *file, const fov_window *window, fov_image *image) {
     fov_png *const p = state;
     FOV_TRY(check_plausible(&p->header, file->size));
-    p->status = FOV_OK;
+    p->status = p->taken = FOV_OK;
     p->message[0] = '\0';
     p->out_of_memory = p->damaged = false;
     p->at = p->rows_read = 0;
@@ -372,7 +398,7 @@ static fov_status png_read(void *state, fov_codec_file *file, const fov_window *
 }
 
 const fov_codec fov_codec_png = {
-    .kind = FOV_IMAGE_PNG, .state_bytes = sizeof(fov_png), .open = png_open, .read = png_read, .close = png_close, .clear = png_clear};
+    .kind = FOV_IMAGE_PNG, .by_pieces = true, .state_bytes = sizeof(fov_png), .open = png_open, .read = png_read, .close = png_close, .clear = png_clear};
 
 /* ---- writing ---- */
 

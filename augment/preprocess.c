@@ -17,19 +17,30 @@ fov_decode_options fov_preprocess_decode(const fov_preprocess *preprocess) {
     return (fov_decode_options){.alpha = preprocess->alpha, .format = preprocess->format};
 }
 
+fov_status fov_preprocess_strip(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_strip *strip, uint8_t *output) {
+    if (strip->first) {
+        if (preprocess->image_size == 0 || preprocess->resize < preprocess->image_size) {
+            return FOV_FAIL(FOV_E_INVALID,
+                            "preprocessing resizes the shorter side to %zu but crops %zu; the crop must be from 1 to that side",
+                            preprocess->resize, preprocess->image_size);
+        }
+        const fov_image *image = &strip->image;
+        if (image->width == 0 || image->height == 0) {
+            return FOV_FAIL(FOV_E_INVALID, "preprocessing got a picture of %zu x %zu pixels", image->width, image->height);
+        }
+        const bool whole = image->full_width == 0;
+        const size_t width = whole ? image->width : image->full_width, height = whole ? image->height : image->full_height;
+        fov_resize resize;
+        fov_resize_center(width, height, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
+        FOV_TRY(fov_resize_begin(augmenter, 0, strip, &resize, output));
+    }
+    fov_resize_feed(augmenter, 0, &strip->image);
+    return FOV_OK;
+}
+
 fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_image *image, uint8_t *output) {
-    if (preprocess->image_size == 0 || preprocess->resize < preprocess->image_size) {
-        return FOV_FAIL(FOV_E_INVALID, "preprocessing resizes the shorter side to %zu but crops %zu; the crop must be from 1 to that side",
-                        preprocess->resize, preprocess->image_size);
-    }
-    if (image->width == 0 || image->height == 0) {
-        return FOV_FAIL(FOV_E_INVALID, "preprocessing got a picture of %zu x %zu pixels", image->width, image->height);
-    }
-    const bool whole = image->full_width == 0;
-    const size_t width = whole ? image->width : image->full_width, height = whole ? image->height : image->full_height;
-    fov_resize resize;
-    fov_resize_center(width, height, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
-    FOV_TRY(fov_resize_apply(augmenter, image, &resize, output));
+    const fov_strip all = {.image = *image, .first = true};
+    FOV_TRY(fov_preprocess_strip(augmenter, preprocess, &all, output));
     return FOV_OK;
 }
 

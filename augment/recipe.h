@@ -69,6 +69,10 @@ void fov_views_draw(fov_augmenter *augmenter, const fov_recipe *recipe, size_t w
                     uint64_t sample);
 void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bool shrink, fov_decode_part *part);
 FOV_MUST_USE fov_status fov_views_apply(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint8_t *const *outputs);
+/* Instead of `apply`, for a picture that comes in strips, which together hold that part: `strip` with each of them as they come, then `finish`. */
+FOV_MUST_USE fov_status fov_views_strip(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_strip *strip, uint8_t *const *outputs);
+FOV_MUST_USE fov_status fov_views_finish(fov_augmenter *augmenter, const fov_recipe *recipe, fov_pixel_format format,
+                                         uint8_t *const *outputs);
 
 /* Draw and apply on a whole picture. */
 FOV_MUST_USE fov_status fov_augment_views(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint64_t seed,
@@ -91,6 +95,9 @@ void fov_preprocess_default(size_t image_size, fov_preprocess *preprocess);
 /* How to decode files for it. */
 fov_decode_options fov_preprocess_decode(const fov_preprocess *preprocess);
 FOV_MUST_USE fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_image *image,
+                                             uint8_t *output);
+/* The same with a picture that comes in strips, with each of them. */
+FOV_MUST_USE fov_status fov_preprocess_strip(fov_augmenter *augmenter, const fov_preprocess *preprocess, const fov_strip *strip,
                                              uint8_t *output);
 /* Pillow's antialiased resize, whole image. */
 FOV_MUST_USE fov_status fov_image_resize(fov_augmenter *augmenter, const fov_image *image, size_t width, size_t height,

@@ -11,7 +11,8 @@
  * the box touches, as Pillow does with a box of floats on the picture cropped to them.
  *
  * Rows are filtered horizontally in groups of four, when the vertical pass first needs one of them, into a ring of the groups that one
- * output looks at. The work set stays in cache, and a large picture needs no copy of itself. */
+ * output looks at. The work set stays in cache, and a large picture needs no copy of itself, nor to be there as a whole: it may come in strips,
+ * downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same. */
 #include <math.h>
 
 #include "augment/augment.h"
@@ -90,32 +91,21 @@ static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const sp
     return FOV_OK;
 }
 
-typedef struct resizer {
-    const fov_pixel_loops *loops;
-    const uint8_t *pixels; /* the box's first */
-    size_t row_bytes;      /* of the image */
-    size_t width, height;  /* of the box on the image */
-    size_t channels;
-    bool deep, mirror;
-    fov_filter_axis x, y;
-    size_t samples;  /* of an output row */
-    uint8_t *packed; /* two groups of rows of the box */
-    size_t packed_bytes;
-    uint8_t *ring;      /* y.groups + 1 groups of filtered rows, group g at g % (y.groups + 1) */
-    size_t group_bytes; /* of one of them */
-    size_t next, end;   /* first group not yet in the ring; groups of the box */
-    const void **group; /* those of one output */
-} resizer;
-
-static void *group_at(const resizer *r, size_t group) {
+static void *group_at(const fov_resizer *r, size_t group) {
     return r->ring + group % (r->y.groups + 1) * r->group_bytes;
 }
 
-static void pack_group(const resizer *r, size_t group, uint8_t *packed) {
+/* Rows of the box that a strip has: [first, end). */
+typedef struct strip_rows {
+    const uint8_t *pixels; /* of the box's first column in the first of them */
+    size_t row_bytes, first, end;
+} strip_rows;
+
+static void pack_group(const fov_resizer *r, const strip_rows *s, size_t group, uint8_t *packed) {
     const void *rows[GROUP];
     for (size_t k = 0; k < GROUP; k++) {
         const size_t row = GROUP * group + k; /* rows past the end have weight 0 */
-        rows[k] = r->pixels + (row < r->height ? row : r->height - 1) * r->row_bytes;
+        rows[k] = s->pixels + ((row < r->height ? row : r->height - 1) - s->first) * s->row_bytes;
     }
     if (r->deep) {
         r->loops->pixel_deep_pack((const uint16_t *const *)(const void *)rows, r->width, r->channels, (double *)(void *)packed);
@@ -124,42 +114,67 @@ static void pack_group(const resizer *r, size_t group, uint8_t *packed) {
     }
 }
 
-/* Puts the next group into the ring, of bytes the next two, which share the reading of weights. */
-static void fill_groups(resizer *r) {
-    if (r->deep) {
-        pack_group(r, r->next, r->packed);
-        r->loops->pixel_deep_columns((const double *)(const void *)r->packed, &r->x, r->channels, r->mirror, group_at(r, r->next));
-        r->next++;
-        return;
-    }
-    const size_t batches = r->end - r->next < 2 ? 1 : 2;
-    uint8_t *out[2];
-    for (size_t b = 0; b < batches; b++) {
-        pack_group(r, r->next + b, r->packed + b * r->packed_bytes);
-        out[b] = group_at(r, r->next + b);
-    }
-    r->loops->pixel_columns(r->packed, batches, &r->x, r->channels, r->mirror, out);
-    r->next += batches;
+static bool has_group(const fov_resizer *r, const strip_rows *s, size_t group) {
+    const size_t end = GROUP * (group + 1);
+    return GROUP * group >= s->first && (end < r->height ? end : r->height) <= s->end;
 }
 
-static void run(resizer *r, uint8_t *output) {
-    const size_t row_bytes = r->samples * (r->deep ? 2 : 1);
-    r->next = r->y.first[0];
-    r->end = (r->height + GROUP - 1) / GROUP;
-    for (size_t i = 0; i < r->y.count; i++) {
-        const size_t first = r->y.first[i], groups = r->y.span[i];
-        while (r->next < first + groups) {
-            fill_groups(r);
+/* The group after this one on the way; SIZE_MAX, which no strip has, past the last. */
+static size_t group_after(const fov_resizer *r, size_t group) {
+    if (r->upward) {
+        return group - 1;
+    }
+    return GROUP * (group + 1) < r->height ? group + 1 : SIZE_MAX;
+}
+
+/* Puts the next group into the ring, of bytes the next two where the strip has them, which share the reading of weights. */
+static void fill_groups(fov_resizer *r, const strip_rows *s, uint8_t *packed) {
+    const size_t after = group_after(r, r->next);
+    if (r->deep) {
+        pack_group(r, s, r->next, packed);
+        r->loops->pixel_deep_columns((const double *)(const void *)packed, &r->x, r->channels, r->mirror, group_at(r, r->next));
+        r->next = after;
+        return;
+    }
+    const size_t batches = after != SIZE_MAX && has_group(r, s, after) ? 2 : 1;
+    uint8_t *const out[2] = {group_at(r, r->next), batches > 1 ? group_at(r, after) : NULL};
+    pack_group(r, s, r->next, packed);
+    if (batches > 1) {
+        pack_group(r, s, after, packed + r->packed_bytes);
+    }
+    r->loops->pixel_columns(packed, batches, &r->x, r->channels, r->mirror, out);
+    r->next = batches > 1 ? group_after(r, after) : after;
+}
+
+/* Output i, whose groups are all in the ring. */
+static void make_row(const fov_resizer *r, size_t i) {
+    void *const out = r->output + i * r->samples * (r->deep ? 2 : 1);
+    for (size_t g = 0; g < r->y.span[i]; g++) {
+        r->group[g] = group_at(r, r->y.first[i] + g);
+    }
+    if (r->deep) {
+        r->loops->pixel_deep_rows((const float *const *)(const void *)r->group, &r->y, i, r->samples, out);
+    } else {
+        r->loops->pixel_rows((const uint8_t *const *)(const void *)r->group, &r->y, i, r->samples, out);
+    }
+}
+
+/* Whether groups that output i looks at are still to come. */
+static bool waits(const fov_resizer *r, size_t i) {
+    return r->upward ? r->next != SIZE_MAX && r->next >= r->y.first[i] : r->next < r->y.first[i] + r->y.span[i];
+}
+
+/* Makes all outputs that the strip completes; what it has of others goes into the ring. */
+static void run(fov_resizer *r, const strip_rows *s, uint8_t *packed) {
+    for (; r->made < r->y.count; r->made++) {
+        const size_t i = r->upward ? r->y.count - 1 - r->made : r->made;
+        while (waits(r, i)) {
+            if (!has_group(r, s, r->next)) {
+                return;
+            }
+            fill_groups(r, s, packed);
         }
-        for (size_t g = 0; g < groups; g++) {
-            r->group[g] = group_at(r, first + g);
-        }
-        void *out = output + i * row_bytes;
-        if (r->deep) {
-            r->loops->pixel_deep_rows((const float *const *)(const void *)r->group, &r->y, i, r->samples, out);
-        } else {
-            r->loops->pixel_rows((const uint8_t *const *)(const void *)r->group, &r->y, i, r->samples, out);
-        }
+        make_row(r, i);
     }
 }
 
@@ -178,37 +193,67 @@ static fov_status check(const fov_image *image, const fov_resize *z) {
     return FOV_OK;
 }
 
-static fov_status make_buffers(fov_augmenter *augmenter, resizer *r) {
+/* Scratch of a lane: the first is the one that other steps share. */
+static fov_scratch lane_slot(size_t lane, fov_scratch slot) {
+    return lane == 0 ? slot : FOV_SCRATCH_LANES + (fov_scratch)(FOV_LANE_SLOTS * (lane - 1) + (slot - FOV_SCRATCH_AXIS_X));
+}
+
+static fov_status make_buffers(fov_augmenter *augmenter, size_t lane, fov_resizer *r) {
     const size_t lanes = fov_pack_lanes(r->channels), quads = (r->width + GROUP - 1) / GROUP;
     r->packed_bytes = r->deep ? r->width * lanes * sizeof(double) : quads * lanes * GROUP;
-    r->packed = fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, r->packed_bytes, 2);
-    FOV_TRY_ALLOC(r->packed);
+    FOV_TRY_ALLOC(fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, r->packed_bytes, 2));
     r->group_bytes =
         r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
-    r->ring = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, r->y.groups + 1, r->group_bytes);
+    r->ring = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_ROWS), r->y.groups + 1, r->group_bytes);
     FOV_TRY_ALLOC(r->ring);
-    r->group = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, r->y.groups, sizeof *r->group);
+    r->group = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_POINTERS), r->y.groups, sizeof *r->group);
     FOV_TRY_ALLOC(r->group);
     return FOV_OK;
 }
 
-fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output) {
+fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_strip *strip, const fov_resize *resize, uint8_t *output) {
+    const fov_image *image = &strip->image;
     FOV_TRY(check(image, resize));
     const fov_resize *z = resize;
     const bool bicubic = z->interpolation == FOV_BICUBIC, deep = image->deep;
-    const size_t shrink = image->shrink > 1 ? image->shrink : 1, pixel = fov_pixel_bytes(fov_image_format(image));
+    const size_t shrink = image->shrink > 1 ? image->shrink : 1;
     const span x = box_span(z->left, z->width, shrink), y = box_span(z->top, z->height, shrink);
-    FOV_ASSERT(x.start >= image->left && x.start + x.size <= image->left + image->width);
-    FOV_ASSERT(y.start >= image->top && y.start + y.size <= image->top + image->height);
-    resizer r = {.loops = augmenter->loops, .row_bytes = image->width * pixel, .width = x.size, .height = y.size, .deep = deep};
-    r.pixels = image->pixels + (y.start - image->top) * r.row_bytes + (x.start - image->left) * pixel;
-    r.channels = image->channels;
-    r.mirror = z->mirror;
-    r.samples = z->window_width * image->channels;
-    FOV_TRY(make_axis(augmenter, FOV_SCRATCH_AXIS_X, &x, z->out_width, z->window_left, z->window_width, bicubic, deep, &r.x));
-    FOV_TRY(make_axis(augmenter, FOV_SCRATCH_AXIS_Y, &y, z->out_height, z->window_top, z->window_height, bicubic, deep, &r.y));
-    FOV_TRY(make_buffers(augmenter, &r));
-    run(&r, output);
+    fov_resizer *r = &augmenter->resizer[lane];
+    *r = (fov_resizer){.loops = augmenter->loops, .output = output, .deep = deep, .upward = strip->upward};
+    r->left = x.start;
+    r->top = y.start;
+    r->width = x.size;
+    r->height = y.size;
+    r->channels = image->channels;
+    r->mirror = z->mirror;
+    r->samples = z->window_width * image->channels;
+    FOV_TRY(make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_X), &x, z->out_width, z->window_left, z->window_width, bicubic, deep,
+                      &r->x));
+    FOV_TRY(make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_Y), &y, z->out_height, z->window_top, z->window_height, bicubic, deep,
+                      &r->y));
+    FOV_TRY(make_buffers(augmenter, lane, r));
+    const size_t last = r->y.count - 1;
+    r->next = r->upward ? r->y.first[last] + r->y.span[last] - 1 : r->y.first[0];
+    return FOV_OK;
+}
+
+void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *strip) {
+    fov_resizer *r = &augmenter->resizer[lane];
+    if (strip->top + strip->height <= r->top || strip->top >= r->top + r->height) {
+        return;
+    }
+    const size_t pixel = fov_pixel_bytes(fov_image_format(strip)), skipped = strip->top < r->top ? r->top - strip->top : 0;
+    FOV_ASSERT(r->left >= strip->left && r->left + r->width <= strip->left + strip->width);
+    strip_rows rows = {.row_bytes = strip->width * pixel, .first = strip->top + skipped - r->top, .end = strip->top + strip->height - r->top};
+    rows.pixels = strip->pixels + skipped * rows.row_bytes + (r->left - strip->left) * pixel;
+    run(r, &rows, augmenter->scratch[FOV_SCRATCH_PACKED].bytes);
+}
+
+fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output) {
+    const fov_strip all = {.image = *image, .first = true};
+    FOV_TRY(fov_resize_begin(augmenter, 0, &all, resize, output));
+    fov_resize_feed(augmenter, 0, image);
+    FOV_ASSERT(augmenter->resizer[0].made == augmenter->resizer[0].y.count);
     return FOV_OK;
 }
 

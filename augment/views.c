@@ -1,8 +1,11 @@
-/* From one picture to all its views, in three steps: draw, then say what is needed of the picture, then make the views.
+/* From one picture to all its views, in three steps: draw, then say what is needed of the picture, then make the views. A large picture
+ * comes in strips: the resizes that open the views all go on with each of them, and the other steps follow when the last one was seen.
  *
  * Every step of every view draws from its own stream, named (seed, epoch, sample, view, step), before the file is decoded: a view's
  * choices depend on nothing that other views or threads do, and the decoder can leave out what no view looks at. Steps that pass the
  * picture on cost nothing; a flip right after the step that opens the view is done by that step's resize. */
+#include <string.h>
+
 #include "augment/augment.h"
 
 static void draw_view(const fov_view_recipe *view, size_t width, size_t height, uint64_t seed, uint64_t epoch, uint64_t sample,
@@ -58,9 +61,10 @@ void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bo
     part->height = bottom - top;
 }
 
-static fov_status make_view(fov_augmenter *augmenter, const fov_view_recipe *view, const fov_augment_plan *plans, const fov_image *image,
-                            uint8_t *output) {
-    const fov_pixel_format format = fov_image_format(image);
+/* The steps of a view after `opened` ones: from `now`, which may lie in the output only when nothing is left to do. */
+static fov_status finish_view(fov_augmenter *augmenter, const fov_view_recipe *view, const fov_augment_plan *plans, size_t opened,
+                              fov_image now, uint8_t *output) {
+    const fov_pixel_format format = fov_image_format(&now);
     const size_t size = view->image_size, bytes = size * size * fov_pixel_bytes(format);
     size_t last = 0;
     for (size_t s = 1; s < view->step_count; s++) {
@@ -73,9 +77,13 @@ static fov_status make_view(fov_augmenter *augmenter, const fov_view_recipe *vie
             FOV_TRY_ALLOC(buffers[k]);
         }
     }
-    fov_image now = *image;
     size_t turn = 0;
-    for (size_t s = 0; s <= last; s++) {
+    if (opened > 0 && last > 0) {
+        memcpy(buffers[0], now.pixels, bytes);
+        now.pixels = buffers[0];
+        turn = 1;
+    }
+    for (size_t s = opened; s <= last; s++) {
         if (!plans[s].applies) {
             continue;
         }
@@ -89,7 +97,28 @@ static fov_status make_view(fov_augmenter *augmenter, const fov_view_recipe *vie
 
 fov_status fov_views_apply(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint8_t *const *outputs) {
     for (size_t v = 0; v < recipe->view_count; v++) {
-        FOV_TRY(make_view(augmenter, &recipe->view[v], augmenter->plan[v], image, outputs[v]));
+        FOV_TRY(finish_view(augmenter, &recipe->view[v], augmenter->plan[v], 0, *image, outputs[v]));
+    }
+    return FOV_OK;
+}
+
+fov_status fov_views_strip(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_strip *strip, uint8_t *const *outputs) {
+    for (size_t v = 0; v < recipe->view_count; v++) {
+        if (strip->first) {
+            FOV_TRY(fov_resize_begin(augmenter, v, strip, &augmenter->plan[v][0].resize, outputs[v]));
+        }
+        fov_resize_feed(augmenter, v, &strip->image);
+    }
+    return FOV_OK;
+}
+
+fov_status fov_views_finish(fov_augmenter *augmenter, const fov_recipe *recipe, fov_pixel_format format, uint8_t *const *outputs) {
+    for (size_t v = 0; v < recipe->view_count; v++) {
+        const fov_view_recipe *view = &recipe->view[v];
+        fov_image opened = {.pixels = outputs[v], .width = view->image_size, .height = view->image_size, .deep = format.deep};
+        opened.channels = format.channels == 0 ? 3 : format.channels;
+        FOV_ASSERT(augmenter->resizer[v].made == view->image_size);
+        FOV_TRY(finish_view(augmenter, view, augmenter->plan[v], 1, opened, outputs[v]));
     }
     return FOV_OK;
 }

@@ -1,5 +1,5 @@
 /* Differential sweep of decoding parts: JPEG files of every sampling, coding, size and orientation are made, parts of them decoded at
- * every shrink, and compared with what plain libjpeg gives of the whole picture at that shrink. For test_decode_parts.c and
+ * every shrink, in strips too, and compared with what plain libjpeg gives of the whole picture at that shrink. For test_decode_parts.c and
  * test_decode_sweep.c. */
 #ifndef FOV_TESTS_DECODE_SWEEP_H
 #define FOV_TESTS_DECODE_SWEEP_H
@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "augment/image.h"
+#include "strip_case.h"
 
 /* Factors of the first component and of the second and third; grey has one. */
 typedef struct sweep_sampling {
@@ -35,6 +36,7 @@ typedef struct sweep {
     uint64_t random;
     fov_decoder *decoder; /* the same for all */
     fov_image part, turned;
+    strip_case strips;
     size_t cases, wrong;
 } sweep;
 
@@ -207,6 +209,11 @@ static void sweep_case(sweep *s, const sweep_picture *p, unsigned shrink, const 
         assert_true(whole[d == shrink].width == (info.width + d - 1) / d && whole[d == shrink].height == (info.height + d - 1) / d);
         right = sweep_equal(&whole[d == shrink], i, options.format);
     }
+    s->strips.spare = (size_t[]){0, 1, 100, 5000}[s->cases % 4];
+    if (right && strip_read(&s->strips, s->decoder, p->file, p->size, &options, &part, i) != FOV_OK) {
+        fail_msg("%s by strips: %s", sweep_now, fov_last_error());
+    }
+    right = right && !s->strips.wrong;
     if (!right) {
         print_error("%s", sweep_now);
     }
@@ -259,6 +266,7 @@ static void sweep_run(size_t pictures, size_t parts, size_t at_least) {
     }
     fov_image_clear(&s.part);
     fov_image_clear(&s.turned);
+    free(s.strips.rows);
     fov_decoder_free(s.decoder);
     (void)setitimer(ITIMER_PROF, &(struct itimerval){0}, NULL);
     print_message("%zu parts, %zu wrong\n", s.cases, s.wrong);

@@ -35,6 +35,11 @@ uint64_t fov_file_size(const fov_file *file); /* when it was opened */
 FOV_MUST_USE fov_status fov_file_read(const fov_file *file, const char *shown, uint64_t offset, size_t count, size_t padding,
                                       fov_blob *blob, size_t *capacity);
 
+/* The same to a place of the caller's, who gives it `count` bytes of room. */
+FOV_MUST_USE fov_status fov_file_read_to(const fov_file *file, const char *shown, uint64_t offset, size_t count, unsigned char *to);
+/* The same file once more, to be closed on its own. */
+FOV_MUST_USE fov_status fov_file_share(const fov_file *file, fov_file **shared);
+
 typedef struct fov_map {
     const unsigned char *data;
     size_t size;

@@ -177,18 +177,24 @@ uint64_t fov_file_size(const fov_file *file) {
     return file->size;
 }
 
-fov_status fov_file_read(const fov_file *file, const char *shown, uint64_t offset, size_t count, size_t padding, fov_blob *blob,
-                         size_t *capacity) {
-    const int fd = file->fd;
-    blob->size = 0;
-    blob->padding = 0;
-    if (count > SSIZE_MAX || offset > (uint64_t)INT64_MAX - count) {
-        return IO_REFUSE(FOV_E_LIMIT, shown, "lies past what a file can hold");
+fov_status fov_file_share(const fov_file *file, fov_file **shared) {
+    *shared = NULL;
+    fov_file *f = fov_mem_zalloc(FOV_MEM_FILE, sizeof *f);
+    FOV_TRY_ALLOC(f);
+    *f = (fov_file){.fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0), .size = file->size};
+    if (f->fd < 0) {
+        fov_mem_free(f);
+        return FOV_FAIL(FOV_E_IO, "cannot open a file once more: %s", strerror(errno));
     }
-    FOV_TRY(make_room(blob, capacity, count, padding, false));
+    *shared = f;
+    return FOV_OK;
+}
+
+/* Of a descriptor, not a file: see the declaration of fov_file_read. */
+static fov_status read_piece(int fd, const char *shown, uint64_t offset, size_t count, unsigned char *to) {
     size_t have = 0;
     while (have < count) {
-        const ssize_t got = fov_sys_pread(fd, blob->data + have, count - have, (off_t)(offset + have));
+        const ssize_t got = fov_sys_pread(fd, to + have, count - have, (off_t)(offset + have));
         if (got < 0) {
             return IO_FAIL(shown, "read", errno);
         }
@@ -197,6 +203,31 @@ fov_status fov_file_read(const fov_file *file, const char *shown, uint64_t offse
         }
         have += (size_t)got;
     }
+    return FOV_OK;
+}
+
+static bool within_files(uint64_t offset, size_t count) {
+    return count <= SSIZE_MAX && offset <= (uint64_t)INT64_MAX - count;
+}
+
+fov_status fov_file_read_to(const fov_file *file, const char *shown, uint64_t offset, size_t count, unsigned char *to) {
+    if (!within_files(offset, count)) {
+        return IO_REFUSE(FOV_E_LIMIT, shown, "lies past what a file can hold");
+    }
+    FOV_TRY(read_piece(file->fd, shown, offset, count, to));
+    return FOV_OK;
+}
+
+fov_status fov_file_read(const fov_file *file, const char *shown, uint64_t offset, size_t count, size_t padding, fov_blob *blob,
+                         size_t *capacity) {
+    const int fd = file->fd;
+    blob->size = 0;
+    blob->padding = 0;
+    if (!within_files(offset, count)) {
+        return IO_REFUSE(FOV_E_LIMIT, shown, "lies past what a file can hold");
+    }
+    FOV_TRY(make_room(blob, capacity, count, padding, false));
+    FOV_TRY(read_piece(fd, shown, offset, count, blob->data));
     memset(blob->data + count, 0, padding);
     blob->size = count;
     blob->padding = padding;

@@ -279,7 +279,7 @@ static void judge_pixels(look *l, const fov_decode_options *decode) {
         return;
     }
     const fov_status status = probe(l, bytes, size, decode);
-    settle(l->found, status == FOV_OK ? fov_decoder_check(l->looker->reader.decoder, &l->looker->reader.image) : status);
+    settle(l->found, status == FOV_OK ? fov_decoder_check(l->looker->reader.decoder) : status);
 }
 
 static void judge(look *l) {

@@ -134,6 +134,7 @@ static fov_status make_workers(fov_loader *loader) {
         fov_loader_worker *worker = &loader->worker[t];
         worker->loader = loader;
         FOV_TRY(fov_picture_reader_init(&worker->reader));
+        worker->reader.by_pieces = true;
         FOV_TRY(fov_augmenter_new(&worker->augmenter));
     }
     return start_threads(loader);

@@ -40,15 +40,11 @@ static void read_sample(void *context, size_t chunk, unsigned worker) {
     const block_job *job = context;
     evaluator *e = &job->evaluators[worker];
     const size_t sample = job->first + chunk, side = job->preprocess->image_size;
+    const fov_pixel_format format = job->decode == NULL ? (fov_pixel_format){0} : job->decode->format;
     size_t width, height;
-    const fov_image *image;
     fov_status status = fov_picture_open(&e->reader, job->index, sample, job->decode, &width, &height);
     if (status == FOV_OK) {
-        status = fov_picture_decode(&e->reader, NULL, &image);
-    }
-    if (status == FOV_OK) {
-        const size_t bytes = side * side * fov_pixel_bytes(fov_image_format(image));
-        status = fov_preprocess_apply(e->augmenter, job->preprocess, image, job->pixels + chunk * bytes);
+        status = fov_picture_preprocess(&e->reader, e->augmenter, job->preprocess, job->pixels + chunk * side * side * fov_pixel_bytes(format));
     }
     if (status != FOV_OK) {
         note_failure(e, sample, status);
@@ -101,6 +97,7 @@ fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *pre
     }
     for (unsigned t = 0; t < threads; t++) {
         FOV_TRY_GOTO(status, done, fov_picture_reader_init(&job.evaluators[t].reader));
+        job.evaluators[t].reader.by_pieces = true;
         FOV_TRY_GOTO(status, done, fov_augmenter_new(&job.evaluators[t].augmenter));
     }
     FOV_TRY_GOTO(status, done, run_blocks(&job, block, pool, fn, context));

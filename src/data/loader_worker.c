@@ -26,6 +26,7 @@ typedef struct ticket {
     bool timed;                      /* one of those whose parts are timed */
     double now, read, decode, views; /* CPU seconds of its parts; now: when the last one ended */
     size_t bytes;                    /* of files */
+    uint8_t *view[FOV_MAX_VIEWS];    /* where they go */
 } ticket;
 
 void fov_loader_fail(fov_loader *loader, fov_status status) {
@@ -139,7 +140,34 @@ static fov_status decode_whole(fov_loader_worker *worker, const ticket *t, const
     return FOV_OK;
 }
 
-/* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader. */
+typedef struct strip_taker {
+    fov_loader_worker *worker;
+    ticket *t;
+} strip_taker;
+
+/* Opens the views with a strip. That is time of making views, not of decoding. */
+static fov_status take_strip(void *context, const fov_strip *strip) {
+    const strip_taker *taker = context;
+    end_part(taker->t, &taker->t->decode);
+    FOV_TRY(fov_views_strip(taker->worker->augmenter, taker->worker->loader->recipe, strip, taker->t->view));
+    end_part(taker->t, &taker->t->views);
+    return FOV_OK;
+}
+
+/* Decodes the part, or opens the views with its strips where it is large; *image is then NULL. */
+static fov_status decode_part(fov_loader_worker *worker, ticket *t, const fov_decode_part *part, const fov_image **image) {
+    strip_taker taker = {worker, t};
+    if (!fov_picture_by_strips(&worker->reader, part)) {
+        FOV_TRY(fov_picture_decode(&worker->reader, part, image));
+        return FOV_OK;
+    }
+    *image = NULL;
+    FOV_TRY(fov_picture_decode_strips(&worker->reader, part, take_strip, &taker));
+    return FOV_OK;
+}
+
+/* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader; NULL when
+ * the views are opened already. */
 static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **image) {
     fov_loader *loader = worker->loader;
     const uint64_t seed = loader->options.seed;
@@ -158,14 +186,14 @@ static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **i
     start_part(t);
     FOV_TRY(fov_picture_open(&worker->reader, loader->index, t->picture, &loader->options.decode, &width, &height));
     end_part(t, &t->read);
-    t->bytes += worker->reader.blob.size;
+    t->bytes += (size_t)worker->reader.what.length;
     if (atomic_load(&loader->stop)) {
         return FOV_OK; /* perhaps left behind in read(2): index and recipe may be gone */
     }
     fov_views_draw(worker->augmenter, loader->recipe, width, height, seed, t->epoch, t->stream);
     fov_views_part(worker->augmenter, loader->recipe, loader->options.shrink, &part);
     const bool keep = !cached && part.shrink == 1 && loader->cache.entry != NULL;
-    FOV_TRY(keep ? decode_whole(worker, t, &part, image) : fov_picture_decode(&worker->reader, &part, image));
+    FOV_TRY(keep ? decode_whole(worker, t, &part, image) : decode_part(worker, t, &part, image));
     end_part(t, &t->decode);
     return FOV_OK;
 }
@@ -211,18 +239,19 @@ static fov_status load_or_substitute(fov_loader_worker *worker, ticket *t, const
 
 static fov_status make_sample(fov_loader_worker *worker, ticket *t) {
     fov_loader *loader = worker->loader;
+    const fov_pixel_format format = loader->options.decode.format;
     const fov_image *image;
+    for (size_t v = 0; v < loader->recipe->view_count; v++) {
+        const size_t side = loader->recipe->view[v].image_size;
+        t->view[v] = t->slot->batch.view[v] + t->place * side * side * fov_pixel_bytes(format);
+    }
     FOV_TRY(load_or_substitute(worker, t, &image));
     if (atomic_load(&loader->stop)) {
         return FOV_OK;
     }
-    uint8_t *outputs[FOV_MAX_VIEWS];
-    for (size_t v = 0; v < loader->recipe->view_count; v++) {
-        const size_t side = loader->recipe->view[v].image_size;
-        outputs[v] = t->slot->batch.view[v] + t->place * side * side * fov_pixel_bytes(loader->options.decode.format);
-    }
     start_part(t);
-    FOV_TRY(fov_views_apply(worker->augmenter, loader->recipe, image, outputs));
+    FOV_TRY(image == NULL ? fov_views_finish(worker->augmenter, loader->recipe, format, t->view)
+                          : fov_views_apply(worker->augmenter, loader->recipe, image, t->view));
     end_part(t, &t->views);
     return FOV_OK;
 }

@@ -81,19 +81,26 @@ fov_pack_record fov_pack_at(const fov_pack *pack, size_t i) {
     return fov_pack_table_record(pack->table.data, &pack->layout, i);
 }
 
+fov_status fov_pack_compare(const fov_pack_record *record, uint64_t hash, const char *shown) {
+    if (hash == record->checksum) {
+        return FOV_OK;
+    }
+    fov_text name;
+    fov_text_init(&name);
+    const fov_status status =
+        FOV_FAIL(FOV_E_FORMAT, "%s: damaged: its checksum differs from the one it was packed with (at byte %llu of the pack)",
+                 fov_picture_name(&name, shown), (unsigned long long)record->offset);
+    fov_text_clear(&name);
+    return status;
+}
+
 fov_status fov_pack_read(const fov_pack *pack, const fov_pack_record *record, const char *shown, size_t padding, fov_blob *blob,
                          size_t *capacity) {
-    const uint64_t checksum = record->checksum, offset = record->offset;
-    FOV_TRY(fov_file_read(pack->file, shown, offset, (size_t)record->length, padding, blob, capacity));
-    if (fov_hash64(blob->data, blob->size, 0) != checksum) {
-        fov_text name;
-        fov_text_init(&name);
+    const fov_pack_record what = *record;
+    FOV_TRY(fov_file_read(pack->file, shown, what.offset, (size_t)what.length, padding, blob, capacity));
+    const fov_status status = fov_pack_compare(&what, fov_hash64(blob->data, blob->size, 0), shown);
+    if (status != FOV_OK) {
         blob->size = 0;
-        const fov_status status =
-            FOV_FAIL(FOV_E_FORMAT, "%s: damaged: its checksum differs from the one it was packed with (at byte %llu of the pack)",
-                     fov_picture_name(&name, shown), (unsigned long long)offset);
-        fov_text_clear(&name);
-        return status;
     }
-    return FOV_OK;
+    return status;
 }

@@ -61,6 +61,8 @@ FOV_MUST_USE fov_status fov_pack_open(fov_pack **pack, const char *path);
 void fov_pack_close(fov_pack *pack);         /* takes NULL */
 size_t fov_pack_count(const fov_pack *pack); /* at least 1 */
 fov_pack_record fov_pack_at(const fov_pack *pack, size_t i);
+/* Refuses a record whose payload has another hash (fov_hash64, seed 0) than it was packed with; `shown` is what messages call it. */
+FOV_MUST_USE fov_status fov_pack_compare(const fov_pack_record *record, uint64_t hash, const char *shown);
 /* Reads the payload of a record that fov_pack_at gave into a buffer that is reused, with `padding` zeros behind it, and compares its
  * checksum. `shown` is what messages call it, escaped there. Any number of threads at once, each with its own buffer. Once the system was
  * asked to read, nothing of the pack is touched: a thread stuck there may come back when the pack is closed. */

@@ -2,7 +2,7 @@
 #ifndef FOV_DATA_PICTURE_H
 #define FOV_DATA_PICTURE_H
 
-#include "augment/image.h"
+#include "augment/recipe.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "data/index.h"
@@ -13,11 +13,24 @@
 
 typedef struct fov_picture_group fov_picture_group;
 
+/* A file that is read in pieces, see picture_feed.h. */
+typedef struct fov_picture_feed {
+    fov_byte_source source;
+    fov_file *file; /* NULL: none */
+    uint64_t offset;
+    const char *shown;
+    unsigned char *window; /* bytes [low, high) */
+    size_t capacity, low, high;
+    bool failed;
+} fov_picture_feed;
+
 /* Codec state and buffers of one thread, reused from picture to picture. */
 typedef struct fov_picture_reader {
     fov_decoder *decoder;
+    bool by_pieces; /* set by those who need no whole files: large JPEG and PNG files and raw records are then read in pieces */
     fov_image image; /* the picture read last */
-    fov_blob blob;   /* its file */
+    fov_blob blob;   /* its file, unless it is read in pieces */
+    fov_picture_feed feed;
     size_t capacity;
     fov_text path;            /* of the picture opened last, or of its first file */
     bool grouped;             /* it lies in several files */
@@ -50,6 +63,13 @@ FOV_MUST_USE fov_status fov_picture_open_record(fov_picture_reader *reader, cons
 /* Whether a record is sure to open with these options, as far as it can be told from what it says of itself. */
 bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_options *options);
 FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov_decode_part *part, const fov_image **image);
+/* Instead, for pictures too large to be held as a frame, whose part `fov_picture_by_strips` is then true of: strips of it, as
+ * fov_decoder_read_strips gives them. */
+bool fov_picture_by_strips(const fov_picture_reader *reader, const fov_decode_part *part);
+FOV_MUST_USE fov_status fov_picture_decode_strips(fov_picture_reader *reader, const fov_decode_part *part, fov_strip_fn take, void *context);
+/* Instead: preprocesses the whole picture, by strips where it is large, into image_size x image_size pixels at `output`. */
+FOV_MUST_USE fov_status fov_picture_preprocess(fov_picture_reader *reader, fov_augmenter *augmenter, const fov_preprocess *preprocess,
+                                               uint8_t *output);
 /* Instead: the verdict of decoding it whole. */
 FOV_MUST_USE fov_status fov_picture_check(fov_picture_reader *reader);
 

@@ -53,10 +53,8 @@ static void add_pixels(measurer *m, const fov_preprocess *preprocess) {
 
 static fov_status measure(const job *j, measurer *m, size_t picture) {
     size_t width, height;
-    const fov_image *image;
     FOV_TRY(fov_picture_open(&m->reader, j->index, picture, &j->decode, &width, &height));
-    FOV_TRY(fov_picture_decode(&m->reader, NULL, &image));
-    FOV_TRY(fov_preprocess_apply(m->augmenter, j->preprocess, image, m->pixels));
+    FOV_TRY(fov_picture_preprocess(&m->reader, m->augmenter, j->preprocess, m->pixels));
     add_pixels(m, j->preprocess);
     return FOV_OK;
 }
@@ -124,6 +122,7 @@ static fov_status make_measurers(job *j, unsigned threads) {
     for (unsigned t = 0; t < threads; t++) {
         measurer *m = &j->measurers[t];
         FOV_TRY(fov_picture_reader_init(&m->reader));
+        m->reader.by_pieces = true;
         FOV_TRY(fov_augmenter_new(&m->augmenter));
         m->pixels = fov_mem_alloc(FOV_MEM_DATA, bytes);
         FOV_TRY_ALLOC(m->pixels);

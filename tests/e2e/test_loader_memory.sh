@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Memory of the loader: beyond what the program held before, resident memory stays within the ring of three batches and 8 MB a thread, for any
-# number of pictures, and for photos of 13 million pixels as far as they are decoded smaller. Decoded whole, one frame a thread comes on top.
+# number of pictures and for photos of any size, decoded whole or smaller: their files come in pieces and their pixels in strips.
 # ctest: label=medium timeout=300
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -11,13 +11,20 @@ fi
 thread_bytes=8000000
 program_bytes=16000000 # the program with its libraries, and the index of a small folder; measured: 6 MB
 
-# Photos of 4138 x 3108 px: contact sheets of large crops.
+# Photos of 13, 24 and 101 million pixels, and PNG of 24: contact sheets of large crops, and waves.
 pictures photos 12
-mkdir large
+sheet() { # FILE CROP PICTURES SIZE
+    mkdir -p "$(dirname "$1")"
+    "$fovea" preview photos --out "$1" --pictures "$3" --samples 3 --views "crop($2,0.5,1)" "${@:5}" >said.txt
+    grep -q ", $4 px" said.txt || fail "not the size that this test is about: $(cat said.txt)"
+}
 for seed in 1 2 3; do
-    "$fovea" preview photos --out "large/$seed.jpg" --seed "$seed" --pictures 3 --samples 3 --views 'crop(1024,0.5,1)' >said.txt
-    grep -q ', 4138 x 3108 px' said.txt || fail "not the size that this test is about: $(cat said.txt)"
+    sheet "large/$seed.jpg" 1024 3 '4138 x 3108' --seed $seed
 done
+sheet photos24/1.jpg 1480 3 '5962 x 4476'
+sheet photos24/2.png 1480 3 '5962 x 4476' --seed 2
+mkdir photos100
+"$FOVEA_BUILD/tests/make_photo" photos100/1.jpg 12000 8400 || fail "no photo of 101 million pixels"
 cp -r photos large/
 
 value() { sed -nE "s/^ *\"$1\": ([0-9.e+-]+),?$/\1/p" now.json | head -1; }
@@ -39,16 +46,22 @@ within() { # LIMIT FOLDER THREADS options...
 for threads in 1 2; do
     within $((threads * thread_bytes)) photos $threads --image-size 96
     within $((threads * thread_bytes)) photos $threads --image-size 224 --views dino
-    # The smallest crops of such photos are 878 px wide: decoded at 1/4 for 96 px.
-    within $((threads * thread_bytes)) large $threads --image-size 96
-    # Whole frames, or the box around all crops at full size: 4138 x 3108 x 3 bytes at most.
-    within $((threads * (thread_bytes + 4138 * 3108 * 3))) large $threads --image-size 96 --shrink none
-    within $((threads * (thread_bytes + 4138 * 3108 * 3))) large $threads --image-size 224
+    for photos in large photos24 photos100; do
+        within $((threads * thread_bytes)) $photos $threads --image-size 96 --batch-size 4
+        within $((threads * thread_bytes)) $photos $threads --image-size 96 --batch-size 4 --shrink none
+        within $((threads * thread_bytes)) $photos $threads --image-size 224 --batch-size 4
+        within $((threads * thread_bytes)) $photos $threads --image-size 224 --batch-size 4 --shrink none
+    done
 done
 # Many batches later it is still the same: nothing grows with the pictures seen.
 before=$(beyond photos 1 --image-size 32)
 after=$(beyond photos 1 --image-size 32 --seconds 4)
 [ "$after" -le $((before + 1000000)) ] || fail "$before bytes besides the ring after a second, $after after four"
-# The test can tell: decoding whole photos takes a frame.
-[ "$(beyond large 1 --image-size 96 --shrink none)" -gt $thread_bytes ] || fail "whole frames of 38 MB are not seen"
+# The test can tell: what has to be decoded whole takes a frame.
+mkdir whole
+sheet whole/1.jpg 1480 3 '5962 x 4476'
+exif='\xff\xe1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00'
+{ head -c 2 whole/1.jpg; printf "$exif"; tail -c +3 whole/1.jpg; } >whole/turned.jpg
+rm whole/1.jpg
+[ "$(beyond whole 1 --image-size 224 --batch-size 2 --shrink none)" -gt $((2 * thread_bytes)) ] || fail "frames of turned photos are not seen"
 echo "memory is bounded"

@@ -13,8 +13,10 @@ static void demand(unsigned orientation) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     demand(fov_exif_orientation(data, size));
-    demand(fov_exif_orientation_jpeg(data, size));
-    demand(fov_exif_orientation_png(data, size));
+    const fov_codec_file file = {.bytes = data, .size = size};
+    unsigned orientation;
+    demand(fov_exif_orientation_jpeg(&file, &orientation) == FOV_OK ? orientation : 0);
+    demand(fov_exif_orientation_png(&file, &orientation) == FOV_OK ? orientation : 0);
     demand(fov_exif_orientation_webp(data, size));
     return 0;
 }

@@ -1,4 +1,4 @@
-/* What the fuzz targets of picture formats have in common: arbitrary bytes, up to 1 Mpx, decoded strictly and leniently, whole and in part, in
+/* What the fuzz targets of picture formats have in common: arbitrary bytes, up to 1 Mpx, decoded strictly and leniently, whole, in part and in strips, in
  * a format, shrink and place that the last bytes choose (what follows the end of a picture belongs to no codec). */
 #ifndef FOV_TESTS_FUZZ_PICTURE_H
 #define FOV_TESTS_FUZZ_PICTURE_H
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "augment/image.h"
+#include "../strip_case.h"
 
 static void demand(bool condition) {
     if (!condition) {
@@ -77,6 +78,11 @@ static void fuzz_part(fov_decoder *decoder, const uint8_t *data, size_t size, fo
     if (good && part_good) {
         compare_part(whole, image);
     }
+    static strip_case strips;
+    const fov_image nothing = {0};
+    strips.spare = fov_image_by_pieces(info.kind) ? (size_t[]){0, 1, 30, 3000}[choose(&c, 4)] : 0;
+    const bool strips_good = strip_read(&strips, decoder, data, size, &options, &part, part_good ? image : &nothing) == FOV_OK;
+    demand(strips_good == part_good && !(part_good && strips.wrong));
 }
 
 static void compare(fov_decoder *decoder, const uint8_t *data, size_t size, fov_decode_options options, const fov_image *strict,
@@ -91,9 +97,9 @@ static void compare(fov_decoder *decoder, const uint8_t *data, size_t size, fov_
 }
 
 /* The verdict without pixels is that with them. */
-static bool sound(fov_decoder *decoder, const uint8_t *data, size_t size, const fov_decode_options *options, fov_image *scratch) {
+static bool sound(fov_decoder *decoder, const uint8_t *data, size_t size, const fov_decode_options *options) {
     fov_image_info info;
-    return fov_decoder_open(decoder, data, size, options, &info) == FOV_OK && fov_decoder_check(decoder, scratch) == FOV_OK;
+    return fov_decoder_open(decoder, data, size, options, &info) == FOV_OK && fov_decoder_check(decoder) == FOV_OK;
 }
 
 /* No crash, no hang, and strict, lenient and probe agree where the strict decoder accepts. Bytes of another kind are passed over. */
@@ -105,7 +111,7 @@ static int fuzz_picture(fov_image_kind kind, const uint8_t *data, size_t size) {
         return 0;
     }
     demand(decoder != NULL || fov_decoder_new(&decoder) == FOV_OK);
-    const bool good = sound(decoder, data, size, &options, &other);
+    const bool good = sound(decoder, data, size, &options);
     demand(good == (fov_image_decode(decoder, data, size, &options, &image) == FOV_OK));
     if (good) {
         compare(decoder, data, size, options, &image, &other);

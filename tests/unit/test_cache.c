@@ -25,20 +25,25 @@ static void require(fov_status status) {
     }
 }
 
-/* Photos, or PNG where a format is given, of 150 x (90 + i). */
+static size_t scale = 1; /* of the pictures */
+
+/* Photos, or PNG where a format is given, of scale times 150 x (90 + i). */
 static fov_index *make_pictures(const char *name, fov_pixel_format format, bool photos) {
     fov_index *index = NULL;
     char dir[500], path[600];
     (void)snprintf(dir, sizeof dir, "%s/%s", folder, name);
     require(fov_io_mkdir(dir, true));
-    uint8_t *pixels = fov_mem_array(FOV_MEM_IMAGE, (size_t)150 * 100, fov_pixel_bytes(format));
+    const size_t width = scale * 150, most = width * scale * 100;
+    uint8_t *pixels = fov_mem_array(FOV_MEM_IMAGE, most, fov_pixel_bytes(format));
     assert_non_null(pixels);
     for (size_t i = 0; i < PICTURES; i++) {
-        for (size_t k = 0; k < (size_t)150 * 100 * fov_pixel_bytes(format); k++) {
+        const size_t height = scale * (90 + i);
+        for (size_t k = 0; k < most * fov_pixel_bytes(format); k++) {
             pixels[k] = (uint8_t)(k * (i + 3) / 11 + k % 97 + i * 11);
         }
         (void)snprintf(path, sizeof path, "%s/%zu.%s", dir, i, photos ? "jpg" : "png");
-        require(photos ? fov_image_write_jpeg(path, pixels, 150, 90 + i, 3, 90) : fov_image_write_png(path, pixels, 150, 90 + i, format));
+        require(photos ? fov_image_write_jpeg(path, pixels, width, height, 3, 90)
+                       : fov_image_write_png(path, pixels, width, height, format));
     }
     fov_mem_free(pixels);
     const char *root = dir;
@@ -134,8 +139,19 @@ static void damage_does_not_depend_on_the_cache(void **state) {
     fov_index_free(index);
 }
 
+/* What is too large for a frame comes in strips, but for the cache it is decoded whole. */
+static void large_photos_come_in_strips(void **state) {
+    (void)state;
+    scale = 9;
+    text = "2 * crop(16,0.5,1,bicubic) flip(0.5) gray(0.5) | crop(8,0.9,1,bilinear)";
+    fov_index *index = make_pictures("large", (fov_pixel_format){0}, true);
+    (void)check(index, (fov_pixel_format){0}, false);
+    fov_index_free(index);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(batches_do_not_depend_on_the_cache), cmocka_unit_test(photos_may_shrink),
-                                       cmocka_unit_test(damage_does_not_depend_on_the_cache)};
+                                       cmocka_unit_test(damage_does_not_depend_on_the_cache),
+                                       cmocka_unit_test(large_photos_come_in_strips)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

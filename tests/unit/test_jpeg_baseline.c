@@ -127,16 +127,16 @@ static fov_status decode(fov_decoder *decoder, const fov_blob *file, bool deep, 
 }
 
 /* The verdict without pixels. */
-static fov_status check(fov_decoder *decoder, const fov_blob *file, fov_image *scratch) {
+static fov_status check(fov_decoder *decoder, const fov_blob *file) {
     const fov_decode_options options = {.padding = file->padding};
     fov_image_info info;
     fov_status status = fov_decoder_open(decoder, file->data, file->size, &options, &info);
-    return status == FOV_OK ? fov_decoder_check(decoder, scratch) : status;
+    return status == FOV_OK ? fov_decoder_check(decoder) : status;
 }
 
 /* Both decoders agree on the verdict and, where it is good, on the pixels. */
 static bool agree(pair *p, const fov_blob *file, const fov_decode_part *part, bool *good) {
-    if (part == NULL && check(p->fast, file, &p->fast_image) != decode(p->fast, file, false, NULL, &p->fast_image)) {
+    if (part == NULL && check(p->fast, file) != decode(p->fast, file, false, NULL, &p->fast_image)) {
         return false;
     }
     const fov_status fast = decode(p->fast, file, false, part, &p->fast_image), slow = decode(p->slow, file, true, part, &p->slow_image);

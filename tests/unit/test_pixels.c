@@ -1,5 +1,5 @@
 /* Every step on pictures of random size, channels and depth, in every instruction set, against portable C; the loops that steps do not
- * reach one by one; and resizes of parts, which must not depend on the part. tests/unit/test_pixels_sweep.c goes on for longer. */
+ * reach one by one; and resizes of parts and strips, which must not depend on these. tests/unit/test_pixels_sweep.c goes on for longer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,6 +47,26 @@ static fov_image cut(const fov_image *whole, size_t left, size_t top, size_t wid
     return part;
 }
 
+/* The part again in strips of any heights, which overlap as a decoder's do, downwards or upwards, in any lane. */
+static void resize_strips(fov_augmenter *augmenter, fov_rng *rng, const fov_image *part, const fov_resize *z, uint8_t *out) {
+    const size_t row_bytes = part->width * fov_pixel_bytes(fov_image_format(part)), lane = pixel_below(rng, FOV_MAX_VIEWS);
+    fov_strip strip = {.image = *part, .first = true, .upward = pixel_below(rng, 2) == 0};
+    for (size_t done = 0; done < part->height; strip.first = false) {
+        const size_t keep = done < FOV_STRIP_OVERLAP ? done : FOV_STRIP_OVERLAP, left = part->height - done;
+        const size_t more = 1 + pixel_below(rng, left < 30 ? left : 30);
+        const size_t rows = (strip.first || keep == FOV_STRIP_OVERLAP ? more : left) + keep; /* a first one is never that short */
+        const size_t top = strip.upward ? part->height - done + keep - rows : done - keep;
+        strip.image.pixels = part->pixels + top * row_bytes;
+        strip.image.top = part->top + top;
+        strip.image.height = rows;
+        if (strip.first) {
+            assert_int_equal(fov_resize_begin(augmenter, lane, &strip, z, out), FOV_OK);
+        }
+        fov_resize_feed(augmenter, lane, &strip.image);
+        done += rows - keep;
+    }
+}
+
 /* The same box from the whole frame and from a part that holds it, at any shrink: the same bytes, in every set. */
 static void check_part(fov_augmenter *augmenter, fov_rng *rng) {
     static uint8_t expected[40 * 40 * 64], out[40 * 40 * 64];
@@ -73,6 +93,9 @@ static void check_part(fov_augmenter *augmenter, fov_rng *rng) {
         if (augmenter->loops != NULL) {
             assert_int_equal(fov_resize_apply(augmenter, &frame, &z, expected), FOV_OK);
             assert_int_equal(fov_resize_apply(augmenter, &part, &z, out), FOV_OK);
+            assert_memory_equal(out, expected, bytes);
+            memset(out, 0xA5, bytes);
+            resize_strips(augmenter, rng, &part, &z, out);
             assert_memory_equal(out, expected, bytes);
         }
     }
