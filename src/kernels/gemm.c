@@ -315,7 +315,7 @@ static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
 /* The share of one of `count` panels. */
 static asking share_of(const wanted *w, size_t index, size_t count, size_t depth) {
     size_t at = w->all * index / count, i = 0;
-    for (; at >= w->numbers[i]; i++) {
+    for (; i + 1 < w->count && at >= w->numbers[i]; i++) {
         at -= w->numbers[i];
     }
     return (asking){w->from[i] + at, blocks(w->all, most(count * depth, 1))};
