@@ -26,6 +26,7 @@ enum {
     PART_NUMBERS = 131072, /* rows of A and C that a part has: half an L2 cache of floats */
     PART_LEAST = 56,       /* rows, so that a panel of B that comes from L3 is used often enough */
     PART_MOST = 224,
+    SLAB_NUMBERS = 16384, /* rows of A that are made at a time: they stay in L1 or near it */
     MIN_CHUNKS = 16,
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
     BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
@@ -151,7 +152,7 @@ static scheme scheme_of(const fov_product *p) {
         s.parts = part_count(p, s.tiles, s.height);
     }
     if (!has_tiles(s.kernels)) {
-        FOV_ASSERT(!p->bf16);
+        FOV_ASSERT(!p->bf16 && p->make == NULL);
         return s;
     }
     size_t depth = DEPTH;
@@ -293,19 +294,23 @@ static void want(wanted *w, const fov_real *rows, size_t numbers) {
     }
 }
 
-/* Rows of A that come next: those of the tile below, after the last one those of the part that this thread will probably do next. If A is made
- * part by part, what that part is made from. And what is read when this part is done. */
+/* Tiles whose rows of A are made at a time. */
+static size_t slab_of(const scheme *s) {
+    return most(SLAB_NUMBERS / (s->p->k * s->height + 1), 1);
+}
+
+/* Rows of A that come next: those of the tile below, or if they are made, of the slab below with what they are made from; after the last one
+ * those of the part that this thread will probably do next. And what is read when this part is done. */
 static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
     const fov_product *p = s->p;
     wanted w = {.count = 0};
-    const size_t end = part_first(s, part + 1), after = part_first(s, least(part + s->threads, s->parts - 1));
-    const size_t below = t + 1 < end ? t + 1 : after, later = least(after + t - part_first(s, part), s->tiles - 1);
-    for (size_t i = 0; i < 2 && p->before_reads[i] != NULL; i++) {
-        want(&w, p->before_reads[i] + tile_first(s, later) * p->a.stride, s->height * p->a.stride);
+    const size_t end = part_first(s, part + 1), below = t + (p->make == NULL ? 1 : slab_of(s));
+    const size_t next = below < end ? below : least(part_first(s, least(part + s->threads, s->parts - 1)) + below - end, s->tiles - 1);
+    const size_t row = tile_first(s, next), numbers = s->height * p->a.stride;
+    for (size_t i = 0; i < 2 && p->make_reads[i] != NULL; i++) {
+        want(&w, p->make_reads[i] + row * p->a.stride, numbers);
     }
-    if (w.count == 0) {
-        want(&w, p->a.data + tile_first(s, below) * p->a.stride + from, s->height * p->a.stride);
-    }
+    want(&w, p->a.data + row * p->a.stride + (p->make == NULL ? from : 0), numbers);
     for (size_t i = 0; i < 2 && p->after_reads[i] != NULL; i++) {
         want(&w, p->after_reads[i] + tile_first(s, t) * p->c_stride, s->height * p->c_stride);
     }
@@ -321,15 +326,23 @@ static asking share_of(const wanted *w, size_t index, size_t count, size_t depth
     return (asking){w->from[i] + at, blocks(w->all, most(count * depth, 1))};
 }
 
+static void make_rows(const scheme *s, size_t begin, size_t end) {
+    const size_t row = tile_first(s, begin);
+    s->p->make(s->p->context, row, tile_first(s, end) - row);
+}
+
 /* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and what comes next is asked for. */
 static void multiply_rows(const scheme *s, size_t part, side b, size_t from, size_t depth, fov_real beta) {
     const fov_product *p = s->p;
     side a = {.begin = part_first(s, part), .end = part_first(s, part + 1), .direct = true};
     a.data = p->a.data + tile_first(s, a.begin) * p->a.stride + from;
-    const size_t groups = most(blocks(s->panels * s->width * depth, GROUP_PACKED), 1);
+    const size_t groups = most(blocks(s->panels * s->width * depth, GROUP_PACKED), 1), slab = slab_of(s);
     for (size_t g = 0; g < groups; g++) {
         const size_t begin = cut_at(s->panels, g, groups), end = cut_at(s->panels, g + 1, groups);
         for (size_t t = a.begin; t < a.end; t++) {
+            if (p->make != NULL && from + g == 0 && (t - a.begin) % slab == 0) {
+                make_rows(s, t, least(t + slab, a.end));
+            }
             const wanted w = wanted_by(s, part, t, from);
             for (size_t j = begin; j < end; j++) {
                 multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta, share_of(&w, j - begin, end - begin, depth));
@@ -483,7 +496,12 @@ void fov_product_part(const fov_product *p, size_t part, size_t *first, size_t *
 static void before_chunk(void *context, size_t part, unsigned worker) {
     (void)worker;
     const scheme *s = context;
-    s->p->before(s->p->context, part);
+    if (s->p->before != NULL) {
+        s->p->before(s->p->context, part);
+    }
+    if (s->p->make != NULL) {
+        make_rows(s, part_first(s, part), part_first(s, part + 1));
+    }
 }
 
 static void after_chunk(void *context, size_t part, unsigned worker) {
@@ -502,7 +520,7 @@ void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
     } else if (s.way == BY_ROWS) {
         run_by_rows(pool, &s, work);
     } else {
-        if (p->before != NULL) {
+        if (p->before != NULL || p->make != NULL) {
             fov_pool_for(pool, s.parts, before_chunk, &s);
         }
         run_by_blocks(pool, &s, work);

@@ -30,9 +30,10 @@ typedef struct fov_product {
     void (*after)(void *context, size_t part);
     void *context;
     size_t part_rows; /* of a part, the last may have fewer; 0: as suits the caches */
-    /* Memory that `before` and `after` read besides, rows as wide as those of A and of C, which is asked for while the part before, and the part
-     * itself, are made; NULL: none. */
-    const fov_real *before_reads[2], *after_reads[2];
+    /* Makes rows of A, a few at a time and just before they are read; NULL: they are there. */
+    void (*make)(void *context, size_t row, size_t rows);
+    /* Memory that `make` and `after` read besides, in rows as wide as those of A and of C, which is asked for in time; NULL: none. */
+    const fov_real *make_reads[2], *after_reads[2];
 } fov_product;
 
 /* Whether numbers of C are the same bits however its rows are cut into parts: of our tiles yes, of OpenBLAS no. */

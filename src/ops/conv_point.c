@@ -94,11 +94,9 @@ static void scatter_part(void *context, size_t part) {
     }
 }
 
-static void last_part(void *context, size_t part) {
-    const point *p = context;
-    size_t first, rows;
-    fov_product_part(p->product, part, &first, &rows);
-    p->step->before->node->op->row_passes->last(p->step->before, first, rows);
+static void last_rows(void *context, size_t row, size_t rows) {
+    const fov_step *before = ((const point *)context)->step->before;
+    before->node->op->row_passes->last(before, row, rows);
 }
 
 static void first_part(void *context, size_t part) {
@@ -109,8 +107,8 @@ static void first_part(void *context, size_t part) {
 /* Makes the product's parts run what the step runs of its neighbours. */
 static void join(const fov_step *step, fov_product *product) {
     if (step->before != NULL) {
-        product->before = last_part;
-        step->before->node->op->row_passes->start(step->before, true, product->before_reads);
+        product->make = last_rows;
+        step->before->node->op->row_passes->start(step->before, true, product->make_reads);
     }
     if (step->after != NULL) {
         const fov_row_passes *passes = step->after->node->op->row_passes;
