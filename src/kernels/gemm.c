@@ -31,6 +31,7 @@ enum {
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
     BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
     BLOCK_COLUMNS = 96,
+    BLOCK_WHOLE = 16384, /* numbers of a C that is one block, so that operands are read once */
     PAIR_ROWS = 392, /* the same in bfloat16, whose operands are packed for each block: few blocks */
     PAIR_COLUMNS = 384,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
@@ -130,6 +131,9 @@ static void cut_by_blocks(scheme *s) {
     const fov_product *p = s->p;
     s->down = blocks(s->tiles, (size_t)(p->bf16 ? PAIR_ROWS : BLOCK_ROWS) / s->height);
     s->across = blocks(s->panels, (size_t)(p->bf16 ? PAIR_COLUMNS : BLOCK_COLUMNS) / s->width);
+    if (!p->bf16 && p->m <= PAIR_ROWS && p->n <= PAIR_COLUMNS && p->m * p->n <= BLOCK_WHOLE) {
+        s->down = s->across = 1;
+    }
     const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
     s->cuts = most(least(wanted, s->k / CUT_LEAST), 1);
     s->direct_a = !p->bf16 && p->a.transposed;
