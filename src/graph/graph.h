@@ -34,6 +34,22 @@ typedef struct fov_cost {
 #define FOV_READS_OUT (1U << 31)
 #define FOV_READS_IN(i) (1U << (i))
 
+/* An operation that walks over the rows of its operand (input 0; backward grad_out) in a first pass and makes those of its result (out;
+ * backward grad_in[0]) in a last one, with something in between that needs all rows. Where the step before makes the operand in rows, it can run
+ * the first pass on those that it has in cache, and the step after the last pass just before it reads rows (see fov_op.joins). Whoever runs
+ * them, chunks and bits are the same. */
+typedef struct fov_row_passes {
+    size_t (*chunk)(const fov_node *node); /* rows of a chunk of the first pass; the last chunk may have fewer */
+    /* Once before a pass; says what it reads besides, in rows as wide as those of the operand, to be asked for in time; NULL: nothing. */
+    void (*start)(const fov_step *step, bool last, const fov_real *reads[2]);
+    void (*first)(const fov_step *step, size_t chunk);
+    void (*last)(const fov_step *step, size_t row, size_t rows); /* any rows, in any order */
+} fov_row_passes;
+
+/* Bits of fov_op.joins: a step of the node runs the last pass of the step before, the first pass of the step after. */
+#define FOV_JOINS_LAST 1U
+#define FOV_JOINS_FIRST 2U
+
 struct fov_op {
     const char *name;
     /* Checks shapes and attributes; sets node->shape, dtype, and the byte counts below. Fails with a message that says what was
@@ -53,6 +69,8 @@ struct fov_op {
     /* Inputs, as FOV_READS_IN bits, whose gradient is grad_out as it is: where a plan has set grad_in[i] == grad_out, backward has nothing to do. */
     uint32_t passes;
     uint32_t grads_over; /* inputs whose gradient, when it is not added to another, backward may write over grad_out: element by element */
+    const fov_row_passes *row_passes; /* NULL: none */
+    unsigned (*joins)(const fov_node *node, bool backward); /* which passes of its neighbours a step runs; NULL: none */
     bool alias;  /* the output is the same bytes as input 0 (reshape): no forward, no memory; gradient passes as it is */
 };
 
@@ -92,6 +110,8 @@ struct fov_step {
     void *grad_work;                        /* grad_work bytes, grad_out itself or undefined */
     void *work;                             /* forward_work or backward_work bytes, contents undefined */
     unsigned char *worker_base;             /* see fov_step_worker */
+    const fov_step *before, *after;         /* the step whose last pass, whose first pass this one runs; NULL: none */
+    bool first_done, last_left;             /* the first pass was run already; the last one will be */
     bool training;
     uint64_t seed, counter;                 /* for ops that draw: counter is the training step */
 };

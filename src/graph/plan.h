@@ -20,7 +20,7 @@ fov_recompute fov_recompute_named(const char *name);
 
 typedef struct fov_plan_options {
     fov_recompute recompute;
-    bool no_reuse; /* every tensor its own bytes; a test demands the same bits both ways */
+    bool no_reuse; /* every tensor its own bytes, every step on its own; a test demands the same bits both ways */
     bool poison;   /* fill dead ranges with NaN (debug builds set it) */
 } fov_plan_options;
 
@@ -67,8 +67,8 @@ typedef struct fov_step_info {
 fov_step_info fov_plan_step_info(const fov_plan *plan, size_t step);
 
 /* The table that `fovea plan` prints: step, pass, op, scope, shape, offset, bytes, GFLOP, and of the last timed run microseconds and rates;
- * percent of the machine's limits unless those are NULL. It ends with the step in which most memory is in use and for what, and with what is
- * computed again in backward. */
+ * percent of the machine's limits unless those are NULL. It ends with the step in which most memory is in use and for what, with what is
+ * computed again in backward, and with how many passes a step runs for its neighbour, whose time is counted there. */
 void fov_plan_describe(const fov_plan *plan, const fov_limits *limits, fov_text *text);
 void fov_plan_time(fov_plan *plan, bool on); /* measure each step in later runs */
 

@@ -1,4 +1,5 @@
-/* Inside of a plan, shared by plan_layout.c (order, lifetimes, packing), plan_recompute.c (what is not kept), plan_gradient.c, plan_run.c (execution) and plan_describe.c (text). */
+/* Inside of a plan, shared by plan_layout.c (order, lifetimes, packing), plan_recompute.c (what is not kept), plan_gradient.c, plan_join.c (steps
+ * that run passes of each other), plan_run.c (execution) and plan_describe.c (text). */
 #ifndef FOV_GRAPH_PLAN_INTERNAL_H
 #define FOV_GRAPH_PLAN_INTERNAL_H
 
@@ -50,6 +51,7 @@ typedef struct fov_plan_step {
     const fov_node *node;
     bool backward;
     fov_plan_drop again; /* rebuilds the node's value, how */
+    bool first_done, last_left; /* the step before runs its first pass, the step after its last one */
     size_t work, worker_work, grad_work; /* pieces */
     bool accumulate[FOV_MAX_INPUTS];
     double microseconds;
@@ -87,7 +89,13 @@ void fov_plan_choose_drops(fov_plan *plan, unsigned chain, bool *border);
  * can lie there. */
 void fov_plan_share_gradient(fov_plan *plan, size_t s);
 
-/* The last two lines of fov_plan_describe. */
+/* Whether the backward steps of `node` and of its first input follow each other and are joined: one runs a pass of the other. */
+bool fov_plan_joins_backward(const fov_plan *plan, const fov_node *node);
+/* Joins steps (sets first_done and last_left); then lets the bytes that joined steps need live through both. */
+void fov_plan_join_steps(fov_plan *plan);
+void fov_plan_join_pieces(fov_plan *plan);
+
+/* The last lines of fov_plan_describe. */
 void fov_plan_describe_memory(const fov_plan *plan, fov_text *text);
 
 /* What steps read by their op's declaration: input i of a backward step, and of a step that rebuilds in the given way. */

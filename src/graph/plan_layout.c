@@ -136,7 +136,8 @@ static void need_value(fov_plan *plan, const fov_node *node) {
     root->again_step = add_step(plan, source, false, root->drop);
 }
 
-static void add_backward(fov_plan *plan, const fov_node *node) {
+/* What the backward step of the node reads; and of those that are joined to it, between which nothing may come. */
+static void need_reads(fov_plan *plan, const fov_node *node) {
     if ((node->op->reads & FOV_READS_OUT) != 0) {
         need_value(plan, node);
     }
@@ -145,6 +146,13 @@ static void add_backward(fov_plan *plan, const fov_node *node) {
             need_value(plan, node->input[i]);
         }
     }
+    if (fov_plan_joins_backward(plan, node)) {
+        need_reads(plan, node->input[0]);
+    }
+}
+
+static void add_backward(fov_plan *plan, const fov_node *node) {
+    need_reads(plan, node);
     plan->nodes[node->id].backward_step = add_step(plan, node, true, FOV_DROP_NOT);
 }
 
@@ -165,6 +173,7 @@ static fov_status make_steps(fov_plan *plan) {
             add_backward(plan, node);
         }
     }
+    fov_plan_join_steps(plan);
     return FOV_OK;
 }
 
@@ -401,6 +410,7 @@ static fov_status lay_out(fov_plan *plan, fov_node *const *outputs, size_t outpu
     FOV_TRY(make_steps(plan));
     trace_steps(plan);
     FOV_TRY(make_pieces(plan));
+    fov_plan_join_pieces(plan);
     FOV_TRY(check_total(plan));
     fov_piece **placed = fov_arena_alloc(&plan->arena, (plan->piece_count + 1) * sizeof *placed);
     FOV_TRY_ALLOC(placed);

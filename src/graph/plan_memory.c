@@ -28,7 +28,7 @@ static size_t fullest_step(const fov_plan *plan) {
 
 void fov_plan_describe_memory(const fov_plan *plan, fov_text *text) {
     static const char *const names[] = {"values", "gradients", "kept for backward", "scratch"};
-    size_t by_kind[4] = {0}, again = 0, again_bytes = 0;
+    size_t by_kind[4] = {0}, again = 0, again_bytes = 0, passes = 0;
     char bytes[32];
     if (plan->step_count == 0) {
         return;
@@ -43,13 +43,14 @@ void fov_plan_describe_memory(const fov_plan *plan, fov_text *text) {
         fov_format_bytes((double)by_kind[k], bytes, sizeof bytes);
         fov_text_printf(text, "%s %s %s", k == 0 ? "" : ",", bytes, names[k]);
     }
-    for (size_t i = plan->forward_count; i < plan->step_count; i++) {
+    for (size_t i = 0; i < plan->step_count; i++) {
+        passes += (plan->steps[i].first_done ? 1U : 0U) + (plan->steps[i].last_left ? 1U : 0U);
         if (plan->steps[i].again != FOV_DROP_NOT) {
             again++;
             again_bytes += fov_node_bytes(plan->steps[i].node);
         }
     }
     fov_format_bytes((double)again_bytes, bytes, sizeof bytes);
-    fov_text_printf(text, "\nrecompute %s: %zu values of %s are computed again in backward\n", fov_recompute_names[plan->options.recompute],
-                    again, bytes);
+    fov_text_printf(text, "\nrecompute %s: %zu values of %s are computed again in backward\n%zu passes are run by the step before or after\n",
+                    fov_recompute_names[plan->options.recompute], again, bytes, passes);
 }

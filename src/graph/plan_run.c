@@ -117,7 +117,7 @@ static void fill_backward(const fov_plan *plan, const fov_plan_step *planned, co
     }
 }
 
-static void run_step(const fov_plan *plan, const fov_plan_step *planned, const fov_run *run) {
+static fov_step step_of(const fov_plan *plan, const fov_plan_step *planned, const fov_run *run) {
     const fov_node *node = planned->node;
     const fov_plan_node *info = &plan->nodes[node->id];
     const bool late = planned->backward || planned->again != FOV_DROP_NOT;
@@ -128,6 +128,8 @@ static void run_step(const fov_plan *plan, const fov_plan_step *planned, const f
                      .grad_work = piece_at(plan, planned->grad_work),
                      .work = piece_at(plan, planned->work),
                      .worker_base = piece_at(plan, planned->worker_work),
+                     .first_done = planned->first_done,
+                     .last_left = planned->last_left,
                      .training = fov_graph_training(plan->graph),
                      .seed = run->seed,
                      .counter = run->counter};
@@ -141,11 +143,28 @@ static void run_step(const fov_plan *plan, const fov_plan_step *planned, const f
     }
     if (planned->backward) {
         fill_backward(plan, planned, run, &step);
-        node->op->backward(&step);
+    }
+    return step;
+}
+
+static void run_step(const fov_plan *plan, size_t s, const fov_run *run) {
+    const fov_plan_step *planned = &plan->steps[s];
+    const fov_op *op = planned->node->op;
+    fov_step step = step_of(plan, planned, run), before, after;
+    if (s > 0 && plan->steps[s - 1].last_left) {
+        before = step_of(plan, &plan->steps[s - 1], run);
+        step.before = &before;
+    }
+    if (s + 1 < plan->step_count && plan->steps[s + 1].first_done) {
+        after = step_of(plan, &plan->steps[s + 1], run);
+        step.after = &after;
+    }
+    if (planned->backward) {
+        op->backward(&step);
     } else if (planned->again == FOV_DROP_AGAIN) {
-        node->op->again(&step);
+        op->again(&step);
     } else {
-        node->op->forward(&step);
+        op->forward(&step);
     }
 }
 
@@ -195,7 +214,7 @@ fov_status fov_plan_run(fov_plan *plan, const fov_run *run) {
             start_backward(plan, run);
         }
         const double start = plan->timed ? fov_clock_seconds() : 0.0;
-        run_step(plan, &plan->steps[s], run);
+        run_step(plan, s, run);
         if (plan->timed) {
             plan->steps[s].microseconds = (fov_clock_seconds() - start) * 1e6;
         }

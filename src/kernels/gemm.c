@@ -26,10 +26,12 @@ enum {
     PART_NUMBERS = 131072, /* rows of A and C that a part has: half an L2 cache of floats */
     PART_LEAST = 56,       /* rows, so that a panel of B that comes from L3 is used often enough */
     PART_MOST = 224,
+    SLAB_NUMBERS = 16384, /* rows of A that are made at a time: they stay in L1 or near it */
     MIN_CHUNKS = 16,
     PACKED_MOST = 4 * 1024 * 1024, /* numbers of B that are packed as a whole */
     BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
     BLOCK_COLUMNS = 96,
+    BLOCK_WHOLE = 16384, /* numbers of a C that is one block, so that operands are read once */
     PAIR_ROWS = 392, /* the same in bfloat16, whose operands are packed for each block: few blocks */
     PAIR_COLUMNS = 384,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
@@ -92,7 +94,7 @@ typedef struct scheme {
     size_t k;               /* steps of a panel: of k, or with bf16 pairs of them */
     size_t height, width;   /* of a tile */
     size_t tiles, panels;   /* that C has, downwards and across */
-    size_t parts;           /* of whole rows */
+    size_t parts, part_tiles; /* of whole rows; tiles of one where the caller says how many rows it has, else 0 */
     size_t down, across;    /* by blocks: blocks of C */
     size_t cuts;            /* by blocks: ranges of k */
     size_t depths, deepest; /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
@@ -114,6 +116,11 @@ static size_t most(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+static size_t cut_at(size_t n, size_t index, size_t count) {
+    return n * index / count;
+}
+
+/* Parts that suit the caches. */
 static size_t part_count(const fov_product *p, size_t tiles, size_t height) {
     const size_t rows = least(most(PART_NUMBERS / (p->n + p->k + 1), PART_LEAST), PART_MOST);
     const size_t parts = most(blocks(tiles, rows / height), MIN_CHUNKS);
@@ -124,6 +131,9 @@ static void cut_by_blocks(scheme *s) {
     const fov_product *p = s->p;
     s->down = blocks(s->tiles, (size_t)(p->bf16 ? PAIR_ROWS : BLOCK_ROWS) / s->height);
     s->across = blocks(s->panels, (size_t)(p->bf16 ? PAIR_COLUMNS : BLOCK_COLUMNS) / s->width);
+    if (!p->bf16 && p->m <= PAIR_ROWS && p->n <= PAIR_COLUMNS && p->m * p->n <= BLOCK_WHOLE) {
+        s->down = s->across = 1;
+    }
     const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
     s->cuts = most(least(wanted, s->k / CUT_LEAST), 1);
     s->direct_a = !p->bf16 && p->a.transposed;
@@ -135,11 +145,18 @@ static scheme scheme_of(const fov_product *p) {
     s.k = p->bf16 ? (p->k + 1) / 2 : p->k;
     s.height = s.kernels->tile_rows();
     s.width = s.kernels->tile_columns();
-    s.tiles = blocks(p->m, s.height);
     s.panels = blocks(p->n, s.width);
-    s.parts = part_count(p, s.tiles, s.height);
+    if (p->part_rows > 0) {
+        FOV_ASSERT(!p->bf16); /* whose parts are packed on the stack */
+        s.parts = blocks(p->m, p->part_rows);
+        s.part_tiles = blocks(p->part_rows, s.height);
+        s.tiles = (s.parts - 1) * s.part_tiles + blocks(p->m - (s.parts - 1) * p->part_rows, s.height);
+    } else {
+        s.tiles = blocks(p->m, s.height);
+        s.parts = part_count(p, s.tiles, s.height);
+    }
     if (!has_tiles(s.kernels)) {
-        FOV_ASSERT(!p->bf16);
+        FOV_ASSERT(!p->bf16 && p->make == NULL);
         return s;
     }
     size_t depth = DEPTH;
@@ -158,12 +175,17 @@ static scheme scheme_of(const fov_product *p) {
     return s;
 }
 
-static size_t cut_at(size_t n, size_t index, size_t count) {
-    return n * index / count;
+/* First row of a tile; first tile of a part. */
+static size_t tile_first(const scheme *s, size_t tile) {
+    if (s->part_tiles == 0) {
+        return cut_at(s->p->m, tile, s->tiles);
+    }
+    const size_t part = least(tile / s->part_tiles, s->parts - 1), row = part * s->p->part_rows, before = part * s->part_tiles;
+    return row + cut_at(least(s->p->part_rows, s->p->m - row), tile - before, least(s->part_tiles, s->tiles - before));
 }
 
-static size_t tile_first(const scheme *s, size_t tile) {
-    return cut_at(s->p->m, tile, s->tiles);
+static size_t part_first(const scheme *s, size_t part) {
+    return s->part_tiles == 0 ? cut_at(s->tiles, part, s->parts) : least(part * s->part_tiles, s->tiles);
 }
 
 /* ---- operands ---- */
@@ -262,22 +284,72 @@ static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
     pack_panel(s, s->packed_b + from * s->panels * s->width + panel * depth * s->width, panel, from, depth);
 }
 
-/* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and a tile's rows are asked for
- * while those before meet their panels; after the last tile those of the part that this thread will probably do next. */
+/* What a tile of a part asks for, one range of memory after the other. */
+typedef struct wanted {
+    const fov_real *from[5];
+    size_t numbers[5], count, all;
+} wanted;
+
+static void want(wanted *w, const fov_real *rows, size_t numbers) {
+    if (rows != NULL) {
+        w->from[w->count] = rows;
+        w->numbers[w->count++] = numbers;
+        w->all += numbers;
+    }
+}
+
+/* Tiles whose rows of A are made at a time. */
+static size_t slab_of(const scheme *s) {
+    return most(SLAB_NUMBERS / (s->p->k * s->height + 1), 1);
+}
+
+/* Rows of A that come next: those of the tile below, or if they are made, of the slab below with what they are made from; after the last one
+ * those of the part that this thread will probably do next. And what is read when this part is done. */
+static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
+    const fov_product *p = s->p;
+    wanted w = {.count = 0};
+    const size_t end = part_first(s, part + 1), below = t + (p->make == NULL ? 1 : slab_of(s));
+    const size_t next = below < end ? below : least(part_first(s, least(part + s->threads, s->parts - 1)) + below - end, s->tiles - 1);
+    const size_t row = tile_first(s, next), numbers = s->height * p->a.stride;
+    for (size_t i = 0; i < 2 && p->make_reads[i] != NULL; i++) {
+        want(&w, p->make_reads[i] + row * p->a.stride, numbers);
+    }
+    want(&w, p->a.data + row * p->a.stride + (p->make == NULL ? from : 0), numbers);
+    for (size_t i = 0; i < 2 && p->after_reads[i] != NULL; i++) {
+        want(&w, p->after_reads[i] + tile_first(s, t) * p->c_stride, s->height * p->c_stride);
+    }
+    return w;
+}
+
+/* The share of one of `count` panels. */
+static asking share_of(const wanted *w, size_t index, size_t count, size_t depth) {
+    size_t at = w->all * index / count, i = 0;
+    for (; i + 1 < w->count && at >= w->numbers[i]; i++) {
+        at -= w->numbers[i];
+    }
+    return (asking){w->from[i] + at, blocks(w->all, most(count * depth, 1))};
+}
+
+static void make_rows(const scheme *s, size_t begin, size_t end) {
+    const size_t row = tile_first(s, begin);
+    s->p->make(s->p->context, row, tile_first(s, end) - row);
+}
+
+/* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and what comes next is asked for. */
 static void multiply_rows(const scheme *s, size_t part, side b, size_t from, size_t depth, fov_real beta) {
     const fov_product *p = s->p;
-    side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .direct = true};
+    side a = {.begin = part_first(s, part), .end = part_first(s, part + 1), .direct = true};
     a.data = p->a.data + tile_first(s, a.begin) * p->a.stride + from;
-    const size_t after = least(part + s->threads, s->parts - 1), numbers = s->height * p->a.stride;
-    const size_t groups = most(blocks(s->panels * s->width * depth, GROUP_PACKED), 1);
+    const size_t groups = most(blocks(s->panels * s->width * depth, GROUP_PACKED), 1), slab = slab_of(s);
     for (size_t g = 0; g < groups; g++) {
-        const size_t begin = cut_at(s->panels, g, groups), end = cut_at(s->panels, g + 1, groups), steps = (end - begin) * depth;
+        const size_t begin = cut_at(s->panels, g, groups), end = cut_at(s->panels, g + 1, groups);
         for (size_t t = a.begin; t < a.end; t++) {
-            const size_t next = t + 1 < a.end ? t + 1 : cut_at(s->tiles, after, s->parts);
-            const fov_real *rows = p->a.data + tile_first(s, next) * p->a.stride + from;
+            if (p->make != NULL && from + g == 0 && (t - a.begin) % slab == 0) {
+                make_rows(s, t, least(t + slab, a.end));
+            }
+            const wanted w = wanted_by(s, part, t, from);
             for (size_t j = begin; j < end; j++) {
-                const asking ahead = {rows + numbers * (j - begin) / (end - begin), blocks(numbers, most(steps, 1))};
-                multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta, ahead);
+                multiply_tile(s, p->c, p->c_stride, a, b, t, j, depth, beta, share_of(&w, j - begin, end - begin, depth));
             }
         }
     }
@@ -286,7 +358,7 @@ static void multiply_rows(const scheme *s, size_t part, side b, size_t from, siz
 /* The same with A packed. */
 static void multiply_packed(const scheme *s, size_t part, side b, size_t from, size_t depth, fov_real beta) {
     _Alignas(64) fov_real packed[PART_PANELS];
-    const side a = {.begin = cut_at(s->tiles, part, s->parts), .end = cut_at(s->tiles, part + 1, s->parts), .data = packed};
+    const side a = {.begin = part_first(s, part), .end = part_first(s, part + 1), .data = packed};
     for (size_t t = a.begin; t < a.end; t++) {
         pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
     }
@@ -380,8 +452,8 @@ static void run_by_blocks(fov_pool *pool, scheme *s, fov_real *work) {
 /* ---- by OpenBLAS ---- */
 
 static void part_rows(const scheme *s, size_t part, size_t *first, size_t *rows) {
-    *first = tile_first(s, s->tiles * part / s->parts);
-    *rows = tile_first(s, s->tiles * (part + 1) / s->parts) - *first;
+    *first = tile_first(s, part_first(s, part));
+    *rows = tile_first(s, part_first(s, part + 1)) - *first;
 }
 
 static void blas_chunk(void *context, size_t part, unsigned worker) {
@@ -402,6 +474,10 @@ static void blas_chunk(void *context, size_t part, unsigned worker) {
 }
 
 /* ---- all ---- */
+
+bool fov_product_bits_free(void) {
+    return has_tiles(fov_kernels_get());
+}
 
 size_t fov_product_work(const fov_product *p) {
     if (p->m == 0 || p->n == 0) {
@@ -424,7 +500,12 @@ void fov_product_part(const fov_product *p, size_t part, size_t *first, size_t *
 static void before_chunk(void *context, size_t part, unsigned worker) {
     (void)worker;
     const scheme *s = context;
-    s->p->before(s->p->context, part);
+    if (s->p->before != NULL) {
+        s->p->before(s->p->context, part);
+    }
+    if (s->p->make != NULL) {
+        make_rows(s, part_first(s, part), part_first(s, part + 1));
+    }
 }
 
 static void after_chunk(void *context, size_t part, unsigned worker) {
@@ -443,7 +524,7 @@ void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
     } else if (s.way == BY_ROWS) {
         run_by_rows(pool, &s, work);
     } else {
-        if (p->before != NULL) {
+        if (p->before != NULL || p->make != NULL) {
             fov_pool_for(pool, s.parts, before_chunk, &s);
         }
         run_by_blocks(pool, &s, work);

@@ -29,8 +29,15 @@ typedef struct fov_product {
     void (*before)(void *context, size_t part);
     void (*after)(void *context, size_t part);
     void *context;
+    size_t part_rows; /* of a part, the last may have fewer; 0: as suits the caches */
+    /* Makes rows of A, a few at a time and just before they are read; NULL: they are there. */
+    void (*make)(void *context, size_t row, size_t rows);
+    /* Memory that `make` and `after` read besides, in rows as wide as those of A and of C, which is asked for in time; NULL: none. */
+    const fov_real *make_reads[2], *after_reads[2];
 } fov_product;
 
+/* Whether numbers of C are the same bits however its rows are cut into parts: of our tiles yes, of OpenBLAS no. */
+bool fov_product_bits_free(void);
 /* Bytes of `work` for a product: packed operands, partial sums. Reads the sizes and `transposed`, no numbers. */
 size_t fov_product_work(const fov_product *p);
 size_t fov_product_parts(const fov_product *p);

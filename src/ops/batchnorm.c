@@ -4,9 +4,9 @@
  *   dx = gamma rstd (g - mean(g) - (x - mean) rstd^2 mean(g (x - mean)))       training
  *   dx = gamma rstd g                                                          running statistics
  *
- * Memory decides its speed, so each direction makes two passes: sums, then numbers. Sums of squares are taken about the first row, which
- * keeps the variance exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and
- * added in order. The ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is
+ * Memory decides its speed, so each direction makes two passes, sums and numbers, which the steps before and after run where they can, on
+ * rows that they have in cache (fov_row_passes). Sums of squares are taken about the first row of their chunk, which keeps the variance
+ * exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and added in order. The ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is
  * one; in that case the first backward pass writes g where dresidual belongs, and the second one reads it there. */
 #include <math.h>
 
@@ -18,10 +18,25 @@ enum { IN_X, IN_MEAN, IN_VAR, IN_COUNTER, IN_GAMMA, IN_BETA, IN_RESIDUAL, IN_COU
 /* Tensors of this many numbers are not found in a cache again. */
 #define PAST_COUNT ((size_t)4 << 20)
 
+/* Numbers that a chunk may have, and the rows: half a cache of the second level, with the other operand of a product beside it. */
+enum { CHUNK_NUMBERS = 28672, CHUNK_LEAST = 56, CHUNK_MOST = 224 };
+
 typedef struct bn_attr {
     double eps, momentum;
     bool relu;
 } bn_attr;
+
+static size_t chunk_rows(const fov_node *node) {
+    const size_t rows = CHUNK_NUMBERS / node->shape.dim[node->shape.rank - 1];
+    return rows < CHUNK_LEAST ? CHUNK_LEAST : rows > CHUNK_MOST ? CHUNK_MOST : rows;
+}
+
+static fov_row_cut cut_of(const fov_node *node) {
+    fov_row_cut cut = fov_cut_shape(&node->shape);
+    cut.per = chunk_rows(node);
+    cut.chunks = (cut.rows + cut.per - 1) / cut.per;
+    return cut;
+}
 
 static fov_status infer(fov_node *node) {
     const fov_shape *x = &node->input[IN_X]->shape;
@@ -31,7 +46,8 @@ static fov_status infer(fov_node *node) {
     if ((x->rank != 2 && x->rank != 4) || fov_shape_count(x) == 0) {
         return FOV_FAIL(FOV_E_INVALID, "needs input [n, h, w, c] or [n, c], got %s", fov_shape_text(x, text, sizeof text));
     }
-    const fov_row_cut cut = fov_cut_shape(x);
+    node->shape = *x;
+    const fov_row_cut cut = cut_of(node);
     if (fov_graph_training(node->graph) && cut.rows < 2) {
         return FOV_FAIL(FOV_E_INVALID, "needs more than one value per channel in training, got %s", fov_shape_text(x, text, sizeof text));
     }
@@ -47,7 +63,6 @@ static fov_status infer(fov_node *node) {
         return FOV_FAIL(FOV_E_INVALID, "needs a residual of its input's shape, got %s",
                         fov_shape_text(&node->input[IN_RESIDUAL]->shape, text, sizeof text));
     }
-    node->shape = *x;
     node->stash_bytes = 2 * c * sizeof(fov_real);
     node->forward_work = 2 * cut.chunks * c * sizeof(double) + 4 * c * sizeof(fov_real);
     node->backward_work = 2 * cut.chunks * c * sizeof(double) + 6 * c * sizeof(fov_real);
@@ -71,7 +86,7 @@ typedef struct bn_pass {
 static bn_pass pass_of(const fov_step *step) {
     const bn_attr *attr = step->node->attr;
     bn_pass p = {.step = step,
-                 .cut = fov_cut_shape(&step->node->shape),
+                 .cut = cut_of(step->node),
                  .relu = attr->relu,
                  .training = fov_graph_training(step->node->graph),
                  .sums = step->work};
@@ -80,6 +95,9 @@ static bn_pass pass_of(const fov_step *step) {
     fov_real *rest = (fov_real *)(void *)(p.sums + 2 * p.cut.chunks * c);
     p.scale = rest;
     p.shift = rest + c;
+    p.factor = rest + 2 * c;
+    p.center = rest + 3 * c;
+    p.slope = rest + 4 * c;
     if (step->stash != NULL) {
         p.mean = step->stash;
         p.rstd = p.mean + c;
@@ -97,12 +115,23 @@ static size_t from_the_end(const bn_pass *p, size_t index) {
     return p->cut.chunks - 1 - index;
 }
 
+/* Sums of x and of its square: taken about the chunk's first row, and then moved to zero, for which double has the digits. */
+static void sums_of(const bn_pass *p, size_t chunk) {
+    const size_t c = p->cut.width;
+    const double rows = (double)fov_cut_count(&p->cut, chunk);
+    const fov_real *x = (const fov_real *)p->step->in[IN_X] + fov_cut_first(&p->cut, chunk) * c;
+    double *sums = p->sums + 2 * chunk * c;
+    p->step->k->bn_sums(sums, x, x, fov_cut_count(&p->cut, chunk), c);
+    for (size_t i = 0; i < c; i++) {
+        const double pivot = (double)x[i];
+        sums[c + i] += pivot * (2.0 * sums[i] + rows * pivot);
+        sums[i] += rows * pivot;
+    }
+}
+
 static void sums_chunk(void *context, size_t index, unsigned worker) {
     (void)worker;
-    const bn_pass *p = context;
-    const size_t c = p->cut.width, chunk = from_the_end(p, index);
-    const fov_real *x = p->step->in[IN_X];
-    p->step->k->bn_sums(p->sums + 2 * chunk * c, x + fov_cut_first(&p->cut, chunk) * c, x, fov_cut_count(&p->cut, chunk), c);
+    sums_of(context, from_the_end(context, index));
 }
 
 enum { TOTAL_CHANNELS = 128 };
@@ -122,22 +151,22 @@ static void total_chunk(void *context, size_t part, unsigned worker) {
 
 /* Both sums of every channel, to the front of `sums`. */
 static void sum_up(const bn_pass *p, fov_chunk_fn chunk) {
-    fov_pool_for(p->step->pool, p->cut.chunks, chunk, (void *)p);
+    if (!p->step->first_done) {
+        fov_pool_for(p->step->pool, p->cut.chunks, chunk, (void *)p);
+    }
     fov_pool_for(p->step->pool, (2 * p->cut.width + TOTAL_CHANNELS - 1) / TOTAL_CHANNELS, total_chunk, (void *)p);
 }
 
 static void batch_statistics(const bn_pass *p) {
     const bn_attr *attr = p->step->node->attr;
     const double n = (double)p->cut.rows;
-    const fov_real *pivot = p->step->in[IN_X];
     fov_real *running_mean = (fov_real *)p->step->in[IN_MEAN];
     fov_real *running_var = (fov_real *)p->step->in[IN_VAR];
     fov_real *counter = (fov_real *)p->step->in[IN_COUNTER];
     sum_up(p, sums_chunk);
     for (size_t i = 0; i < p->cut.width; i++) {
-        const double offset = p->sums[i] / n;
-        const double mean = (double)pivot[i] + offset;
-        const double var = fmax(p->sums[p->cut.width + i] / n - offset * offset, 0.0);
+        const double mean = p->sums[i] / n;
+        const double var = fmax(p->sums[p->cut.width + i] / n - mean * mean, 0.0);
         p->mean[i] = (fov_real)mean;
         p->rstd[i] = (fov_real)(1.0 / sqrt(var + attr->eps));
         running_mean[i] = (fov_real)((1.0 - attr->momentum) * (double)running_mean[i] + attr->momentum * mean);
@@ -168,14 +197,17 @@ static void affine(const bn_pass *p) {
     }
 }
 
+static void apply_rows(const bn_pass *p, size_t row, size_t rows, bool past) {
+    const size_t c = p->cut.width, first = row * c;
+    const fov_real *residual = p->step->in[IN_RESIDUAL];
+    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
+                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, past, rows, c);
+}
+
 static void apply_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    const size_t first = fov_cut_first(&p->cut, chunk) * p->cut.width;
-    const fov_real *residual = p->step->in[IN_RESIDUAL];
-    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
-                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, p->past,
-                         fov_cut_count(&p->cut, chunk), p->cut.width);
+    apply_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past);
 }
 
 static void forward(const fov_step *step) {
@@ -186,7 +218,9 @@ static void forward(const fov_step *step) {
         running_statistics(&p);
     }
     affine(&p);
-    fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+    if (!step->last_left) {
+        fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+    }
 }
 
 /* The output once more, by the statistics that forward left. */
@@ -203,27 +237,35 @@ static const fov_real *mask_source(const bn_pass *p, size_t first) {
     return p->relu && p->step->node->input[IN_RESIDUAL] != NULL ? (const fov_real *)p->step->out + first : NULL;
 }
 
+/* `past`: dresidual is written past the caches. Over dy, whose lines are in cache just then, nothing is gained by that. */
+static void gradient_sums_of(const bn_pass *p, size_t chunk, bool past) {
+    const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
+    fov_real *dresidual = p->passed ? NULL : p->step->grad_in[IN_RESIDUAL];
+    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual,
+                                 past && dresidual != p->step->grad_out, p->step->grad_out + first,
+                                 (const fov_real *)p->step->in[IN_X] + first, mask_source(p, first), p->mean, p->relu ? p->scale : NULL,
+                                 p->shift, fov_cut_count(&p->cut, chunk), c);
+}
+
 static void gradient_sums_chunk(void *context, size_t index, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    const size_t chunk = from_the_end(p, index), c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
-    fov_real *dresidual = p->passed ? NULL : p->step->grad_in[IN_RESIDUAL];
-    /* Over dy, whose lines are in cache just then, nothing is gained by going past it. */
-    p->step->k->bn_gradient_sums(p->sums + 2 * chunk * c, dresidual == NULL ? NULL : dresidual + first, p->add_residual,
-                                 p->past && dresidual != p->step->grad_out,
-                                 p->step->grad_out + first, (const fov_real *)p->step->in[IN_X] + first, mask_source(p, first), p->mean,
-                                 p->relu ? p->scale : NULL, p->shift, fov_cut_count(&p->cut, chunk), c);
+    gradient_sums_of(p, from_the_end(p, index), p->past);
+}
+
+static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past) {
+    const size_t c = p->cut.width, first = row * c;
+    const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
+    const fov_real *y = p->masked ? NULL : mask_source(p, first);
+    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out, g,
+                            (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift,
+                            p->factor, p->center, p->slope, rows, c);
 }
 
 static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    const size_t c = p->cut.width, first = fov_cut_first(&p->cut, chunk) * c;
-    const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
-    const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, p->past && p->step->grad_in[IN_X] != p->step->grad_out, g,
-                            (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift, p->factor, p->center, p->slope,
-                            fov_cut_count(&p->cut, chunk), c);
+    gradient_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past);
 }
 
 static void add_to(fov_real *to, size_t i, double value, bool accumulate) {
@@ -236,9 +278,6 @@ static void coefficients(bn_pass *p) {
     const size_t c = p->cut.width;
     const fov_step *step = p->step;
     const double n = (double)p->cut.rows;
-    p->factor = p->shift + c;
-    p->center = p->factor + c;
-    p->slope = p->center + c;
     for (size_t i = 0; i < c; i++) {
         const double rstd = (double)p->rstd[i];
         const double sum = p->sums[i];
@@ -251,19 +290,64 @@ static void coefficients(bn_pass *p) {
     }
 }
 
-static void backward(const fov_step *step) {
+static bn_pass backward_pass_of(const fov_step *step) {
     bn_pass p = pass_of(step);
     /* A residual that is the input itself shares its gradient; the residual's part is then the one that comes first. */
     const bool shared = step->grad_in[IN_X] != NULL && step->grad_in[IN_X] == step->grad_in[IN_RESIDUAL];
     p.add_x = shared || step->accumulate[IN_X];
     p.add_residual = shared ? step->accumulate[IN_X] : step->accumulate[IN_RESIDUAL];
     p.passed = !p.relu && step->grad_in[IN_RESIDUAL] == step->grad_out;
-    affine(&p);
+    p.masked = step->grad_in[IN_RESIDUAL] != NULL && !p.add_residual;
+    return p;
+}
+
+static void backward(const fov_step *step) {
+    bn_pass p = backward_pass_of(step);
+    if (!step->first_done) {
+        affine(&p);
+    }
     sum_up(&p, gradient_sums_chunk);
     coefficients(&p);
-    if (step->grad_in[IN_X] != NULL) {
-        p.masked = step->grad_in[IN_RESIDUAL] != NULL && !p.add_residual;
+    if (step->grad_in[IN_X] != NULL && !step->last_left) {
         fov_pool_for(step->pool, p.cut.chunks, gradient_chunk, &p);
+    }
+}
+
+/* ---- passes for other steps ---- */
+
+static void start_pass(const fov_step *step, bool last, const fov_real *reads[2]) {
+    const bool backwards = step->grad_out != NULL;
+    const bn_pass p = backwards ? backward_pass_of(step) : pass_of(step);
+    if (backwards && !last) {
+        affine(&p);
+    }
+    const fov_real *besides = backwards ? mask_source(&p, 0) : step->in[IN_RESIDUAL];
+    if (last && backwards) {
+        besides = p.masked ? step->grad_in[IN_RESIDUAL] : step->grad_out;
+    }
+    reads[0] = last || backwards ? step->in[IN_X] : NULL;
+    reads[1] = last || backwards ? besides : NULL;
+}
+
+static void first_pass(const fov_step *step, size_t chunk) {
+    if (step->grad_out != NULL) {
+        bn_pass p = backward_pass_of(step);
+        gradient_sums_of(&p, chunk, false);
+    } else {
+        bn_pass p = pass_of(step);
+        if (p.training) {
+            sums_of(&p, chunk);
+        }
+    }
+}
+
+static void last_pass(const fov_step *step, size_t row, size_t rows) {
+    if (step->grad_out != NULL) {
+        bn_pass p = backward_pass_of(step);
+        gradient_rows(&p, row, rows, false);
+    } else {
+        bn_pass p = pass_of(step);
+        apply_rows(&p, row, rows, false);
     }
 }
 
@@ -273,11 +357,13 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){(6.0 + residual) * n, 11.0 * n, (3.0 + residual) * bytes, (5.0 + 2.0 * residual) * bytes};
 }
 
+static const fov_row_passes row_passes = {.chunk = chunk_rows, .start = start_pass, .first = first_pass, .last = last_pass};
+
 #define BN_READS (FOV_READS_IN(IN_X) | FOV_READS_IN(IN_GAMMA) | FOV_READS_IN(IN_BETA))
 #define BN_OP(extra, over, ...)                                                                                                            \
     {                                                                                                                                      \
         .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra),          \
-        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .inplace = (over), __VA_ARGS__                  \
+        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .row_passes = &row_passes, .inplace = (over), __VA_ARGS__                  \
     }
 
 const fov_op fov_op_batchnorm = BN_OP(0U, -1, .grads_over = FOV_READS_IN(IN_X));

@@ -41,6 +41,7 @@ fov_conv_bytes fov_winograd_weight_gradient_bytes(const fov_conv *c);
 
 /* Every pass as one product over pixels: for windows of 1 x 1 without padding. */
 bool fov_point_suits(const fov_conv *c);
+unsigned fov_point_joins(const fov_conv *c, bool backward); /* as fov_op.joins */
 void fov_point_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
 fov_conv_bytes fov_point_forward_bytes(const fov_conv *c);
 void fov_point_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,

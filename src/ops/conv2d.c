@@ -181,12 +181,18 @@ static const char *variant(const fov_node *node) {
     return way_of(node, &c)->name;
 }
 
+static unsigned joins(const fov_node *node, bool backward) {
+    const fov_conv c = conv_of(node);
+    return way_of(node, &c) == &point ? fov_point_joins(&c, backward) : 0U;
+}
+
 const fov_op fov_op_conv2d = {.name = "conv2d",
                               .infer = infer,
                               .forward = forward,
                               .backward = backward,
                               .cost = cost,
                               .variant = variant,
+                              .joins = joins,
                               .reads = FOV_READS_IN(0) | FOV_READS_IN(1),
                               .inplace = -1};
 

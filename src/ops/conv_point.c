@@ -1,7 +1,9 @@
 /* Convolution with a 1 x 1 window: one product over pixels in each pass.
  *
  * With stride 1 pixels are multiplied as they lie. With a larger stride the pixels that take part are gathered side by side, just before a
- * part of the product reads them; going back, a part of the product is scattered while it is in cache, with zeros for the pixels between. */
+ * part of the product reads them; going back, a part of the product is scattered while it is in cache, with zeros for the pixels between.
+ *
+ * Parts run passes of neighbouring steps (fov_op.joins) on their rows. */
 #include <string.h>
 
 #include "kernels/gemm.h"
@@ -11,6 +13,7 @@
 enum { ALIGN_REALS = 16 };
 
 typedef struct point {
+    const fov_step *step;
     const fov_conv *c;
     const fov_product *product;
     const fov_real *in;
@@ -21,6 +24,13 @@ typedef struct point {
 
 bool fov_point_suits(const fov_conv *c) {
     return c->kh == 1 && c->kw == 1 && c->pad == 0;
+}
+
+unsigned fov_point_joins(const fov_conv *c, bool backward) {
+    if (!fov_product_bits_free()) {
+        return 0U;
+    }
+    return c->stride == 1 ? FOV_JOINS_LAST | FOV_JOINS_FIRST : backward ? 0U : FOV_JOINS_FIRST;
 }
 
 static size_t rows_of(const fov_conv *c) {
@@ -84,6 +94,30 @@ static void scatter_part(void *context, size_t part) {
     }
 }
 
+static void last_rows(void *context, size_t row, size_t rows) {
+    const fov_step *before = ((const point *)context)->step->before;
+    before->node->op->row_passes->last(before, row, rows);
+}
+
+static void first_part(void *context, size_t part) {
+    const point *p = context;
+    p->step->after->node->op->row_passes->first(p->step->after, part);
+}
+
+/* Makes the product's parts run what the step runs of its neighbours. */
+static void join(const fov_step *step, fov_product *product) {
+    if (step->before != NULL) {
+        product->make = last_rows;
+        step->before->node->op->row_passes->start(step->before, true, product->make_reads);
+    }
+    if (step->after != NULL) {
+        const fov_row_passes *passes = step->after->node->op->row_passes;
+        product->after = first_part;
+        product->part_rows = passes->chunk(step->after->node);
+        passes->start(step->after, false, product->after_reads);
+    }
+}
+
 static fov_product forward_product(const fov_conv *c, const fov_real *in, const fov_real *weight) {
     return (fov_product){
         .a = {in, c->ci, false}, .b = {weight, c->ci, true}, .c_stride = c->co, .m = rows_of(c), .n = c->co, .k = c->ci};
@@ -120,21 +154,23 @@ static void *rest_of_work(const fov_step *step, const fov_conv *c) {
 
 void fov_point_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight) {
     fov_product product = forward_product(c, c->stride == 1 ? in : step->work, weight);
-    point p = {.c = c, .product = &product, .in = in, .pixels = step->work};
+    point p = {.step = step, .c = c, .product = &product, .in = in, .pixels = step->work};
     product.c = out;
     product.context = &p;
     product.before = c->stride == 1 ? NULL : gather_part;
+    join(step, &product);
     fov_product_run(step->pool, &product, rest_of_work(step, c));
 }
 
 void fov_point_input_gradient(const fov_step *step, const fov_conv *c, fov_real *din, const fov_real *dout, const fov_real *weight,
                               bool add) {
     fov_product product = input_product(c, dout, weight);
-    point p = {.c = c, .product = &product, .pixels = step->work, .din = din, .add = add};
+    point p = {.step = step, .c = c, .product = &product, .pixels = step->work, .din = din, .add = add};
     product.c = c->stride == 1 ? din : step->work;
     product.beta = c->stride == 1 && add ? 1 : 0;
     product.context = &p;
     product.after = c->stride == 1 ? NULL : scatter_part;
+    join(step, &product);
     fov_product_run(step->pool, &product, rest_of_work(step, c));
 }
 

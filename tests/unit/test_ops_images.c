@@ -297,6 +297,35 @@ static void test_norm(void **state) {
     }
 }
 
+/* A mean a thousand times the deviation: the variance keeps its digits. */
+static void test_norm_far_from_zero(void **state) {
+    (void)state;
+    enum { ROWS = 700, C = 19 };
+    fov_graph *g = graph_new(true);
+    const fov_node *node = norm_node(g, FOV_SHAPE(ROWS, C), false);
+    token_step t = {.out = token_block(ROWS * C * sizeof(fov_real))};
+    fov_real *in[NORM_INPUTS];
+    for (unsigned i = 0; i < NORM_INPUTS; i++) {
+        t.in[i] = in[i] = token_numbers(count_of(node->input[i]), 1, 30 + i);
+    }
+    double mean = 0, var = 0;
+    for (size_t i = 0; i < ROWS * C; i++) {
+        in[0][i] += 1000;
+        mean += i % C == 7 ? (double)in[0][i] / ROWS : 0;
+    }
+    for (size_t i = 7; i < ROWS * C; i += C) {
+        var += pow((double)in[0][i] - mean, 2) / ROWS;
+    }
+    const double expected = 0.9 * (double)in[2][7] + 0.1 * var * ROWS / (ROWS - 1);
+    token_run(node, &t, 2);
+    assert_true(fabs((double)in[2][7] - expected) < 1e-6 * fabs(expected));
+    for (unsigned i = 0; i < NORM_INPUTS; i++) {
+        fov_mem_free(in[i]);
+    }
+    fov_mem_free(t.out);
+    fov_graph_free(g);
+}
+
 static void test_norm_same_bits(void **state) {
     (void)state;
     fov_graph *g = graph_new(true);
@@ -500,6 +529,7 @@ int main(void) {
         cmocka_unit_test(test_conv_same_bits),
         cmocka_unit_test(test_conv_way),
         cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_norm_far_from_zero),
         cmocka_unit_test(test_norm_same_bits),
         cmocka_unit_test(test_pools),
         cmocka_unit_test(test_normalize),

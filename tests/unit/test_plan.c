@@ -10,6 +10,7 @@
 
 #include "grad/weighted_sum.h"
 #include "graph/plan_internal.h"
+#include "kernels/gemm.h"
 #include "ops/ops.h"
 
 static void require(fov_status status) {
@@ -126,9 +127,8 @@ static void touch(touches *seen, size_t piece, size_t step) {
     seen[piece].last = step > seen[piece].last ? step : seen[piece].last;
 }
 
-/* Every piece that a step may read or write, by the op's contract alone. */
-static void touch_step(const fov_plan *plan, touches *seen, size_t s) {
-    const fov_plan_step *step = &plan->steps[s];
+/* Every piece that a step may read or write, by the op's contract alone; `s` is when: another step may run a pass of it. */
+static void touch_step(const fov_plan *plan, touches *seen, const fov_plan_step *step, size_t s) {
     const fov_node *node = step->node;
     touch(seen, step->work, s);
     touch(seen, step->worker_work, s);
@@ -166,7 +166,13 @@ static void check_packing(const fov_plan *plan) {
         seen[i] = (touches){SIZE_MAX, 0};
     }
     for (size_t s = 0; s < plan->step_count; s++) {
-        touch_step(plan, seen, s);
+        touch_step(plan, seen, &plan->steps[s], s);
+        if (s > 0 && plan->steps[s - 1].last_left) {
+            touch_step(plan, seen, &plan->steps[s - 1], s);
+        }
+        if (s + 1 < plan->step_count && plan->steps[s + 1].first_done) {
+            touch_step(plan, seen, &plan->steps[s + 1], s);
+        }
     }
     for (size_t id = 0; id < plan->node_count; id++) {
         if (plan->nodes[id].kept) {
@@ -261,6 +267,88 @@ static void reuse_poison_and_threads_leave_the_bits(void **state) {
     }
     fov_pool_free(pool);
     fov_mem_free(input);
+}
+
+/* ---- products and batch-norms, which run passes of each other ---- */
+
+static const fov_shape joined_shape = {.rank = 4, .dim = {8, 9, 9, 16}}; /* 648 rows: more than two chunks */
+
+/* relu(norm(x W) + residual) */
+static fov_node *joined_layer(fov_graph *g, const char *name, fov_node *x, size_t out, size_t stride, fov_node *residual) {
+    const fov_param_spec one = {.init = FOV_INIT_ONE}, moving = {.role = FOV_PARAM_BUFFER};
+    fov_graph_push(g, "%s", name);
+    x = fov_conv2d(g, x, parameter(g, "conv", FOV_SHAPE(out, 1, 1, x->shape.dim[3])), NULL, stride, 0);
+    const fov_batchnorm_args norm = {.gamma = fov_parameter(g, "weight", FOV_SHAPE(out), one),
+                                     .beta = parameter(g, "bias", FOV_SHAPE(out)),
+                                     .running_mean = fov_parameter(g, "mean", FOV_SHAPE(out), moving),
+                                     .running_var = fov_parameter(g, "var", FOV_SHAPE(out), moving),
+                                     .residual = residual,
+                                     .eps = 1e-5,
+                                     .momentum = 0.1,
+                                     .relu = true};
+    x = fov_batchnorm(g, x, &norm);
+    fov_graph_pop(g);
+    return x;
+}
+
+static void joined_network(network *net) {
+    require(fov_store_new(&net->store));
+    require(fov_graph_new(&net->graph, true));
+    fov_graph *g = net->graph;
+    fov_graph_use_store(g, net->store);
+    fov_node *x = fov_input(g, "input", FOV_DTYPE_REAL, joined_shape);
+    fov_graph_block_begin(g);
+    fov_node *a = joined_layer(g, "a", x, 24, 1, NULL);
+    fov_node *b = joined_layer(g, "b", a, 40, 1, NULL);
+    fov_node *c = joined_layer(g, "c", b, 24, 1, a);
+    fov_graph_block_end(g);
+    net->output = joined_layer(g, "d", c, 8, 2, NULL);
+    net->loss = add_weighted_sum(g, net->output);
+    require(fov_graph_status(g));
+    require(fov_store_commit(net->store, true));
+    fov_store_initialize(net->store, 5, NULL);
+}
+
+static size_t passes_of_others(const fov_plan *plan) {
+    size_t count = 0;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        count += (plan->steps[s].first_done ? 1U : 0U) + (plan->steps[s].last_left ? 1U : 0U);
+    }
+    return count;
+}
+
+/* Forward: sums of all four, results of a and b; backward: sums of a and b, results of b and c. */
+static void passes_run_by_neighbours_leave_the_bits(void **state) {
+    (void)state;
+    const size_t expected = fov_product_bits_free() ? 10 : 0;
+    network net = {0};
+    fov_pool *pool = NULL;
+    const size_t count = fov_shape_count(&joined_shape);
+    joined_network(&net);
+    require(fov_pool_new(&pool, 3));
+    fov_real *input = fov_mem_array(FOV_MEM_BASE, count, sizeof *input);
+    fov_real *grads = fov_mem_array(FOV_MEM_BASE, fov_store_trainable(net.store), sizeof *grads);
+    assert_true(input != NULL && grads != NULL);
+    fov_rng rng;
+    fov_rng_init(&rng, 3, 0, 0, 0, FOV_RNG_TEST);
+    for (size_t i = 0; i < count; i++) {
+        input[i] = (fov_real)fov_rng_range(&rng, -1.0, 2.0);
+    }
+    fov_plan *apart = plan_of(&net, NULL, (fov_plan_options){.no_reuse = true, .poison = true}, input);
+    assert_int_equal(passes_of_others(apart), 0);
+    for (unsigned way = 0; way < 6; way++) {
+        const fov_plan_options options = {.poison = true, .recompute = (fov_recompute)(way / 2)};
+        fov_plan *joined = plan_of(&net, way % 2 == 0 ? NULL : pool, options, input);
+        assert_int_equal(passes_of_others(joined), expected);
+        check_packing(joined);
+        same_run(&net, joined, apart, grads);
+        fov_plan_free(joined);
+    }
+    fov_plan_free(apart);
+    fov_pool_free(pool);
+    fov_mem_free(input);
+    fov_mem_free(grads);
+    network_free(&net);
 }
 
 /* ---- a chain, by hand ---- */
@@ -430,9 +518,10 @@ static void description_lists_every_step(void **state) {
     for (const char *p = text.data; *p != '\0'; p++) {
         lines += *p == '\n';
     }
-    assert_int_equal(lines, fov_plan_steps(plan) + 4);
+    assert_int_equal(lines, fov_plan_steps(plan) + 5);
     assert_non_null(strstr(text.data, "\npeak: "));
     assert_non_null(strstr(text.data, "\nrecompute auto: "));
+    assert_non_null(strstr(text.data, "\n0 passes are run by the step before or after\n"));
     assert_non_null(strstr(text.data, "weighted_sum"));
     assert_non_null(strstr(text.data, "backward"));
     assert_null(strstr(text.data, " us"));
@@ -482,6 +571,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packing_never_overlaps_what_is_alive),
         cmocka_unit_test(reuse_poison_and_threads_leave_the_bits),
+        cmocka_unit_test(passes_run_by_neighbours_leave_the_bits),
         cmocka_unit_test(chain_is_packed_tightly),
         cmocka_unit_test(nodes_that_nothing_depends_on_do_not_run),
         cmocka_unit_test(gradients_add_up_only_when_asked),
