@@ -31,9 +31,9 @@ typedef struct fov_resize {
 #define FOV_PLAN_VALUES 4
 
 typedef struct fov_augment_plan {
-    bool applies;                  /* false: the picture passes unchanged; the rest is not used */
-    fov_resize resize;             /* crop, resize */
-    double value[FOV_PLAN_VALUES]; /* by step, see its file */
+    bool applies;                   /* false: the picture passes unchanged; the rest is not used */
+    fov_resize resize;              /* crop, resize */
+    double value[FOV_PLAN_VALUES];  /* by step, see its file */
     uint8_t order[FOV_PLAN_VALUES]; /* jitter: operations in the order of application, `order_count` of them */
     size_t order_count;
 } fov_augment_plan;
@@ -52,8 +52,8 @@ struct fov_augment {
     size_t param_count;
     size_t shown_count; /* parameters always written out; the rest only when they differ from the fallback */
     bool first;         /* opens a view: takes a picture of any size to image_size x image_size, which stands first in its text */
-    bool mixes;         /* mixes pictures of a batch: `draw` is called once a batch and `apply` never, see augment/mix.h; last in its view */
-    bool mirrors;       /* is a left-right flip, which a resize just before it does on the way */
+    bool mixes;   /* mixes pictures of a batch: `draw` is called once a batch and `apply` never, see augment/mix.h; last in its view */
+    bool mirrors; /* is a left-right flip, which a resize just before it does on the way */
     const char *(*check)(const double *param); /* what is wrong with values that are each in bounds, or NULL; may be NULL */
     /* width, height: of the picture the step will see. `applies` is false on entry. */
     void (*draw)(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan);
@@ -64,8 +64,8 @@ struct fov_augment {
 /* `draw` of a step that has no other choice than whether it applies: with probability param[0]. */
 void fov_draw_chance(const double *param, fov_rng *rng, size_t width, size_t height, size_t image_size, fov_augment_plan *plan);
 
-const fov_augment *fov_augment_at(size_t index);         /* NULL past the end */
-const fov_augment *fov_augment_named(const char *name);  /* NULL if there is none */
+const fov_augment *fov_augment_at(size_t index);               /* NULL past the end */
+const fov_augment *fov_augment_named(const char *name);        /* NULL if there is none */
 const char *fov_augment_nearest(const char *name, bool first); /* name of a step, among those that open a view or not; NULL if far */
 
 /* Scratch by use; each grows to what was asked of it and is reused. Two uses that are live at once have two slots. */
@@ -73,8 +73,8 @@ typedef enum fov_scratch {
     FOV_SCRATCH_VIEW_A, /* pictures between steps */
     FOV_SCRATCH_VIEW_B,
     FOV_SCRATCH_PACKED,
-    FOV_SCRATCH_LINE, /* one padded row */
-    FOV_SCRATCH_LAYER, /* picture between the operations of one step */
+    FOV_SCRATCH_LINE,   /* one padded row */
+    FOV_SCRATCH_LAYER,  /* picture between the operations of one step */
     FOV_SCRATCH_AXIS_X, /* weights of a resize */
     FOV_SCRATCH_AXIS_Y,
     FOV_SCRATCH_ROWS, /* rows between the passes of a resize or a blur, and pointers to them */
@@ -114,12 +114,12 @@ struct fov_augmenter {
 /* count x size bytes, contents undefined; valid until the same slot is asked for again. NULL when out of memory. */
 void *fov_augmenter_scratch(fov_augmenter *augmenter, fov_scratch slot, size_t count, size_t size);
 
-/* Pillow's antialiased resize of the box, the box's edge being the picture's edge; of any channels and depth. output: window_width x window_height pixels.
- * Sides up to 2^20. */
+/* Pillow's antialiased resize of the box, the box's edge being the picture's edge; of any channels and depth. output: window_width x
+ * window_height pixels. Sides up to 2^20. */
 FOV_MUST_USE fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output);
-/* The same from strips (fov_decoder_read_strips): `begin` with the first one, which tells size and direction, then `feed` with each of them. The
- * strips together hold the box; the output is there after the one that holds its last row. One resize a lane (below FOV_MAX_VIEWS); lane 0
- * is also that of fov_resize_apply and its scratch that of other steps, so that these come when it is done. */
+/* The same from strips (fov_decoder_read_strips): `begin` with the first one, which tells size and direction, then `feed` with each of
+ * them. The strips together hold the box; the output is there after the one that holds its last row. One resize a lane (below
+ * FOV_MAX_VIEWS); lane 0 is also that of fov_resize_apply and its scratch that of other steps, so that these come when it is done. */
 FOV_MUST_USE fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_strip *strip, const fov_resize *resize,
                                          uint8_t *output);
 void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *strip);

@@ -14,7 +14,7 @@ enum { P, SIGMA_LOW, SIGMA_HIGH, KERNEL, PARAM_COUNT };
 
 #define MAX_KERNEL 1023
 #define NO_WEIGHT 0x1p-27F /* of the brightest sample it is less than the rounding of the sum */
-#define STRIP 224 /* samples; 23 rows of them are 20 KB */
+#define STRIP 224          /* samples; 23 rows of them are 20 KB */
 
 static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5},

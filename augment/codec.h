@@ -17,10 +17,10 @@ typedef struct fov_codec_file {
     const fov_byte_source *source;
     fov_decode_options options; /* complete: caps are set, never 0, and so are the channels of the format */
     /* found by `open` */
-    fov_image_info info;  /* as the file lies; its kind is set already */
-    unsigned most_shrink; /* 8 for what can be halved three times while it is decoded, else 1, which stands here before `open` */
-    bool by_rows;         /* `read` needs no frame of its own and fills rows in order, once each, by way of fov_codec_rows */
-    size_t warnings;      /* what was passed over, counted by `open` and `read` */
+    fov_image_info info;      /* as the file lies; its kind is set already */
+    unsigned most_shrink;     /* 8 for what can be halved three times while it is decoded, else 1, which stands here before `open` */
+    bool by_rows;             /* `read` needs no frame of its own and fills rows in order, once each, by way of fov_codec_rows */
+    size_t warnings;          /* what was passed over, counted by `open` and `read` */
     fov_codec_strips *strips; /* where rows go while `read` works; NULL: to the image, which holds the whole window */
 } fov_codec_file;
 
@@ -33,8 +33,8 @@ typedef struct fov_window {
 /* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or
  * the `read` between them succeeded or not; at most one `read`. Nothing but scratch may stay in the state after `close`; `clear` frees
  * that. `open` reads the header, and refuses what is over the caps (fov_image_check_caps) or cannot give the format (fov_samples_check),
- * before anything is allocated for pixels. `read` makes room for the window in the image (fov_codec_room) and fills it. `check`, which may be
- * NULL and comes before `read`, sets *sound where `read` of the whole picture would succeed; where it does not, only `read` can tell. */
+ * before anything is allocated for pixels. `read` makes room for the window in the image (fov_codec_room) and fills it. `check`, which may
+ * be NULL and comes before `read`, sets *sound where `read` of the whole picture would succeed; where it does not, only `read` can tell. */
 typedef struct fov_codec {
     fov_image_kind kind;
     bool by_pieces; /* takes a file's bytes by fov_codec_piece alone */
@@ -62,8 +62,8 @@ FOV_MUST_USE fov_status fov_image_check_caps(const char *kind, size_t width, siz
 
 /* Makes the image that of the window, or of a strip of it. A `read` that begins again after rows were filled calls it again. */
 FOV_MUST_USE fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, fov_image *image);
-/* A place for rows of the window from row y on: up to *count of them, one behind the other; *count says how many. Rows are asked for in order,
- * when those before are filled, which may then be passed on; what fails is the one who takes them. */
+/* A place for rows of the window from row y on: up to *count of them, one behind the other; *count says how many. Rows are asked for in
+ * order, when those before are filled, which may then be passed on; what fails is the one who takes them. */
 FOV_MUST_USE fov_status fov_codec_rows(const fov_codec_file *file, const fov_window *window, fov_image *image, size_t y, size_t *count,
                                        uint8_t **rows);
 

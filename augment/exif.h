@@ -10,7 +10,8 @@ unsigned fov_exif_orientation_webp(const uint8_t *file, size_t size); /* first E
 
 /* The same of files that may come in pieces; fails with what their source fails with. Blocks of up to FOV_EXIF_MOST bytes are looked at. */
 #define FOV_EXIF_MOST ((size_t)1 << 20)
-FOV_MUST_USE fov_status fov_exif_orientation_jpeg(const fov_codec_file *file, unsigned *orientation); /* first APP1 "Exif" before the scan */
+FOV_MUST_USE fov_status fov_exif_orientation_jpeg(const fov_codec_file *file,
+                                                  unsigned *orientation);                            /* first APP1 "Exif" before the scan */
 FOV_MUST_USE fov_status fov_exif_orientation_png(const fov_codec_file *file, unsigned *orientation); /* first eXIf with a right checksum */
 
 /* CRC-32 of ISO 3309, as PNG chunks carry it. */

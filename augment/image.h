@@ -17,7 +17,9 @@ typedef struct fov_pixel_format {
 } fov_pixel_format;
 
 /* Bytes of one pixel. */
-static inline size_t fov_pixel_bytes(fov_pixel_format format) { return (format.channels == 0 ? 3 : format.channels) * (format.deep ? 2 : 1); }
+static inline size_t fov_pixel_bytes(fov_pixel_format format) {
+    return (format.channels == 0 ? 3 : format.channels) * (format.deep ? 2 : 1);
+}
 
 /* Samples are interleaved, rows follow each other without gaps: sample c of pixel (x, y) is number (y * width + x) * channels + c; a sample
  * is a byte, or with `deep` a uint16_t.
@@ -60,8 +62,8 @@ const char *fov_image_kinds(void);                                 /* what this 
 /* The part of a picture that is wanted, in pixels of the whole picture as fov_image_info gives it, and how much smaller it may come. A
  * decoder gives at least this part (mapped outwards to whole pixels of the shrunk frame), and says in the image what it gave; pixels of the
  * part are those of the whole picture decoded at the same shrink. What a part costs: JPEG shrinks, and does most of the work on the part
- * alone; PNG inflates all above it and nothing below; TIFF reads the strips or tiles that it meets; WebP, and interlaced PNG and progressive
- * JPEG but for the shrinking, decode the whole picture. */
+ * alone; PNG inflates all above it and nothing below; TIFF reads the strips or tiles that it meets; WebP, and interlaced PNG and
+ * progressive JPEG but for the shrinking, decode the whole picture. */
 typedef struct fov_decode_part {
     size_t left, top, width, height; /* within the picture; width 0: all of it */
     unsigned shrink;                 /* 1, 2, 4 or 8: most shrinking allowed (0 is 1). What cannot shrink this kind of file gives 1 */
@@ -70,8 +72,8 @@ typedef struct fov_decode_part {
 typedef struct fov_image_info {
     fov_image_kind kind;
     size_t width, height;      /* as fov_image_decode would give them: after orientation unless keep_orientation */
-    unsigned channels_in_file; /* 1 gray, 2 gray and alpha, 3 colour (also palette), 4 colour and alpha or CMYK, any number of a TIFF's planes;
-                                  tRNS is not counted */
+    unsigned channels_in_file; /* 1 gray, 2 gray and alpha, 3 colour (also palette), 4 colour and alpha or CMYK, any number of a TIFF's
+                                  planes; tRNS is not counted */
     unsigned bits;             /* per sample, or per palette index */
     unsigned orientation;      /* EXIF 1..8 */
 } fov_image_info;
@@ -82,13 +84,13 @@ FOV_MUST_USE fov_status fov_decoder_new(fov_decoder **decoder);
 void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
 
 /* Two steps, so that the caller can choose the part by the size: `open` reads the header of a file held in memory and gives its size;
- * `read` then gives pixels (part NULL: all of them) and may be called once. `bytes` are borrowed until then, or until the next `open` or the
- * end of the decoder. Refuses with FOV_E_FORMAT (malformed, truncated), FOV_E_UNSUPPORTED or FOV_E_LIMIT, FOV_E_INVALID for a part that is
- * not within the picture, and a short reason without the file's name, which the caller prefixes (fov_fail_prefix). `open` needs no more than
- * the header: cut off after it, a file opens, and one cut off before it is FOV_E_FORMAT (but WebP says at its end how it is turned, PNG
- * may, and TIFF has its header anywhere). After a refusal the image's contents are undefined but its storage is still owned and usable. The
- * pixels depend on the bytes and options alone, never on what the decoder saw before. Where `bytes` is followed by padding readable bytes
- * (FOV_DECODE_PADDING), options->padding may say so, for speed; `size` does not count them.
+ * `read` then gives pixels (part NULL: all of them) and may be called once. `bytes` are borrowed until then, or until the next `open` or
+ * the end of the decoder. Refuses with FOV_E_FORMAT (malformed, truncated), FOV_E_UNSUPPORTED or FOV_E_LIMIT, FOV_E_INVALID for a part that
+ * is not within the picture, and a short reason without the file's name, which the caller prefixes (fov_fail_prefix). `open` needs no more
+ * than the header: cut off after it, a file opens, and one cut off before it is FOV_E_FORMAT (but WebP says at its end how it is turned,
+ * PNG may, and TIFF has its header anywhere). After a refusal the image's contents are undefined but its storage is still owned and usable.
+ * The pixels depend on the bytes and options alone, never on what the decoder saw before. Where `bytes` is followed by padding readable
+ * bytes (FOV_DECODE_PADDING), options->padding may say so, for speed; `size` does not count them.
  *
  * A file that is damaged where its pixels were decoded is refused. What no one asked for may be damaged unseen: rows below the part in JPEG
  * and PNG, other strips and tiles in TIFF. A whole picture is checked to its end.
@@ -96,20 +98,21 @@ void fov_decoder_free(fov_decoder *decoder); /* takes NULL */
  * Meaning of the pixels: JPEG by libjpeg's accurate integer DCT with smooth chroma upsampling; CMYK and YCCK as Adobe writes them
  * (inverted) with R = round(C K / 255). Samples of 16 bits are rounded to 8, round(v 255 / 65535), gamma and colour profiles are
  * ignored, and transparency is composited after that: round((c a + b (255 - a)) / 255) over b = 255 (white) or 0 (black). WebP: stills, by
- * libwebp with its smooth upsampling. TIFF: the first picture of the file, of 8 or 16 bits, grey, RGB or palette (8 bits of its entries), in
- * strips or tiles; planes after colour and alpha are not looked at.
+ * libwebp with its smooth upsampling. TIFF: the first picture of the file, of 8 or 16 bits, grey, RGB or palette (8 bits of its entries),
+ * in strips or tiles; planes after colour and alpha are not looked at.
  *
  * Other formats than 3 x 8 bits: one channel is grey (of colour files, ITU-R 601 luma as Pillow's "L", after compositing); 2, 4 and more
- * channels are the planes of the file as they are, nothing composited (PNG and WebP with alpha, CMYK as JPEG stores it, TIFF with any number
- * of planes), and a file with another number of planes is refused. With `deep`, samples of 16 bits stay what they are, and are composited in
- * 16 bits, and those of 8 bits are multiplied by 257. */
+ * channels are the planes of the file as they are, nothing composited (PNG and WebP with alpha, CMYK as JPEG stores it, TIFF with any
+ * number of planes), and a file with another number of planes is refused. With `deep`, samples of 16 bits stay what they are, and are
+ * composited in 16 bits, and those of 8 bits are multiplied by 257. */
 #define FOV_DECODE_PADDING 8192
 FOV_MUST_USE fov_status fov_decoder_open(fov_decoder *decoder, const uint8_t *bytes, size_t size, const fov_decode_options *options,
                                          fov_image_info *info);
 FOV_MUST_USE fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, fov_image *image);
 
-/* A file that is not in memory as a whole. `get` gives its bytes from `at` on, at least `count` of them (fewer only where the file ends: there
- * options->padding bytes follow) and says how many; they stay until the next call. at < size, and files are gone through more than once. */
+/* A file that is not in memory as a whole. `get` gives its bytes from `at` on, at least `count` of them (fewer only where the file ends:
+ * there options->padding bytes follow) and says how many; they stay until the next call. at < size, and files are gone through more than
+ * once. */
 typedef struct fov_byte_source {
     size_t size;
     fov_status (*get)(void *context, size_t at, size_t count, const uint8_t **bytes, size_t *got);
@@ -121,9 +124,9 @@ FOV_MUST_USE fov_status fov_decoder_open_source(fov_decoder *decoder, const fov_
                                                 fov_image_info *info);
 bool fov_image_by_pieces(fov_image_kind kind);
 
-/* The same part in strips: all its columns, and some rows at a time, from the top down or from the bottom up. The strips that follow the first
- * overlap the one before by FOV_STRIP_OVERLAP rows. What is known of a whole picture only when its file was read to the end (interlaced PNG,
- * progressive JPEG, WebP, TIFF, with `lenient` all, and what is turned by a quarter) comes as one strip. */
+/* The same part in strips: all its columns, and some rows at a time, from the top down or from the bottom up. The strips that follow the
+ * first overlap the one before by FOV_STRIP_OVERLAP rows. What is known of a whole picture only when its file was read to the end
+ * (interlaced PNG, progressive JPEG, WebP, TIFF, with `lenient` all, and what is turned by a quarter) comes as one strip. */
 #define FOV_STRIP_OVERLAP ((size_t)3)
 typedef struct fov_strip {
     fov_image image; /* a part of the picture */

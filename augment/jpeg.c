@@ -11,7 +11,7 @@
  * the columns beside the part, and all below it. libjpeg 2.1's skipping has wrong pixels and hangs in its history; what is used of it is
  * one skip before the first row, and one crop, in single-scan files of the usual sampling: tests/decode_sweep.h sweeps them against whole
  * pictures. Smooth upsampling makes pixels at the edges of what is decoded from fewer neighbours, so a column more is decoded on each side
- * and thrown away; of the rows, libjpeg decodes the one above by itself. In all other files rows are decoded whole, down to the last one needed.
+ * and thrown away; of the rows, libjpeg decodes the one above by itself. In other files rows are decoded whole, down to the last one needed.
  *
  * Bombs: the pixel cap is checked after the header; the file must hold at least one bit for each block it declares (no Huffman code
  * is shorter, and even a progressive file has one DC code per block); scans are capped by the progress monitor ("Two Issues with the JPEG
@@ -55,9 +55,9 @@ typedef struct fov_jpeg {
     fov_baseline *baseline; /* made when first used */
     uint8_t *row;           /* scratch: a row as libjpeg gives it */
     size_t row_bytes;
-    fov_piece piece;      /* what libjpeg reads from */
-    size_t after_header;  /* where its scan begins in the file */
-    fov_status taken;     /* of those who take rows from the fast way and give it bytes */
+    fov_piece piece;     /* what libjpeg reads from */
+    size_t after_header; /* where its scan begins in the file */
+    fov_status taken;    /* of those who take rows from the fast way and give it bytes */
 } fov_jpeg;
 
 typedef void (*jpeg_body)(fov_jpeg *jpeg);

@@ -1,9 +1,9 @@
 /* Baseline JPEG, fast: entropy decoding by table, and only the blocks that the box needs are transformed, upsampled and coloured.
  *
- * Data of one row of MCUs at a time: coefficients, then planes of the box, then the rows of pixels that are complete, so that the work set stays in
- * cache. Blocks left, right and above of the box are read past, since a code's place is known only from the codes before it; what lies below the
- * box is not read at all. libjpeg-turbo's rules that pixels depend on: ITU T.81, islow transform and triangle upsampling (pixel_jpeg.c), edges
- * repeated at the component's true width and height. */
+ * Data of one row of MCUs at a time: coefficients, then planes of the box, then the rows of pixels that are complete, so that the work set
+ * stays in cache. Blocks left, right and above of the box are read past, since a code's place is known only from the codes before it; what
+ * lies below the box is not read at all. libjpeg-turbo's rules that pixels depend on: ITU T.81, islow transform and triangle upsampling
+ * (pixel_jpeg.c), edges repeated at the component's true width and height. */
 #include "augment/jpeg_baseline.h"
 
 #include <string.h>
@@ -14,10 +14,10 @@
 
 #define GROUP FOV_JPEG_GROUP
 #define GROUP_VALUES (64 * GROUP)
-#define MARGIN 64         /* bytes before and after each row of a plane; the upsampling reads one */
-#define MIN_SIDE 16       /* libjpeg has rules of its own for tiny frames */
-#define MCUS_AT_ONCE 64   /* of files that come in pieces */
-#define MAX_DC 2047       /* beyond it sums of differences are not an encoder's */
+#define MARGIN 64       /* bytes before and after each row of a plane; the upsampling reads one */
+#define MIN_SIDE 16     /* libjpeg has rules of its own for tiny frames */
+#define MCUS_AT_ONCE 64 /* of files that come in pieces */
+#define MAX_DC 2047     /* beyond it sums of differences are not an encoder's */
 
 struct fov_baseline {
     const fov_pixel_loops *loops;
@@ -31,46 +31,46 @@ typedef struct plane {
     const fov_huffman_table *dc, *ac;
     const uint16_t *quant;
     unsigned h, v;
-    size_t columns, groups;      /* blocks across the box, and groups of them */
-    size_t width, height;        /* true size of the component */
-    size_t first_x, first_y;     /* of the component, where pixels[0] lies */
+    size_t columns, groups;  /* blocks across the box, and groups of them */
+    size_t width, height;    /* true size of the component */
+    size_t first_x, first_y; /* of the component, where pixels[0] lies */
     size_t stride;
     uint8_t *pixels;
-    int16_t *coefficients;       /* [v][groups][GROUP_VALUES] */
-    bool *rough;                 /* [v][groups]: some block has more than its DC */
+    int16_t *coefficients; /* [v][groups][GROUP_VALUES] */
+    bool *rough;           /* [v][groups]: some block has more than its DC */
     int32_t dc_value;
 } plane;
 
 /* One block of a row of MCUs, in the order of the data. */
 typedef struct coded_block {
-    int16_t *to;                 /* its place in a group, or one that nobody looks at but for the difference of its DC */
-    const fov_huffman_entry *ac; /* fast table for what follows its DC */
+    int16_t *to;                      /* its place in a group, or one that nobody looks at but for the difference of its DC */
+    const fov_huffman_entry *ac;      /* fast table for what follows its DC */
     const fov_huffman_entry *next_dc; /* of the block after it */
     bool *rough;
-    uint32_t end;                /* where its last symbol led to, and that symbol's entry */
+    uint32_t end; /* where its last symbol led to, and that symbol's entry */
 } coded_block;
 
 typedef struct decoding {
     fov_baseline *baseline;
     const fov_jpeg_frame *frame;
     const fov_jpeg_box *box;
-    unsigned h, v;                               /* blocks across and down an MCU */
-    size_t mcu_columns, mcu_rows;                /* of the frame */
+    unsigned h, v;                /* blocks across and down an MCU */
+    size_t mcu_columns, mcu_rows; /* of the frame */
     size_t mcu_blocks;
     size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
     plane plane[FOV_JPEG_COMPONENTS];
-    uint8_t *chroma[2];                          /* one upsampled row each */
-    int16_t *passed;                             /* for blocks nobody looks at: the first coefficient of each, and one block more */
+    uint8_t *chroma[2]; /* one upsampled row each */
+    int16_t *passed;    /* for blocks nobody looks at: the first coefficient of each, and one block more */
     bool passed_rough;
-    coded_block *block;                                /* [mcu_columns][mcu_blocks] */
+    coded_block *block; /* [mcu_columns][mcu_blocks] */
     fov_bits bits;
     size_t until_restart;
     unsigned next_restart;
     fov_jpeg_rows_fn rows;
     void *context;
-    uint8_t *rgb;                                /* place of the next row, */
-    size_t places;                               /* and how many there are */
-    size_t next_y;                               /* next row of pixels to make, in the frame */
+    uint8_t *rgb;  /* place of the next row, */
+    size_t places; /* and how many there are */
+    size_t next_y; /* next row of pixels to make, in the frame */
 } decoding;
 
 fov_status fov_baseline_new(fov_baseline **baseline) {
@@ -128,7 +128,9 @@ static bool make_tables(fov_baseline *baseline, const fov_jpeg_frame *frame) {
 
 /* ---- geometry ---- */
 
-static size_t up(size_t a, size_t b) { return (a + b - 1) / b; }
+static size_t up(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
 
 /* MCUs that hold the pixels [from, from + count) and, where chroma is subsampled, its neighbours. */
 static void mcu_range(size_t from, size_t count, unsigned factor, size_t mcus, size_t *first, size_t *last) {
@@ -171,9 +173,13 @@ static void lay_out(decoding *d) {
 }
 
 /* Rows of a plane that are kept: of two MCUs, since the pixels of one look at the chroma above it. */
-static size_t ring_rows(const plane *p) { return (size_t)2 * 8 * p->v; }
+static size_t ring_rows(const plane *p) {
+    return (size_t)2 * 8 * p->v;
+}
 
-static uint8_t *row_at(const plane *p, size_t y) { return p->pixels + (y - p->first_y) % ring_rows(p) * p->stride; }
+static uint8_t *row_at(const plane *p, size_t y) {
+    return p->pixels + (y - p->first_y) % ring_rows(p) * p->stride;
+}
 
 /* Takes `count` x `size` bytes of the block that is being laid out, from *used on. */
 static bool reserve(size_t *used, size_t *at, size_t count, size_t size) {
@@ -220,17 +226,18 @@ static fov_status make_room(decoding *d) {
 
 /* ---- entropy-coded data ---- */
 
-/* The place in a block of what is read next, plus 64. It is kept in the top byte of a word to which entries are added: the sign then says that the
- * block is over. */
+/* The place in a block of what is read next, plus 64. It is kept in the top byte of a word to which entries are added: the sign then says
+ * that the block is over. */
 #define FIRST_PLACE 64
 
 /* Where coefficient k of the zigzag lies in a group: [row][block][column]. */
-#define AT(row, column) ((row) * 8 * GROUP + (column))
-#define ZIGZAG \
-    AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2), AT(1, 3), AT(0, 4), AT(0, 5), \
-    AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4), AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4), \
-    AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3), AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3), \
-    AT(7, 2), AT(7, 3), AT(6, 4), AT(5, 5), AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6), AT(7, 7)
+#define AT(row, column) ((row)*8 * GROUP + (column))
+#define ZIGZAG                                                                                                                             \
+    AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2),      \
+        AT(1, 3), AT(0, 4), AT(0, 5), AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4),  \
+        AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4), AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3),  \
+        AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3), AT(7, 2), AT(7, 3), AT(6, 4), AT(5, 5),  \
+        AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6), AT(7, 7)
 /* By where a symbol led to: the place before, whether a block goes on there or not. Others are reached only where the data are wrong. */
 static const uint8_t places[256] = {[FIRST_PLACE + 1] = ZIGZAG, [FIRST_PLACE + 1 + MOVE_TO_END] = ZIGZAG};
 
@@ -253,15 +260,15 @@ static bool restart(decoding *d) {
     return true;
 }
 
-#define STEPS (FILLED / LOOK) /* that need no filling */
+#define STEPS (FILLED / LOOK)   /* that need no filling */
 #define FULL (FIRST_PLACE + 64) /* where the last coefficient leads to */
 #define END_WITHOUT_AC (FIRST_PLACE + 1U + 1 + MOVE_TO_END)
 
 /* Blocks from `k` to `end` of the row's, which begin an MCU; false when the data make no sense.
  *
- * What costs is not work but guesses of the processor that fail, so that the ends of blocks are no branches: one loop runs over the symbols of all
- * blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where the next
- * coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
+ * What costs is not work but guesses of the processor that fail, so that the ends of blocks are no branches: one loop runs over the symbols
+ * of all blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where
+ * the next coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
 static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
     const uint32_t start = (uint32_t)FIRST_PLACE << 24, last = (FULL - 1U) << 24; /* there a second symbol would be the next block's */
     fov_bits b = *bits;
@@ -306,8 +313,8 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
     return true;
 }
 
-/* DC of the blocks of whole MCUs from their differences, and whether they have more; false when it is none an encoder writes, or when a block was
- * overrun. */
+/* DC of the blocks of whole MCUs from their differences, and whether they have more; false when it is none an encoder writes, or when a
+ * block was overrun. */
 static bool finish_blocks(decoding *d, const coded_block *first, const coded_block *end) {
     bool wrong = false;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
@@ -349,8 +356,8 @@ static void lay_blocks(decoding *d, bool wanted) {
     }
 }
 
-/* Sees to it that the bytes of the next *count MCUs are there, or of fewer, which it says. Of a block no more than a DC and 63 ACs is read, each
- * of 16 + 11 bits at most, and each byte may be stuffed; the rest is for restarts and for bits that are filled ahead. */
+/* Sees to it that the bytes of the next *count MCUs are there, or of fewer, which it says. Of a block no more than a DC and 63 ACs is read,
+ * each of 16 + 11 bits at most, and each byte may be stuffed; the rest is for restarts and for bits that are filled ahead. */
 static bool more_bytes(decoding *d, size_t *count) {
     const size_t most = (size_t)(64 * 27 / 8) * 2 * d->mcu_blocks;
     *count = *count < MCUS_AT_ONCE ? *count : MCUS_AT_ONCE;
@@ -454,7 +461,8 @@ static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
         d->baseline->loops->pixel_chroma_h2v1(row_of(p, y) + (first - p->first_x) - 1, count, out);
     } else {
         const size_t near = y / 2, far = y % 2 == 1 ? near + 1 : near > 0 ? near - 1 : 0;
-        d->baseline->loops->pixel_chroma_h2v2(row_of(p, near) + (first - p->first_x) - 1, row_of(p, far) + (first - p->first_x) - 1, count, out);
+        d->baseline->loops->pixel_chroma_h2v2(row_of(p, near) + (first - p->first_x) - 1, row_of(p, far) + (first - p->first_x) - 1, count,
+                                              out);
     }
     return out + left % 2;
 }
@@ -501,8 +509,8 @@ static bool decode(decoding *d) {
     return d->last_row + 1 < d->mcu_rows || ends_well(d);
 }
 
-fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,
-                               fov_jpeg_rows_fn rows, void *context, bool *done) {
+fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box, fov_jpeg_rows_fn rows,
+                               void *context, bool *done) {
     decoding d = {.baseline = baseline,
                   .frame = frame,
                   .box = box,

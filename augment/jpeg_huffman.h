@@ -23,23 +23,24 @@
 /* An entry of a fast table: a symbol, or two that are in sight together, and perhaps the end of the block after them. From the lowest bit
  * on: bits to take; whether the end of the block is among them; whether the coefficient's own bits are still to be read; the value at the
  * place where the entry begins, 0 where zeros come first; the value of its last coefficient, or the number of its bits when they are still
- * to be read; and, on top, how far the entry moves on: beyond the block where its end was read. Of two symbols the first has no zeros before
- * it. The end of a block by itself has values of 0. No bits to take, and still something to read: a code of more than LOOK bits.
+ * to be read; and, on top, how far the entry moves on: beyond the block where its end was read. Of two symbols the first has no zeros
+ * before it. The end of a block by itself has values of 0. No bits to take, and still something to read: a code of more than LOOK bits.
  *
  * Two symbols in 32 bits: with tables of 64 bits, which fill the first cache, decoding took longer. */
 typedef uint32_t fov_huffman_entry;
-#define ENTRY_BITS(e) ((int)((e) & 63))
+#define ENTRY_BITS(e) ((int)((e)&63))
 #define ENTRY_END 64U
 #define ENTRY_PENDING 128U
 #define ENTRY_NEAR(e) ((int8_t)(uint8_t)((e) >> 8))
 #define ENTRY_FAR(e) ((int8_t)(uint8_t)((e) >> 16))
-#define MAKE_ENTRY(bits, flags, near, far, move) \
-    ((uint32_t)(bits) | (flags) | ((uint32_t)(near) & 0xFF) << 8 | ((uint32_t)(far) & 0xFF) << 16 | (uint32_t)(move) << 24)
-#define MOVE_TO_END 64 /* from any place but the first, out of the block; what is left of a move is that to the coefficient, and one more */
+#define MAKE_ENTRY(bits, flags, near, far, move)                                                                                           \
+    ((uint32_t)(bits) | (flags) | ((uint32_t)(near)&0xFF) << 8 | ((uint32_t)(far)&0xFF) << 16 | (uint32_t)(move) << 24)
+#define MOVE_TO_END 64 /* from any place but the first, out of the block; what is left of a move is that to the coefficient, and one more  \
+                        */
 
 typedef struct fov_huffman_table {
     fov_huffman_entry fast[1 << LOOK];
-    int32_t last[MAX_CODE + 2];  /* largest code of each length, left-aligned to 16 bits and plus one; the end is above all */
+    int32_t last[MAX_CODE + 2];   /* largest code of each length, left-aligned to 16 bits and plus one; the end is above all */
     int32_t offset[MAX_CODE + 1]; /* symbol index - code */
     uint8_t symbol[256];
     unsigned end_code; /* of a block */
@@ -63,8 +64,8 @@ bool fov_huffman_make(fov_huffman_tables *tables, const uint8_t *dc_counts, cons
 
 typedef struct fov_bits {
     uint64_t word;
-    int count;          /* valid bits, at the top of word; read_blocks keeps them modulo 64 */
-    int invented;       /* zeros among them */
+    int count;    /* valid bits, at the top of word; read_blocks keeps them modulo 64 */
+    int invented; /* zeros among them */
     const uint8_t *at, *end;
 } fov_bits;
 
@@ -90,17 +91,21 @@ static inline void fill_bits(fov_bits *b) {
     *b = fov_bits_fill_slowly(*b);
 }
 
-static inline uint32_t peek(const fov_bits *b, int n) { return (uint32_t)(b->word >> (64 - n)); }
+static inline uint32_t peek(const fov_bits *b, int n) {
+    return (uint32_t)(b->word >> (64 - n));
+}
 static inline void take(fov_bits *b, int n) {
     b->word <<= n;
     b->count -= n;
 }
 
 /* T.81 F.2.2.1, EXTEND: n > 0 bits to a signed number. */
-static inline int32_t extend(uint32_t bits, int n) { return (int32_t)bits - (bits >> (n - 1) != 0 ? 0 : (1 << n) - 1); }
+static inline int32_t extend(uint32_t bits, int n) {
+    return (int32_t)bits - (bits >> (n - 1) != 0 ? 0 : (1 << n) - 1);
+}
 
 typedef struct fov_slow_code {
-    fov_bits bits; /* after it, filled */
+    fov_bits bits;           /* after it, filled */
     fov_huffman_entry entry; /* with nothing to take; values are beside it. 0: there is no such code */
     int16_t near, far;
 } fov_slow_code;
@@ -111,9 +116,9 @@ fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *ta
 /* `*a`, `*b` and `*c` become the others where the sign of `word` is set, without a branch that could be guessed wrong. */
 #ifdef __x86_64__
 #define FOV_CHOOSE3(word, a, other_a, b, other_b, c, other_c)                                                                              \
-    __asm__("testl %3, %3\n\tcmovs %4, %0\n\tcmovs %5, %1\n\tcmovs %6, %2"                                                               \
+    __asm__("testl %3, %3\n\tcmovs %4, %0\n\tcmovs %5, %1\n\tcmovs %6, %2"                                                                 \
             : "+&r"(a), "+&r"(b), "+r"(c)                                                                                                  \
-            : "r"(word), "rm"(other_a), "rm"(other_b), "r"(other_c)                                                                         \
+            : "r"(word), "rm"(other_a), "rm"(other_b), "r"(other_c)                                                                        \
             : "cc")
 #else
 #define FOV_CHOOSE3(word, a, other_a, b, other_b, c, other_c)                                                                              \

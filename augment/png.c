@@ -397,8 +397,13 @@ static fov_status png_read(void *state, fov_codec_file *file, const fov_window *
     return FOV_OK;
 }
 
-const fov_codec fov_codec_png = {
-    .kind = FOV_IMAGE_PNG, .by_pieces = true, .state_bytes = sizeof(fov_png), .open = png_open, .read = png_read, .close = png_close, .clear = png_clear};
+const fov_codec fov_codec_png = {.kind = FOV_IMAGE_PNG,
+                                 .by_pieces = true,
+                                 .state_bytes = sizeof(fov_png),
+                                 .open = png_open,
+                                 .read = png_read,
+                                 .close = png_close,
+                                 .clear = png_clear};
 
 /* ---- writing ---- */
 

@@ -44,8 +44,8 @@ fov_status fov_preprocess_apply(fov_augmenter *augmenter, const fov_preprocess *
     return FOV_OK;
 }
 
-fov_status fov_image_resize(fov_augmenter *augmenter, const fov_image *image, size_t width, size_t height,
-                            fov_interpolation interpolation, uint8_t *output) {
+fov_status fov_image_resize(fov_augmenter *augmenter, const fov_image *image, size_t width, size_t height, fov_interpolation interpolation,
+                            uint8_t *output) {
     const fov_resize resize = {
         .width = image->width,
         .height = image->height,

@@ -34,9 +34,9 @@ typedef struct fov_recipe {
     fov_view_recipe view[FOV_MAX_VIEWS];
 } fov_recipe;
 
-/* Text form, one view per "|": "crop(64,0.08,1,bicubic) flip(0.5) jitter(0.8,0.4,0.4,0.2,0.1) gray(0.2) blur(0.5,0.1,2) | ...". "8 * " before
- * a view stands for 8 equal ones (which draw differently). Reading refuses unknown steps with the nearest name, wrong counts and values out
- * of range. Writing gives back what was read. */
+/* Text form, one view per "|": "crop(64,0.08,1,bicubic) flip(0.5) jitter(0.8,0.4,0.4,0.2,0.1) gray(0.2) blur(0.5,0.1,2) | ...". "8 * "
+ * before a view stands for 8 equal ones (which draw differently). Reading refuses unknown steps with the nearest name, wrong counts and
+ * values out of range. Writing gives back what was read. */
 FOV_MUST_USE fov_status fov_recipe_parse(const char *text, fov_recipe *recipe);
 void fov_recipe_text(const fov_recipe *recipe, fov_text *text);
 /* What --views takes: a recipe as text, or the name of one, for views of image_size. */
@@ -53,8 +53,8 @@ typedef struct fov_named_recipe {
     const char *text; /* as fov_recipe_parse reads it, with S where the view's size stands and L where that of local views */
 } fov_named_recipe;
 const fov_named_recipe *fov_named_recipe_at(size_t index); /* NULL past the end */
-/* The recipe's text for a view size; fails with FOV_E_INVALID, naming the nearest. Local views have 96/224 of the size, to the nearest multiple
- * of 16 px, or of 4 px for views below 96 px. */
+/* The recipe's text for a view size; fails with FOV_E_INVALID, naming the nearest. Local views have 96/224 of the size, to the nearest
+ * multiple of 16 px, or of 4 px for views below 96 px. */
 FOV_MUST_USE fov_status fov_named_recipe_text(const char *name, size_t image_size, fov_text *text);
 
 /* Fits a recipe to a kind of pixels: steps that make no sense on them are taken out and named in `dropped` ("gray, solarize"), which stays
@@ -62,15 +62,18 @@ FOV_MUST_USE fov_status fov_named_recipe_text(const char *name, size_t image_siz
 void fov_recipe_fit(fov_recipe *recipe, fov_pixel_format format, fov_text *dropped);
 
 /* Views in three steps, so that drawing comes before decoding. `draw` takes all random numbers, which (seed, epoch, sample) name, and plans
- * each view of a picture of width x height pixels. `part` tells what the planned views need of the picture: the box around all crops, and the
- * most shrinking that leaves every crop twice the size of its view (1 when `shrink` is false). `apply` makes the views from a whole picture
- * or from that part of it; outputs[v] gets image_size * image_size pixels in the picture's format. */
+ * each view of a picture of width x height pixels. `part` tells what the planned views need of the picture: the box around all crops, and
+ * the most shrinking that leaves every crop twice the size of its view (1 when `shrink` is false). `apply` makes the views from a whole
+ * picture or from that part of it; outputs[v] gets image_size * image_size pixels in the picture's format. */
 void fov_views_draw(fov_augmenter *augmenter, const fov_recipe *recipe, size_t width, size_t height, uint64_t seed, uint64_t epoch,
                     uint64_t sample);
 void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bool shrink, fov_decode_part *part);
-FOV_MUST_USE fov_status fov_views_apply(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image, uint8_t *const *outputs);
-/* Instead of `apply`, for a picture that comes in strips, which together hold that part: `strip` with each of them as they come, then `finish`. */
-FOV_MUST_USE fov_status fov_views_strip(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_strip *strip, uint8_t *const *outputs);
+FOV_MUST_USE fov_status fov_views_apply(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_image *image,
+                                        uint8_t *const *outputs);
+/* Instead of `apply`, for a picture that comes in strips, which together hold that part: `strip` with each of them as they come, then
+ * `finish`. */
+FOV_MUST_USE fov_status fov_views_strip(fov_augmenter *augmenter, const fov_recipe *recipe, const fov_strip *strip,
+                                        uint8_t *const *outputs);
 FOV_MUST_USE fov_status fov_views_finish(fov_augmenter *augmenter, const fov_recipe *recipe, fov_pixel_format format,
                                          uint8_t *const *outputs);
 
@@ -87,7 +90,7 @@ typedef struct fov_preprocess {
     fov_interpolation interpolation;
     fov_pixel_format format; /* channels are not 0 */
     fov_alpha alpha;
-    char group[FOV_GROUP_BYTES];                           /* naming rule of pictures in several files, see fov_scan_options; "": none */
+    char group[FOV_GROUP_BYTES];                          /* naming rule of pictures in several files, see fov_scan_options; "": none */
     double mean[FOV_MAX_CHANNELS], std[FOV_MAX_CHANNELS]; /* of each channel; applied by the graph, on x / 255 or x / 65535 */
 } fov_preprocess;
 /* RGB of 8 bits on white, ImageNet mean and std, resize = image_size * 256 / 224, bilinear. Below 96 px: resize = image_size. */

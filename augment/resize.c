@@ -11,8 +11,8 @@
  * the box touches, as Pillow does with a box of floats on the picture cropped to them.
  *
  * Rows are filtered horizontally in groups of four, when the vertical pass first needs one of them, into a ring of the groups that one
- * output looks at. The work set stays in cache, and a large picture needs no copy of itself, nor to be there as a whole: it may come in strips,
- * downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same. */
+ * output looks at. The work set stays in cache, and a large picture needs no copy of itself, nor to be there as a whole: it may come in
+ * strips, downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same. */
 #include <math.h>
 
 #include "augment/augment.h"
@@ -227,8 +227,8 @@ fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_str
     r->channels = image->channels;
     r->mirror = z->mirror;
     r->samples = z->window_width * image->channels;
-    FOV_TRY(make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_X), &x, z->out_width, z->window_left, z->window_width, bicubic, deep,
-                      &r->x));
+    FOV_TRY(
+        make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_X), &x, z->out_width, z->window_left, z->window_width, bicubic, deep, &r->x));
     FOV_TRY(make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_Y), &y, z->out_height, z->window_top, z->window_height, bicubic, deep,
                       &r->y));
     FOV_TRY(make_buffers(augmenter, lane, r));
@@ -244,7 +244,8 @@ void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *str
     }
     const size_t pixel = fov_pixel_bytes(fov_image_format(strip)), skipped = strip->top < r->top ? r->top - strip->top : 0;
     FOV_ASSERT(r->left >= strip->left && r->left + r->width <= strip->left + strip->width);
-    strip_rows rows = {.row_bytes = strip->width * pixel, .first = strip->top + skipped - r->top, .end = strip->top + strip->height - r->top};
+    strip_rows rows = {
+        .row_bytes = strip->width * pixel, .first = strip->top + skipped - r->top, .end = strip->top + strip->height - r->top};
     rows.pixels = strip->pixels + skipped * rows.row_bytes + (r->left - strip->left) * pixel;
     run(r, &rows, augmenter->scratch[FOV_SCRATCH_PACKED].bytes);
 }

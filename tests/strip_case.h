@@ -11,10 +11,10 @@ typedef struct strip_case {
     const fov_image *part; /* what was read as a whole */
     uint8_t *rows;         /* as many, from the strips; grows, the owner frees */
     size_t capacity;
-    size_t strips, begun;    /* how many came, and how often from the start */
-    size_t low, high;        /* rows that are there: [low, high) */
-    bool wrong;              /* not as promised */
-    fov_status answer;       /* what the taker says to strip number `answer_at`; FOV_OK: nothing */
+    size_t strips, begun; /* how many came, and how often from the start */
+    size_t low, high;     /* rows that are there: [low, high) */
+    bool wrong;           /* not as promised */
+    fov_status answer;    /* what the taker says to strip number `answer_at`; FOV_OK: nothing */
     size_t answer_at;
     size_t spare;   /* > 0: the file comes in pieces of up to that many bytes more than are asked for */
     size_t fail_at; /* of the pieces, the one that fails; 0: none */
@@ -108,8 +108,8 @@ static inline fov_status strip_read(strip_case *c, fov_decoder *decoder, const u
     strip_pieces pieces = {.bytes = bytes, .size = size, .padding = options == NULL ? 0 : options->padding, .spare = c->spare};
     pieces.fail_at = c->fail_at;
     const fov_byte_source source = {.size = size, .get = strip_get, .context = &pieces};
-    fov_status status = c->spare > 0 ? fov_decoder_open_source(decoder, &source, options, &info)
-                                     : fov_decoder_open(decoder, bytes, size, options, &info);
+    fov_status status =
+        c->spare > 0 ? fov_decoder_open_source(decoder, &source, options, &info) : fov_decoder_open(decoder, bytes, size, options, &info);
     if (status != FOV_OK || c->wrong) {
         free(pieces.piece);
         return status;

@@ -87,8 +87,8 @@ FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *we
     }
 }
 
-FOV_INLINE size_t blur_row_tiles(const float *padded, size_t step, const float *weights, size_t taps, size_t at, size_t count, size_t vectors,
-                                 float *out) {
+FOV_INLINE size_t blur_row_tiles(const float *padded, size_t step, const float *weights, size_t taps, size_t at, size_t count,
+                                 size_t vectors, float *out) {
     for (; at + vectors * FOV_LANES <= count; at += vectors * FOV_LANES) {
         fov_floats sum[VECTORS];
         blur_sums(&padded, step, weights, taps, at, vectors, sum);

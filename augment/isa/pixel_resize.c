@@ -217,7 +217,8 @@ FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_
         const size_t i = mirror ? axis->count - 1 - at : at;
         for (size_t lane = 0; lane < lanes; lane += FOV_LANES) {
             fov_vec whole[2];
-            column_sums(packed + axis->first[i] * quad + 4 * lane, quad, bytes, batches, axis->weights + i * 4 * groups, groups, few, whole);
+            column_sums(packed + axis->first[i] * quad + 4 * lane, quad, bytes, batches, axis->weights + i * 4 * groups, groups, few,
+                        whole);
             for (size_t b = 0; b < batches; b++) {
                 fov_vec_store_bytes(out[b] + at * lanes + lane, whole[b]);
             }

@@ -12,7 +12,9 @@ struct fov_hasher {
 };
 _Static_assert(_Alignof(XXH3_state_t) <= FOV_ALIGN, "blocks of memory are aligned enough");
 
-uint64_t fov_hash64(const void *bytes, size_t count, uint64_t seed) { return XXH3_64bits_withSeed(bytes, count, seed); }
+uint64_t fov_hash64(const void *bytes, size_t count, uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes, count, seed);
+}
 
 fov_hasher *fov_hasher_new(uint64_t seed) {
     fov_hasher *hasher = fov_mem_zalloc(FOV_MEM_BASE, sizeof *hasher);
@@ -22,7 +24,9 @@ fov_hasher *fov_hasher_new(uint64_t seed) {
     return hasher;
 }
 
-void fov_hasher_add(fov_hasher *hasher, const void *bytes, size_t count) { (void)XXH3_64bits_update(&hasher->state, bytes, count); }
+void fov_hasher_add(fov_hasher *hasher, const void *bytes, size_t count) {
+    (void)XXH3_64bits_update(&hasher->state, bytes, count);
+}
 
 uint64_t fov_hasher_end(fov_hasher *hasher) {
     const uint64_t hash = XXH3_64bits_digest(&hasher->state);
@@ -30,4 +34,6 @@ uint64_t fov_hasher_end(fov_hasher *hasher) {
     return hash;
 }
 
-uint64_t fov_hash_text(const char *text) { return fov_hash64(text, strlen(text), 0); }
+uint64_t fov_hash_text(const char *text) {
+    return fov_hash64(text, strlen(text), 0);
+}

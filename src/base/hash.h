@@ -12,6 +12,6 @@ fov_hasher *fov_hasher_new(uint64_t seed);
 void fov_hasher_add(fov_hasher *hasher, const void *bytes, size_t count);
 uint64_t fov_hasher_end(fov_hasher *hasher);
 
-uint64_t fov_hash_text(const char *text);                            /* XXH3 64 of a NUL-terminated string, seed 0 */
+uint64_t fov_hash_text(const char *text); /* XXH3 64 of a NUL-terminated string, seed 0 */
 
 #endif

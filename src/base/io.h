@@ -27,11 +27,11 @@ void fov_blob_clear(fov_blob *blob);
 typedef struct fov_file fov_file;
 /* Regular files alone, as fov_io_read. */
 FOV_MUST_USE fov_status fov_file_open(fov_file **file, const char *path);
-void fov_file_close(fov_file *file); /* takes NULL */
+void fov_file_close(fov_file *file);          /* takes NULL */
 uint64_t fov_file_size(const fov_file *file); /* when it was opened */
 /* Reads `count` bytes that start at `offset` into a buffer that is reused, as fov_io_read_into does. `shown`, what messages call the place,
- * and the buffer are all that is touched once the system was asked: a thread that waits there outlives the file. FOV_E_IO when the file ends
- * before the piece does. */
+ * and the buffer are all that is touched once the system was asked: a thread that waits there outlives the file. FOV_E_IO when the file
+ * ends before the piece does. */
 FOV_MUST_USE fov_status fov_file_read(const fov_file *file, const char *shown, uint64_t offset, size_t count, size_t padding,
                                       fov_blob *blob, size_t *capacity);
 
@@ -55,7 +55,7 @@ FOV_MUST_USE fov_status fov_writer_open(fov_writer **writer, const char *path);
 FOV_MUST_USE fov_status fov_writer_write(fov_writer *writer, const void *bytes, size_t count); /* buffered */
 /* Says how many bytes the whole file will have. Fails at once, with both numbers, when less than that is free. */
 FOV_MUST_USE fov_status fov_writer_expect(fov_writer *writer, uint64_t bytes);
-uint64_t fov_writer_offset(const fov_writer *writer);                                          /* bytes written so far */
+uint64_t fov_writer_offset(const fov_writer *writer); /* bytes written so far */
 /* Flush, fsync, rename over `path`, fsync the folder. Frees the writer in every case; on failure the temporary file is removed and
  * whatever stood at `path` is untouched, but for one case: when syncing the folder fails after the rename, the new file stands complete
  * at `path` and may be lost again with the power. A symbolic link at `path` is replaced, not followed. */
@@ -73,8 +73,8 @@ FOV_MUST_USE fov_status fov_appender_close(fov_appender *appender); /* fsync; ta
 /* ---- names and folders ---- */
 
 typedef enum fov_path_kind { FOV_PATH_NONE, FOV_PATH_FILE, FOV_PATH_DIR, FOV_PATH_OTHER } fov_path_kind;
-fov_path_kind fov_io_kind(const char *path); /* follows links */
-bool fov_io_same(const char *a, const char *b); /* both exist and are one file or folder, whatever they are called */
+fov_path_kind fov_io_kind(const char *path);                          /* follows links */
+bool fov_io_same(const char *a, const char *b);                       /* both exist and are one file or folder, whatever they are called */
 FOV_MUST_USE fov_status fov_io_mkdir(const char *path, bool parents); /* fine if it is there already */
 FOV_MUST_USE fov_status fov_io_remove(const char *path);              /* a file; fine if it is not there */
 FOV_MUST_USE fov_status fov_io_rename(const char *from, const char *to);
@@ -83,7 +83,8 @@ FOV_MUST_USE fov_status fov_io_free_bytes(const char *path, uint64_t *bytes);
 /* FOV_OK if a file can be made in this folder; otherwise a message that says why not. */
 FOV_MUST_USE fov_status fov_io_check_writable(const char *dir);
 /* Refuses, each in its own words, before any work is done: a name without one of the suffixes (NULL-terminated, such as ".npy"; NULL: any
- * name will do), a folder that is not there or cannot be written to, something at `path` that is no file, and a file that is there (FOV_E_EXISTS) unless `overwrite`. */
+ * name will do), a folder that is not there or cannot be written to, something at `path` that is no file, and a file that is there
+ * (FOV_E_EXISTS) unless `overwrite`. */
 FOV_MUST_USE fov_status fov_io_check_output(const char *path, const char *const *suffixes, bool overwrite);
 char *fov_path_join(const char *dir, const char *name); /* caller frees; NULL when out of memory */
 const char *fov_path_base(const char *path);            /* points into path */

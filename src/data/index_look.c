@@ -416,7 +416,8 @@ static void look_at_record(fov_looker *looker, const fov_scan_options *options, 
         reader->path.length = 0;
         fov_text_printf(&reader->path, "record %zu", number);
         status = reader->path.status;
-        status = status == FOV_OK ? fov_picture_open_record(reader, pack, &record, &options->decode, &found->width, &found->height) : status;
+        status =
+            status == FOV_OK ? fov_picture_open_record(reader, pack, &record, &options->decode, &found->width, &found->height) : status;
         status = status == FOV_OK && options->verify ? fov_picture_check(reader) : status;
     }
     if (status == FOV_E_IO) {

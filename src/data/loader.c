@@ -242,8 +242,7 @@ static size_t slow_files(fov_loader *loader, double seconds, bool unnamed_only, 
         }
         worker->named = true;
         if (count < 3) {
-            fov_text_printf(files, "%s'%s'", count == 0 ? "" : ", ",
-                            fov_index_name(loader->index, worker->picture, &name));
+            fov_text_printf(files, "%s'%s'", count == 0 ? "" : ", ", fov_index_name(loader->index, worker->picture, &name));
         }
         count++;
     }

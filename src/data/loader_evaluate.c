@@ -44,7 +44,8 @@ static void read_sample(void *context, size_t chunk, unsigned worker) {
     size_t width, height;
     fov_status status = fov_picture_open(&e->reader, job->index, sample, job->decode, &width, &height);
     if (status == FOV_OK) {
-        status = fov_picture_preprocess(&e->reader, e->augmenter, job->preprocess, job->pixels + chunk * side * side * fov_pixel_bytes(format));
+        status =
+            fov_picture_preprocess(&e->reader, e->augmenter, job->preprocess, job->pixels + chunk * side * side * fov_pixel_bytes(format));
     }
     if (status != FOV_OK) {
         note_failure(e, sample, status);

@@ -11,8 +11,8 @@
 
 #define SUBSTITUTE_TRIES 32
 #define SUBSTITUTE_STREAM 1u /* the `view` part of FOV_RNG_ORDER streams; the permutation uses 0 */
-/* A look at the clock of CPU time is a call to the system, which small pictures would feel: only every so many samples are timed. The clock on
- * the wall costs nothing, but counts what other programs do meanwhile. */
+/* A look at the clock of CPU time is a call to the system, which small pictures would feel: only every so many samples are timed. The clock
+ * on the wall costs nothing, but counts what other programs do meanwhile. */
 #define TIMED_EVERY 8
 
 /* One sample to make: a place in a batch and what belongs there. */
@@ -120,8 +120,8 @@ static void announce(fov_loader_worker *worker, size_t picture) {
     (void)pthread_mutex_unlock(&worker->loader->lock);
 }
 
-/* Decodes the opened picture whole and keeps it. One that is damaged somewhere may still give the part, as it would without a cache: what is
- * learned must not depend on that. */
+/* Decodes the opened picture whole and keeps it. One that is damaged somewhere may still give the part, as it would without a cache: what
+ * is learned must not depend on that. */
 static fov_status decode_whole(fov_loader_worker *worker, const ticket *t, const fov_decode_part *part, const fov_image **image) {
     fov_loader *loader = worker->loader;
     size_t width, height;
@@ -166,8 +166,8 @@ static fov_status decode_part(fov_loader_worker *worker, ticket *t, const fov_de
     return FOV_OK;
 }
 
-/* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader; NULL when
- * the views are opened already. */
+/* Pixels of one picture, or the part of it that the views drawn for the ticket look at: borrowed from the cache or from the reader; NULL
+ * when the views are opened already. */
 static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **image) {
     fov_loader *loader = worker->loader;
     const uint64_t seed = loader->options.seed;

@@ -1,8 +1,8 @@
 /* One picture: files or a record of a pack to bytes to pixels, with buffers that stay with the thread.
  *
  * Files are read with read(2), not mapped: a file that shrinks or fails while it is mapped ends the process with SIGBUS, one
- * that fails in read(2) is an ordinary error. Large ones are read in pieces, and their pixels come in strips: a thread then needs the same memory
- * for a photo of any size. Their records in packs are read twice: for the checksum, then for the pixels. */
+ * that fails in read(2) is an ordinary error. Large ones are read in pieces, and their pixels come in strips: a thread then needs the same
+ * memory for a photo of any size. Their records in packs are read twice: for the checksum, then for the pixels. */
 #include "data/picture.h"
 
 #include <string.h>
@@ -166,8 +166,8 @@ bool fov_picture_record_fits(const fov_pack_record *record, const fov_decode_opt
 static fov_status open_raw(fov_picture_reader *reader, const fov_pack_record *record, const fov_decode_options *options) {
     if (!same_format(record, options->format)) {
         (void)FOV_FAIL(FOV_E_UNSUPPORTED, "holds raw pixels of %u channels of %u bits, not %zu of %u; give --channels %u --depth %u",
-                        record->channels, record->deep ? 16u : 8u, options->format.channels == 0 ? 3 : options->format.channels,
-                        options->format.deep ? 16u : 8u, record->channels, record->deep ? 16u : 8u);
+                       record->channels, record->deep ? 16u : 8u, options->format.channels == 0 ? 3 : options->format.channels,
+                       options->format.deep ? 16u : 8u, record->channels, record->deep ? 16u : 8u);
         return name_failure(reader, FOV_E_UNSUPPORTED);
     }
     if (over_limits(record, options)) {

@@ -27,7 +27,7 @@ typedef struct fov_picture_feed {
 /* Codec state and buffers of one thread, reused from picture to picture. */
 typedef struct fov_picture_reader {
     fov_decoder *decoder;
-    bool by_pieces; /* set by those who need no whole files: large JPEG and PNG files and raw records are then read in pieces */
+    bool by_pieces;  /* set by those who need no whole files: large JPEG and PNG files and raw records are then read in pieces */
     fov_image image; /* the picture read last */
     fov_blob blob;   /* its file, unless it is read in pieces */
     fov_picture_feed feed;
@@ -66,7 +66,8 @@ FOV_MUST_USE fov_status fov_picture_decode(fov_picture_reader *reader, const fov
 /* Instead, for pictures too large to be held as a frame, whose part `fov_picture_by_strips` is then true of: strips of it, as
  * fov_decoder_read_strips gives them. */
 bool fov_picture_by_strips(const fov_picture_reader *reader, const fov_decode_part *part);
-FOV_MUST_USE fov_status fov_picture_decode_strips(fov_picture_reader *reader, const fov_decode_part *part, fov_strip_fn take, void *context);
+FOV_MUST_USE fov_status fov_picture_decode_strips(fov_picture_reader *reader, const fov_decode_part *part, fov_strip_fn take,
+                                                  void *context);
 /* Instead: preprocesses the whole picture, by strips where it is large, into image_size x image_size pixels at `output`. */
 FOV_MUST_USE fov_status fov_picture_preprocess(fov_picture_reader *reader, fov_augmenter *augmenter, const fov_preprocess *preprocess,
                                                uint8_t *output);

@@ -1,5 +1,5 @@
-/* Files in pieces, so that a thread's memory does not grow with them: one window of the file is in memory, which moves on with what is asked
- * for. Read with pread into our own memory, as all pictures are, not mapped: see picture.c. */
+/* Files in pieces, so that a thread's memory does not grow with them: one window of the file is in memory, which moves on with what is
+ * asked for. Read with pread into our own memory, as all pictures are, not mapped: see picture.c. */
 #include "data/picture_feed.h"
 
 #include <string.h>

@@ -4,8 +4,8 @@
 
 #include "data/picture.h"
 
-/* All zero is one that holds nothing. Takes the file, whose bytes [offset, offset + size) are those of the picture. `shown` is what messages
- * call it, kept until `end`. What feed->source.get fails with is named so already, and feed->failed is then set. */
+/* All zero is one that holds nothing. Takes the file, whose bytes [offset, offset + size) are those of the picture. `shown` is what
+ * messages call it, kept until `end`. What feed->source.get fails with is named so already, and feed->failed is then set. */
 void fov_picture_feed_begin(fov_picture_feed *feed, fov_file *file, uint64_t offset, size_t size, const char *shown);
 void fov_picture_feed_end(fov_picture_feed *feed);   /* closes the file; fine when there is none */
 void fov_picture_feed_clear(fov_picture_feed *feed); /* and frees */

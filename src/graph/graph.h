@@ -35,9 +35,9 @@ typedef struct fov_cost {
 #define FOV_READS_IN(i) (1U << (i))
 
 /* An operation that walks over the rows of its operand (input 0; backward grad_out) in a first pass and makes those of its result (out;
- * backward grad_in[0]) in a last one, with something in between that needs all rows. Where the step before makes the operand in rows, it can run
- * the first pass on those that it has in cache, and the step after the last pass just before it reads rows (see fov_op.joins). Whoever runs
- * them, chunks and bits are the same. */
+ * backward grad_in[0]) in a last one, with something in between that needs all rows. Where the step before makes the operand in rows, it
+ * can run the first pass on those that it has in cache, and the step after the last pass just before it reads rows (see fov_op.joins).
+ * Whoever runs them, chunks and bits are the same. */
 typedef struct fov_row_passes {
     size_t (*chunk)(const fov_node *node); /* rows of a chunk of the first pass; the last chunk may have fewer */
     /* Once before a pass; says what it reads besides, in rows as wide as those of the operand, to be asked for in time; NULL: nothing. */
@@ -56,22 +56,23 @@ struct fov_op {
      * needed and what came ("needs input [.., 384], got [.., 192]"); the graph adds the scope. */
     fov_status (*infer)(fov_node *node);
     void (*forward)(const fov_step *step);
-    void (*backward)(const fov_step *step); /* NULL: gradients do not pass */
-    fov_cost (*cost)(const fov_node *node); /* NULL: free */
+    void (*backward)(const fov_step *step);       /* NULL: gradients do not pass */
+    fov_cost (*cost)(const fov_node *node);       /* NULL: free */
     const char *(*variant)(const fov_node *node); /* name of the way that its shape is computed by; NULL: there is one */
     uint32_t reads;
-    /* Rebuilds the output, bit for bit, from the stash and the inputs named in `again_reads`, for a plan that did not keep it until backward.
-     * Gets out, in, stash and forward_work as forward does. A cheap pass over memory, or NULL. */
+    /* Rebuilds the output, bit for bit, from the stash and the inputs named in `again_reads`, for a plan that did not keep it until
+     * backward. Gets out, in, stash and forward_work as forward does. A cheap pass over memory, or NULL. */
     void (*again)(const fov_step *step);
     uint32_t again_reads; /* FOV_READS_IN bits */
     bool once;            /* forward does more than write output and stash (running statistics): a step runs it once */
-    int inplace; /* index of the input whose memory forward may reuse for its output, -1 none. Never one that backward reads */
-    /* Inputs, as FOV_READS_IN bits, whose gradient is grad_out as it is: where a plan has set grad_in[i] == grad_out, backward has nothing to do. */
+    int inplace;          /* index of the input whose memory forward may reuse for its output, -1 none. Never one that backward reads */
+    /* Inputs, as FOV_READS_IN bits, whose gradient is grad_out as it is: where a plan has set grad_in[i] == grad_out, backward has nothing
+     * to do. */
     uint32_t passes;
     uint32_t grads_over; /* inputs whose gradient, when it is not added to another, backward may write over grad_out: element by element */
-    const fov_row_passes *row_passes; /* NULL: none */
+    const fov_row_passes *row_passes;                       /* NULL: none */
     unsigned (*joins)(const fov_node *node, bool backward); /* which passes of its neighbours a step runs; NULL: none */
-    bool alias;  /* the output is the same bytes as input 0 (reshape): no forward, no memory; gradient passes as it is */
+    bool alias; /* the output is the same bytes as input 0 (reshape): no forward, no memory; gradient passes as it is */
 };
 
 struct fov_node {
@@ -89,31 +90,31 @@ struct fov_node {
     bool needs_grad;
     uint32_t block; /* see fov_graph_block_begin; 0 outside of blocks */
     /* set by infer, all in bytes: */
-    size_t stash_bytes;            /* kept from forward to backward */
+    size_t stash_bytes;                 /* kept from forward to backward */
     size_t forward_work, backward_work; /* scratch during one pass */
-    size_t worker_work;            /* scratch per pool worker, both passes */
-    size_t grad_work;              /* scratch of backward that may be grad_out's own memory; 0, or the bytes of grad_out */
+    size_t worker_work;                 /* scratch per pool worker, both passes */
+    size_t grad_work;                   /* scratch of backward that may be grad_out's own memory; 0, or the bytes of grad_out */
 };
 
-/* What an op's forward and backward get. All pointers are aligned to 64 bytes and never overlap unless the op declares inplace, alias, passes,
- * grads_over or grad_work. */
+/* What an op's forward and backward get. All pointers are aligned to 64 bytes and never overlap unless the op declares inplace, alias,
+ * passes, grads_over or grad_work. */
 struct fov_step {
     const fov_node *node;
     const fov_kernels *k;
     fov_pool *pool;
-    void *out;                              /* in backward: valid when reads has FOV_READS_OUT */
-    const void *in[FOV_MAX_INPUTS];         /* in backward: valid where reads says so; parameters are always valid */
-    const fov_real *grad_out;               /* backward only */
-    fov_real *grad_in[FOV_MAX_INPUTS];      /* backward only; NULL where no gradient is wanted */
-    bool accumulate[FOV_MAX_INPUTS];        /* add to grad_in[i] instead of writing it */
+    void *out;                         /* in backward: valid when reads has FOV_READS_OUT */
+    const void *in[FOV_MAX_INPUTS];    /* in backward: valid where reads says so; parameters are always valid */
+    const fov_real *grad_out;          /* backward only */
+    fov_real *grad_in[FOV_MAX_INPUTS]; /* backward only; NULL where no gradient is wanted */
+    bool accumulate[FOV_MAX_INPUTS];   /* add to grad_in[i] instead of writing it */
     void *stash;
-    void *grad_work;                        /* grad_work bytes, grad_out itself or undefined */
-    void *work;                             /* forward_work or backward_work bytes, contents undefined */
-    unsigned char *worker_base;             /* see fov_step_worker */
-    const fov_step *before, *after;         /* the step whose last pass, whose first pass this one runs; NULL: none */
-    bool first_done, last_left;             /* the first pass was run already; the last one will be */
+    void *grad_work;                /* grad_work bytes, grad_out itself or undefined */
+    void *work;                     /* forward_work or backward_work bytes, contents undefined */
+    unsigned char *worker_base;     /* see fov_step_worker */
+    const fov_step *before, *after; /* the step whose last pass, whose first pass this one runs; NULL: none */
+    bool first_done, last_left;     /* the first pass was run already; the last one will be */
     bool training;
-    uint64_t seed, counter;                 /* for ops that draw: counter is the training step */
+    uint64_t seed, counter; /* for ops that draw: counter is the training step */
 };
 
 /* Scratch of `node->worker_work` bytes that belongs to this worker during a chunk. */
@@ -123,7 +124,7 @@ void *fov_step_worker(const fov_step *step, unsigned worker);
 
 /* training: batch-norm uses and updates batch statistics, dropping is on. */
 FOV_MUST_USE fov_status fov_graph_new(fov_graph **graph, bool training);
-void fov_graph_free(fov_graph *graph);            /* takes NULL; frees nodes, not stores */
+void fov_graph_free(fov_graph *graph);               /* takes NULL; frees nodes, not stores */
 fov_status fov_graph_status(const fov_graph *graph); /* first error; its message is made current again */
 bool fov_graph_training(const fov_graph *graph);
 size_t fov_graph_size(const fov_graph *graph);
@@ -149,8 +150,8 @@ fov_conv_choice fov_graph_conv(const fov_graph *graph);
 /* From now on nodes and parameters pass no gradient (a teacher); false ends it. */
 void fov_graph_freeze(fov_graph *graph, bool frozen);
 
-/* Nodes added between the two belong to one block, such as a residual block: a plan with FOV_RECOMPUTE_BLOCKS keeps what enters and leaves it
- * until backward, and computes the rest again. Blocks do not nest. */
+/* Nodes added between the two belong to one block, such as a residual block: a plan with FOV_RECOMPUTE_BLOCKS keeps what enters and leaves
+ * it until backward, and computes the rest again. Blocks do not nest. */
 void fov_graph_block_begin(fov_graph *graph);
 void fov_graph_block_end(fov_graph *graph);
 

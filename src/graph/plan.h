@@ -7,9 +7,10 @@
 
 typedef struct fov_plan fov_plan;
 
-/* Which values are not kept from forward to backward, but computed again just before they are needed there. The numbers are the same bits. */
+/* Which values are not kept from forward to backward, but computed again just before they are needed there. The numbers are the same bits.
+ */
 typedef enum fov_recompute {
-    FOV_RECOMPUTE_AUTO,  /* those that a pass over memory gives back (fov_op.again), as far as that makes the block smaller */
+    FOV_RECOMPUTE_AUTO, /* those that a pass over memory gives back (fov_op.again), as far as that makes the block smaller */
     FOV_RECOMPUTE_NONE,
     FOV_RECOMPUTE_BLOCKS /* all inside of blocks (fov_graph_block_begin): about a third more time, least memory */
 } fov_recompute;
@@ -27,8 +28,8 @@ typedef struct fov_plan_options {
 /* Plans forward of `outputs` (kept readable until the next run) and, when `loss` (a scalar) is not NULL, backward from it into the
  * gradients of its stores. All stores must be committed. Keeps graph and pool; borrows `outputs`. Fails with the graph's first
  * error, if it has one. */
-FOV_MUST_USE fov_status fov_plan_new(fov_plan **plan, fov_graph *graph, fov_node *const *outputs, size_t output_count,
-                                     fov_node *loss, fov_pool *pool, const fov_plan_options *options);
+FOV_MUST_USE fov_status fov_plan_new(fov_plan **plan, fov_graph *graph, fov_node *const *outputs, size_t output_count, fov_node *loss,
+                                     fov_pool *pool, const fov_plan_options *options);
 void fov_plan_free(fov_plan *plan); /* takes NULL */
 
 /* Points an input at the caller's memory (64-byte aligned, shape and type as declared), which must stay valid during runs. */
@@ -46,9 +47,9 @@ FOV_MUST_USE fov_status fov_plan_run(fov_plan *plan, const fov_run *run);
 /* Value of an output (or the loss) after a run. */
 const fov_real *fov_plan_value(const fov_plan *plan, const fov_node *node);
 
-size_t fov_plan_bytes(const fov_plan *plan);   /* the one block */
+size_t fov_plan_bytes(const fov_plan *plan); /* the one block */
 size_t fov_plan_steps(const fov_plan *plan);
-fov_cost fov_plan_cost(const fov_plan *plan);  /* of all steps */
+fov_cost fov_plan_cost(const fov_plan *plan); /* of all steps */
 
 /* What a machine can do at best: operations and bytes of memory a second. */
 typedef struct fov_limits {
@@ -59,10 +60,10 @@ double fov_limit_seconds(const fov_limits *limits, double flops, double bytes);
 
 typedef struct fov_step_info {
     const fov_node *node;
-    const char *pass;     /* "forward", "backward" or "again" */
-    char op[32];          /* its name, and which of its ways it goes when there are several: "conv2d winograd" */
-    double flops, bytes;  /* by the op's cost; of a value that is rebuilt from its stash only bytes */
-    double seconds;       /* of the last timed run, 0 before */
+    const char *pass;    /* "forward", "backward" or "again" */
+    char op[32];         /* its name, and which of its ways it goes when there are several: "conv2d winograd" */
+    double flops, bytes; /* by the op's cost; of a value that is rebuilt from its stash only bytes */
+    double seconds;      /* of the last timed run, 0 before */
 } fov_step_info;
 fov_step_info fov_plan_step_info(const fov_plan *plan, size_t step);
 

@@ -1,5 +1,5 @@
-/* Inside of a plan, shared by plan_layout.c (order, lifetimes, packing), plan_recompute.c (what is not kept), plan_gradient.c, plan_join.c (steps
- * that run passes of each other), plan_run.c (execution) and plan_describe.c (text). */
+/* Inside of a plan, shared by plan_layout.c (order, lifetimes, packing), plan_recompute.c (what is not kept), plan_gradient.c, plan_join.c
+ * (steps that run passes of each other), plan_run.c (execution) and plan_describe.c (text). */
 #ifndef FOV_GRAPH_PLAN_INTERNAL_H
 #define FOV_GRAPH_PLAN_INTERNAL_H
 
@@ -37,21 +37,21 @@ typedef struct fov_plan_node {
     fov_plan_drop drop;
     unsigned depth; /* plan_recompute.c */
     size_t forward_step, backward_step;
-    size_t again_step;         /* where the dropped value is rebuilt; FOV_NO_STEP when nobody asks for it */
-    size_t last_use;           /* of a root's value, over forward and, unless it is rebuilt, backward */
-    size_t last_late;          /* of a root's rebuilt value */
-    size_t grad_first;         /* of a root: first backward step that writes its gradient */
-    size_t grad_second;        /* of a root: first step that adds to it; FOV_NO_STEP none */
-    size_t value, grad, stash; /* pieces; value and grad of roots */
+    size_t again_step;               /* where the dropped value is rebuilt; FOV_NO_STEP when nobody asks for it */
+    size_t last_use;                 /* of a root's value, over forward and, unless it is rebuilt, backward */
+    size_t last_late;                /* of a root's rebuilt value */
+    size_t grad_first;               /* of a root: first backward step that writes its gradient */
+    size_t grad_second;              /* of a root: first step that adds to it; FOV_NO_STEP none */
+    size_t value, grad, stash;       /* pieces; value and grad of roots */
     size_t value_again, stash_again; /* pieces of what is rebuilt; FOV_NO_PIECE where value and stash serve */
-    const void *bound;         /* of an input: the caller's memory */
+    const void *bound;               /* of an input: the caller's memory */
 } fov_plan_node;
 
 typedef struct fov_plan_step {
     const fov_node *node;
     bool backward;
-    fov_plan_drop again; /* rebuilds the node's value, how */
-    bool first_done, last_left; /* the step before runs its first pass, the step after its last one */
+    fov_plan_drop again;                 /* rebuilds the node's value, how */
+    bool first_done, last_left;          /* the step before runs its first pass, the step after its last one */
     size_t work, worker_work, grad_work; /* pieces */
     bool accumulate[FOV_MAX_INPUTS];
     double microseconds;
@@ -71,10 +71,10 @@ struct fov_plan {
     fov_piece *pieces;
     unsigned char *block;
     size_t block_bytes, packed_bytes, separate_bytes; /* as it is; with packing; if every piece had its own bytes */
-    fov_store **stores;                 /* whose gradients a run replaces */
+    fov_store **stores;                               /* whose gradients a run replaces */
     size_t store_count;
-    fov_real **idle;                    /* gradients that no step writes: a run zeroes them */
-    size_t *idle_counts, idle_count;    /* their elements, how many there are */
+    fov_real **idle;                 /* gradients that no step writes: a run zeroes them */
+    size_t *idle_counts, idle_count; /* their elements, how many there are */
     bool timed, ran;
 };
 
@@ -85,8 +85,8 @@ FOV_MUST_USE fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs
  * `border` is scratch, one for each node, all false. */
 void fov_plan_choose_drops(fov_plan *plan, unsigned chain, bool *border);
 
-/* Lets gradients that backward step `s` makes take over the bytes of the one it reads, whose piece is known; sets the step's grad_work if that
- * can lie there. */
+/* Lets gradients that backward step `s` makes take over the bytes of the one it reads, whose piece is known; sets the step's grad_work if
+ * that can lie there. */
 void fov_plan_share_gradient(fov_plan *plan, size_t s);
 
 /* Whether the backward steps of `node` and of its first input follow each other and are joined: one runs a pass of the other. */

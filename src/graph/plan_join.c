@@ -1,9 +1,10 @@
 /* Steps that run a pass of their neighbour.
  *
- * A batch-norm goes through memory several times, and does little with each number; the product before or after it has the same rows in cache
- * while it waits for its own arithmetic. So the step that makes a batch-norm's operand runs the first pass over it (sums), part by part as
- * the product completes rows, and the step that reads the result has the last pass make rows just before it multiplies them. Which steps do so
- * follows from the order of steps alone. What either needs then lives through both steps. With no_reuse every step is on its own. */
+ * A batch-norm goes through memory several times, and does little with each number; the product before or after it has the same rows in
+ * cache while it waits for its own arithmetic. So the step that makes a batch-norm's operand runs the first pass over it (sums), part by
+ * part as the product completes rows, and the step that reads the result has the last pass make rows just before it multiplies them. Which
+ * steps do so follows from the order of steps alone. What either needs then lives through both steps. With no_reuse every step is on its
+ * own. */
 #include "graph/plan_internal.h"
 
 /* What one step of two that follow each other runs of the other one: `maker` makes what `reader` reads. */

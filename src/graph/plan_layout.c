@@ -112,12 +112,8 @@ static fov_status mark_gradients(fov_plan *plan) {
 /* ---- steps ---- */
 
 static size_t add_step(fov_plan *plan, const fov_node *node, bool backward, fov_plan_drop again) {
-    plan->steps[plan->step_count] = (fov_plan_step){.node = node,
-                                                    .backward = backward,
-                                                    .again = again,
-                                                    .work = FOV_NO_PIECE,
-                                                    .worker_work = FOV_NO_PIECE,
-                                                    .grad_work = FOV_NO_PIECE};
+    plan->steps[plan->step_count] = (fov_plan_step){
+        .node = node, .backward = backward, .again = again, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE, .grad_work = FOV_NO_PIECE};
     return plan->step_count++;
 }
 
@@ -190,8 +186,8 @@ static void note_use(fov_plan *plan, const fov_node *node, size_t step) {
 
 static bool step_reads(const fov_plan_step *step, unsigned i) {
     const fov_node *node = step->node;
-    return node->input[i] != NULL && (step->backward ? fov_backward_reads(node, i)
-                                                     : step->again == FOV_DROP_NOT || fov_again_reads(node, step->again, i));
+    return node->input[i] != NULL &&
+           (step->backward ? fov_backward_reads(node, i) : step->again == FOV_DROP_NOT || fov_again_reads(node, step->again, i));
 }
 
 /* Last uses of values and first writes of gradients, step by step; sets the accumulate flags on the way. */
@@ -287,8 +283,8 @@ static void add_stash(fov_plan *plan, const fov_node *node) {
     const size_t last = rerun ? info->forward_step : latest(latest(info->forward_step, info->backward_step), info->again_step);
     info->stash = add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, info->forward_step, last);
     if (rerun) {
-        info->stash_again = add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, info->again_step,
-                                      latest(info->again_step, info->backward_step));
+        info->stash_again =
+            add_piece(plan, FOV_PIECE_STASH, node, node->stash_bytes, info->again_step, latest(info->again_step, info->backward_step));
     }
 }
 

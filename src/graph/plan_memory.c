@@ -37,8 +37,10 @@ void fov_plan_describe_memory(const fov_plan *plan, fov_text *text) {
     const fov_plan_step *step = &plan->steps[s];
     fov_format_bytes((double)alive_at(plan, s, by_kind), bytes, sizeof bytes);
     fov_text_printf(text, "peak: %s in step %zu (%s of %s%s%s):", bytes, s,
-                    step->backward ? "backward" : step->again != FOV_DROP_NOT ? "again" : "forward", step->node->op->name,
-                    step->node->scope[0] != '\0' ? " " : "", step->node->scope);
+                    step->backward                ? "backward"
+                    : step->again != FOV_DROP_NOT ? "again"
+                                                  : "forward",
+                    step->node->op->name, step->node->scope[0] != '\0' ? " " : "", step->node->scope);
     for (size_t k = 0; k < 4; k++) {
         fov_format_bytes((double)by_kind[k], bytes, sizeof bytes);
         fov_text_printf(text, "%s %s %s", k == 0 ? "" : ",", bytes, names[k]);
@@ -51,6 +53,7 @@ void fov_plan_describe_memory(const fov_plan *plan, fov_text *text) {
         }
     }
     fov_format_bytes((double)again_bytes, bytes, sizeof bytes);
-    fov_text_printf(text, "\nrecompute %s: %zu values of %s are computed again in backward\n%zu passes are run by the step before or after\n",
+    fov_text_printf(text,
+                    "\nrecompute %s: %zu values of %s are computed again in backward\n%zu passes are run by the step before or after\n",
                     fov_recompute_names[plan->options.recompute], again, bytes, passes);
 }

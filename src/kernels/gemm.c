@@ -32,7 +32,7 @@ enum {
     BLOCK_ROWS = 196,              /* of C, by blocks: little, so that two pieces of operands are in L2 beside it */
     BLOCK_COLUMNS = 96,
     BLOCK_WHOLE = 16384, /* numbers of a C that is one block, so that operands are read once */
-    PAIR_ROWS = 392, /* the same in bfloat16, whose operands are packed for each block: few blocks */
+    PAIR_ROWS = 392,     /* the same in bfloat16, whose operands are packed for each block: few blocks */
     PAIR_COLUMNS = 384,
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
     BLOCK_DEPTH = 256,
@@ -91,14 +91,14 @@ typedef struct scheme {
     const fov_product *p;
     const fov_kernels *kernels;
     way way;
-    size_t k;               /* steps of a panel: of k, or with bf16 pairs of them */
-    size_t height, width;   /* of a tile */
-    size_t tiles, panels;   /* that C has, downwards and across */
+    size_t k;                 /* steps of a panel: of k, or with bf16 pairs of them */
+    size_t height, width;     /* of a tile */
+    size_t tiles, panels;     /* that C has, downwards and across */
     size_t parts, part_tiles; /* of whole rows; tiles of one where the caller says how many rows it has, else 0 */
-    size_t down, across;    /* by blocks: blocks of C */
-    size_t cuts;            /* by blocks: ranges of k */
-    size_t depths, deepest; /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
-    size_t a_panel;         /* numbers between packed panels of A */
+    size_t down, across;      /* by blocks: blocks of C */
+    size_t cuts;              /* by blocks: ranges of k */
+    size_t depths, deepest;   /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
+    size_t a_panel;           /* numbers between packed panels of A */
     bool direct_a, direct_b;
     unsigned threads; /* parts are done so many at a time */
     fov_real *packed_b, *sums;
@@ -303,8 +303,8 @@ static size_t slab_of(const scheme *s) {
     return most(SLAB_NUMBERS / (s->p->k * s->height + 1), 1);
 }
 
-/* Rows of A that come next: those of the tile below, or if they are made, of the slab below with what they are made from; after the last one
- * those of the part that this thread will probably do next. And what is read when this part is done. */
+/* Rows of A that come next: those of the tile below, or if they are made, of the slab below with what they are made from; after the last
+ * one those of the part that this thread will probably do next. And what is read when this part is done. */
 static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
     const fov_product *p = s->p;
     wanted w = {.count = 0};
@@ -335,7 +335,8 @@ static void make_rows(const scheme *s, size_t begin, size_t end) {
     s->p->make(s->p->context, row, tile_first(s, end) - row);
 }
 
-/* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and what comes next is asked for. */
+/* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and what comes next is asked
+ * for. */
 static void multiply_rows(const scheme *s, size_t part, side b, size_t from, size_t depth, fov_real beta) {
     const fov_product *p = s->p;
     side a = {.begin = part_first(s, part), .end = part_first(s, part + 1), .direct = true};

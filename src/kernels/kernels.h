@@ -44,7 +44,7 @@ typedef struct fov_kernels {
 #undef FOV_KERNEL
 } fov_kernels;
 
-const fov_kernels *fov_kernels_get(void);             /* the set of fov_cpu_isa(); never NULL */
+const fov_kernels *fov_kernels_get(void);              /* the set of fov_cpu_isa(); never NULL */
 const fov_kernels *fov_kernels_named(const char *set); /* NULL if this build or processor lacks it */
 
 #endif

@@ -6,8 +6,9 @@
  *
  * Memory decides its speed, so each direction makes two passes, sums and numbers, which the steps before and after run where they can, on
  * rows that they have in cache (fov_row_passes). Sums of squares are taken about the first row of their chunk, which keeps the variance
- * exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and added in order. The ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is
- * one; in that case the first backward pass writes g where dresidual belongs, and the second one reads it there. */
+ * exact when the mean is large, in float over short runs of rows and in double beyond; each chunk's sums are kept and added in order. The
+ * ReLU mask is found again from x where there is no residual, which costs no memory traffic, and from y where there is one; in that case
+ * the first backward pass writes g where dresidual belongs, and the second one reads it there. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -85,11 +86,8 @@ typedef struct bn_pass {
 
 static bn_pass pass_of(const fov_step *step) {
     const bn_attr *attr = step->node->attr;
-    bn_pass p = {.step = step,
-                 .cut = cut_of(step->node),
-                 .relu = attr->relu,
-                 .training = fov_graph_training(step->node->graph),
-                 .sums = step->work};
+    bn_pass p = {
+        .step = step, .cut = cut_of(step->node), .relu = attr->relu, .training = fov_graph_training(step->node->graph), .sums = step->work};
     const size_t c = p.cut.width;
     p.past = p.cut.rows * c >= PAST_COUNT;
     fov_real *rest = (fov_real *)(void *)(p.sums + 2 * p.cut.chunks * c);
@@ -363,7 +361,8 @@ static const fov_row_passes row_passes = {.chunk = chunk_rows, .start = start_pa
 #define BN_OP(extra, over, ...)                                                                                                            \
     {                                                                                                                                      \
         .name = "batchnorm", .infer = infer, .forward = forward, .backward = backward, .cost = cost, .reads = BN_READS | (extra),          \
-        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .row_passes = &row_passes, .inplace = (over), __VA_ARGS__                  \
+        .again = again, .again_reads = BN_READS | FOV_READS_IN(IN_RESIDUAL), .once = true, .row_passes = &row_passes, .inplace = (over),   \
+        __VA_ARGS__                                                                                                                        \
     }
 
 const fov_op fov_op_batchnorm = BN_OP(0U, -1, .grads_over = FOV_READS_IN(IN_X));

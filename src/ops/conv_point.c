@@ -119,8 +119,7 @@ static void join(const fov_step *step, fov_product *product) {
 }
 
 static fov_product forward_product(const fov_conv *c, const fov_real *in, const fov_real *weight) {
-    return (fov_product){
-        .a = {in, c->ci, false}, .b = {weight, c->ci, true}, .c_stride = c->co, .m = rows_of(c), .n = c->co, .k = c->ci};
+    return (fov_product){.a = {in, c->ci, false}, .b = {weight, c->ci, true}, .c_stride = c->co, .m = rows_of(c), .n = c->co, .k = c->ci};
 }
 
 static fov_product input_product(const fov_conv *c, const fov_real *dout, const fov_real *weight) {
@@ -129,8 +128,7 @@ static fov_product input_product(const fov_conv *c, const fov_real *dout, const 
 }
 
 static fov_product weight_product(const fov_conv *c, const fov_real *dout, const fov_real *in) {
-    return (fov_product){
-        .a = {dout, c->co, true}, .b = {in, c->ci, false}, .c_stride = c->ci, .m = c->co, .n = c->ci, .k = rows_of(c)};
+    return (fov_product){.a = {dout, c->co, true}, .b = {in, c->ci, false}, .c_stride = c->ci, .m = c->co, .n = c->ci, .k = rows_of(c)};
 }
 
 fov_conv_bytes fov_point_forward_bytes(const fov_conv *c) {

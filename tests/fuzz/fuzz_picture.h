@@ -1,13 +1,13 @@
-/* What the fuzz targets of picture formats have in common: arbitrary bytes, up to 1 Mpx, decoded strictly and leniently, whole, in part and in strips, in
- * a format, shrink and place that the last bytes choose (what follows the end of a picture belongs to no codec). */
+/* What the fuzz targets of picture formats have in common: arbitrary bytes, up to 1 Mpx, decoded strictly and leniently, whole, in part and
+ * in strips, in a format, shrink and place that the last bytes choose (what follows the end of a picture belongs to no codec). */
 #ifndef FOV_TESTS_FUZZ_PICTURE_H
 #define FOV_TESTS_FUZZ_PICTURE_H
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/image.h"
 #include "../strip_case.h"
+#include "augment/image.h"
 
 static void demand(bool condition) {
     if (!condition) {

@@ -1,4 +1,5 @@
-/* Makes one large JPEG file of waves and noise, for tests of memory: make_photo FILE WIDTH HEIGHT. The same arguments give the same bytes. */
+/* Makes one large JPEG file of waves and noise, for tests of memory: make_photo FILE WIDTH HEIGHT. The same arguments give the same bytes.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

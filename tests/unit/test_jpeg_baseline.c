@@ -21,7 +21,9 @@ static const char *const sets[] = {"avx2", "avx512"};
 
 static fov_rng rng;
 
-static size_t below(size_t n) { return (size_t)fov_rng_below(&rng, n); }
+static size_t below(size_t n) {
+    return (size_t)fov_rng_below(&rng, n);
+}
 
 /* ---- loops ---- */
 
@@ -195,7 +197,8 @@ static void test_files(void **state) {
 /* Files of other samplings, with restarts, and of kinds that the fast decoder leaves to libjpeg. */
 static void test_recorded(void **state) {
     (void)state;
-    static const char *const names[] = {"420.jpg", "422.jpg", "444.jpg", "440.jpg", "411.jpg", "gray.jpg", "420r.jpg", "422r.jpg", "444r.jpg", "420p.jpg", "cmyk.jpg"};
+    static const char *const names[] = {"420.jpg",  "422.jpg",  "444.jpg",  "440.jpg",  "411.jpg", "gray.jpg",
+                                        "420r.jpg", "422r.jpg", "444r.jpg", "420p.jpg", "cmyk.jpg"};
     pair p;
     size_t seen = 0;
     open_pair(&p, "avx512");
@@ -284,9 +287,9 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_idct, set_up),  cmocka_unit_test_setup(test_chroma_and_color, set_up), cmocka_unit_test_setup(test_files, set_up),
-        cmocka_unit_test_setup(test_recorded, set_up), cmocka_unit_test_setup(test_damage, set_up),
-        cmocka_unit_test_setup(test_ends, set_up),
+        cmocka_unit_test_setup(test_idct, set_up),   cmocka_unit_test_setup(test_chroma_and_color, set_up),
+        cmocka_unit_test_setup(test_files, set_up),  cmocka_unit_test_setup(test_recorded, set_up),
+        cmocka_unit_test_setup(test_damage, set_up), cmocka_unit_test_setup(test_ends, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static void costs_count_the_work(void **state) {
     assert_true(a.forward_flops >= 2.0 * 2.0 * 2.0 * 10.0 * 10.0 * 8.0);
     assert_true(fabs(b.forward_flops / a.forward_flops - 4.0) < 1e-9 && a.backward_flops > 1.5 * a.forward_flops);
     assert_true(a.forward_bytes == 4.0 * 2.0 * 10.0 * 8.0 * (double)sizeof(fov_real));
-    static const char *const names[] = {"patchify",      "add_position", "prepend_token", "slice_tokens", "gather_tokens",
+    static const char *const names[] = {"patchify",       "add_position", "prepend_token", "slice_tokens", "gather_tokens",
                                         "restore_tokens", "attention",    "mean_tokens",   "nt_xent",      "masked_mse"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const fov_op *op = fov_op_named(names[i]);

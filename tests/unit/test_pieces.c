@@ -1,5 +1,5 @@
-/* Large pictures read in pieces give what they give when they are read whole: the pixels, and what is said where they are damaged, cut, changed
- * or cannot be read. From folders and packs, as files, records and raw pixels. */
+/* Large pictures read in pieces give what they give when they are read whole: the pixels, and what is said where they are damaged, cut,
+ * changed or cannot be read. From folders and packs, as files, records and raw pixels. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,6 +264,7 @@ static void test_out_of_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_pixels), cmocka_unit_test(test_damage), cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_pixels), cmocka_unit_test(test_damage),
+                                       cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -147,9 +147,7 @@ static void touch_step(const fov_plan *plan, touches *seen, const fov_plan_step 
             continue;
         }
         const fov_plan_node *root = &plan->nodes[plan->nodes[node->input[i]->id].root];
-        const uint32_t reads = step->backward                     ? node->op->reads
-                               : step->again == FOV_DROP_AGAIN ? node->op->again_reads
-                                                               : ~(uint32_t)0;
+        const uint32_t reads = step->backward ? node->op->reads : step->again == FOV_DROP_AGAIN ? node->op->again_reads : ~(uint32_t)0;
         if ((reads & FOV_READS_IN(i)) != 0) {
             touch(seen, late && root->value_again != FOV_NO_PIECE ? root->value_again : root->value, s);
         }
@@ -431,8 +429,8 @@ static void gradients_add_up_only_when_asked(void **state) {
     network_free(&net);
 }
 
-/* What stood in the gradients before is gone: a parameter that was asked for twice adds up its own two parts alone, and one that the loss does
- * not reach has no gradient. */
+/* What stood in the gradients before is gone: a parameter that was asked for twice adds up its own two parts alone, and one that the loss
+ * does not reach has no gradient. */
 static void old_gradients_are_replaced(void **state) {
     (void)state;
     network net = {0};

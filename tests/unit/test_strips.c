@@ -1,6 +1,6 @@
-/* Large pictures in strips: JPEG and PNG files of every orientation, in every format and part, give the strips of what they give as a whole;
- * views and preprocessing made of strips are those made of the whole; damage is judged alike, memory and takers may fail, and where decoding
- * begins again so do the strips. */
+/* Large pictures in strips: JPEG and PNG files of every orientation, in every format and part, give the strips of what they give as a
+ * whole; views and preprocessing made of strips are those made of the whole; damage is judged alike, memory and takers may fail, and where
+ * decoding begins again so do the strips. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -198,8 +198,8 @@ static void test_views(void **state) {
         fov_text dropped;
         fov_rng_init(&rng, 91, 0, i, 0, FOV_RNG_TEST);
         const fov_decode_options options = {.format = formats[i / 16]};
-        picture_file file = make_file(&rng, !options.format.deep && i % 3 > 0, options.format, 60 + below(&rng, 500),
-                                      60 + below(&rng, 500), 1 + (unsigned)(i % 8));
+        picture_file file = make_file(&rng, !options.format.deep && i % 3 > 0, options.format, 60 + below(&rng, 500), 60 + below(&rng, 500),
+                                      1 + (unsigned)(i % 8));
         assert_int_equal(fov_recipe_read(recipes[i % 4], 48, &recipe), FOV_OK);
         fov_text_init(&dropped);
         fov_recipe_fit(&recipe, options.format, &dropped);
@@ -428,10 +428,10 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strips_are_the_whole), cmocka_unit_test(test_views),       cmocka_unit_test(test_preprocess),
-        cmocka_unit_test(test_damage),               cmocka_unit_test(test_begins_again), cmocka_unit_test(test_takers_fail),
-        cmocka_unit_test(test_pieces_fail),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_strips_are_the_whole), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_preprocess),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_begins_again),         cmocka_unit_test(test_takers_fail),
+        cmocka_unit_test(test_pieces_fail),          cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
