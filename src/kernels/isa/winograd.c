@@ -12,6 +12,14 @@
  * vector arithmetic without shuffles. Numbers are rounded up to whole vectors: buffers of transformed numbers have room for that. */
 #include "kernels/isa_vector.h"
 
+/* Sanitizers get the loops as they are: what they put into each term, unrolled, takes gcc minutes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNROLL(n)
+#else
+#define UNROLL_TEXT(text) _Pragma(#text)
+#define UNROLL(n) UNROLL_TEXT(GCC unroll n)
+#endif
+
 enum { MOST = FOV_WINOGRAD_MOST };
 
 /* Every use of one is expanded with its loops unrolled, so that no number of it is ever read and no term with a zero remains. Rows 1 and 2,
@@ -180,7 +188,7 @@ typedef enum terms { ALL, SAME, OPPOSITE } terms;
 INLINE vec row_sum(const matrix *m, size_t r, const size_t width, const terms which, const vec *d, size_t step) {
     vec sum = {0};
     int begun = 0;
-#pragma GCC unroll 18
+    UNROLL(18)
     for (size_t i = 0; i < 2 * MOST; i++) {
         const size_t c = i % MOST;
         const fov_real factor = c < width ? m->at[r][c] : 0;
@@ -195,7 +203,7 @@ INLINE vec row_sum(const matrix *m, size_t r, const size_t width, const terms wh
 
 /* o[r] = the sum of m->at[r][c] d[c step]. */
 INLINE void times(vec *o, const matrix *m, const size_t rows, const size_t width, const vec *d, size_t step) {
-#pragma GCC unroll 9
+    UNROLL(9)
     for (size_t r = 0; r < rows; r++) {
         if (begins_pair(m, r)) {
             const vec same = row_sum(m, r, width, SAME, d, step), opposite = row_sum(m, r, width, OPPOSITE, d, step);
@@ -210,7 +218,7 @@ INLINE void times(vec *o, const matrix *m, const size_t rows, const size_t width
 /* o[c] = the sum of m->at[r][c] d[r step]. */
 INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t width, const vec *d, size_t step) {
     vec t[MOST];
-#pragma GCC unroll 9
+    UNROLL(9)
     for (size_t r = 0; r < rows; r++) {
         if (begins_pair(m, r)) {
             t[r] = d[r * step] + d[(r + 1) * step];
@@ -219,11 +227,11 @@ INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t 
             t[r] = d[r * step];
         }
     }
-#pragma GCC unroll 9
+    UNROLL(9)
     for (size_t c = 0; c < width; c++) {
         vec sum = {0};
         int begun = 0;
-#pragma GCC unroll 18
+        UNROLL(18)
         for (size_t i = 0; i < 2 * MOST; i++) {
             const size_t r = i % MOST;
             const fov_real factor = r < rows && !ends_pair(m, r) ? m->at[r][c] : 0;
@@ -240,7 +248,7 @@ INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t 
 
 /* Places that are stored one after the other: a pointer that moves is one register, 36 addresses are kept in memory. */
 INLINE void store_places(fov_real *v, size_t v_step, const vec *o, const size_t count) {
-#pragma GCC unroll 9
+    UNROLL(9)
     for (size_t i = 0; i < count; i++) {
         store(v, o[i]);
         v += v_step;
@@ -280,7 +288,7 @@ typedef struct row_window {
 
 INLINE row_window row_window_of(const size_t window, const size_t inside[4], size_t x_column) {
     row_window c;
-#pragma GCC unroll 9
+    UNROLL(9)
     for (size_t i = 0; i < window; i++) {
         const int there = i >= inside[2] && i < inside[3];
         c.at[i] = there ? (i - inside[2]) * x_column : 0;
@@ -295,25 +303,25 @@ INLINE void input_tile(const filtering *f, fov_real *v, size_t v_step, const fov
     vec t[MOST * MOST];
     for (size_t i = 0; i < n; i += LANES) {
         const fov_real *from = x + i;
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t r = 0; r < f->window; r++) {
             vec d[MOST];
             if (whole || (r >= inside[0] && r < inside[1])) {
-#pragma GCC unroll 9
+                UNROLL(9)
                 for (size_t c = 0; c < f->window; c++) {
                     d[c] = whole ? load(from + at.at[c]) : load_chosen(at.inside[c], from + at.at[c]);
                 }
                 times(t + r * f->places, &f->b, f->places, f->window, d, 1);
                 from += x_row;
             } else {
-#pragma GCC unroll 9
+                UNROLL(9)
                 for (size_t c = 0; c < f->places; c++) {
                     t[r * f->places + c] = (vec){0};
                 }
             }
             __asm__("" : "+r"(from) : : "memory"); /* rows go to memory one by one, else all are kept for want of registers */
         }
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
             times(o, &f->b, f->places, f->window, t + c, f->places);
@@ -335,16 +343,16 @@ INLINE void gradient_tile(const filtering *f, fov_real *v, size_t v_step, const 
                           size_t columns, const int whole, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[MOST * MOST];
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t r = 0; r < f->outputs; r++) {
             vec d[MOST];
-#pragma GCC unroll 9
+            UNROLL(9)
             for (size_t c = 0; c < f->outputs; c++) {
                 d[c] = whole || (r < rows && c < columns) ? load(x + r * x_row + c * x_column + i) : (vec){0};
             }
             times(t + r * f->places, &f->a, f->places, f->outputs, d, 1);
         }
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
             times(o, &f->a, f->places, f->outputs, t + c, f->places);
@@ -367,10 +375,10 @@ INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_
     for (size_t i = 0; i < n; i += LANES) {
         vec t[MOST * MOST];
         const fov_real *from = m + i;
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t r = 0; r < f->places; r++) {
             vec d[MOST];
-#pragma GCC unroll 9
+            UNROLL(9)
             for (size_t c = 0; c < f->places; c++) {
                 d[c] = load(from);
                 from += m_step;
@@ -378,11 +386,11 @@ INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_
             }
             times_back(t + r * f->outputs, &f->a, f->places, f->outputs, d, 1);
         }
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t c = 0; c < f->outputs; c++) {
             vec o[MOST];
             times_back(o, &f->a, f->places, f->outputs, t + c, f->outputs);
-#pragma GCC unroll 9
+            UNROLL(9)
             for (size_t r = 0; r < f->outputs; r++) {
                 if (whole || (r < rows && c < columns)) {
                     fov_real *to = y + r * y_row + c * y_column + i;
@@ -409,12 +417,12 @@ INLINE void output(const filtering *f, fov_real *y, size_t y_row, size_t y_colum
 INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[3 * MOST];
-#pragma GCC unroll 3
+        UNROLL(3)
         for (size_t r = 0; r < 3; r++) {
             const vec d[3] = {load(w + 3 * r * w_step + i), load(w + (3 * r + 1) * w_step + i), load(w + (3 * r + 2) * w_step + i)};
             times(t + r * f->places, &f->g, f->places, 3, d, 1);
         }
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t c = 0; c < f->places; c++) {
             vec o[MOST];
             times(o, &f->g, f->places, 3, t + c, f->places);
@@ -426,20 +434,20 @@ INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_rea
 INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         vec t[3 * MOST];
-#pragma GCC unroll 9
+        UNROLL(9)
         for (size_t r = 0; r < f->places; r++) {
             vec d[MOST];
-#pragma GCC unroll 9
+            UNROLL(9)
             for (size_t c = 0; c < f->places; c++) {
                 d[c] = load(u + (r * f->places + c) * u_step + i);
             }
             times_back(t + 3 * r, &f->g, f->places, 3, d, 1);
         }
-#pragma GCC unroll 3
+        UNROLL(3)
         for (size_t c = 0; c < 3; c++) {
             vec o[3];
             times_back(o, &f->g, f->places, 3, t + c, 3);
-#pragma GCC unroll 3
+            UNROLL(3)
             for (size_t r = 0; r < 3; r++) {
                 fov_real *to = w + (3 * r + c) * w_step + i;
                 store(to, add ? load(to) + o[r] : o[r]);
