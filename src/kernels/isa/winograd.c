@@ -12,8 +12,15 @@
  * vector arithmetic without shuffles. Numbers are rounded up to whole vectors: buffers of transformed numbers have room for that. */
 #include "kernels/isa_vector.h"
 
-/* Sanitizers get the loops as they are: what they put into each term, unrolled, takes gcc minutes. */
+/* Sanitizers get the loops as they are: what they put into each term, unrolled, takes compilers minutes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PLAIN_LOOPS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PLAIN_LOOPS
+#endif
+#endif
+#ifdef PLAIN_LOOPS
 #define UNROLL(n)
 #else
 #define UNROLL_TEXT(text) _Pragma(#text)
