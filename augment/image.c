@@ -245,10 +245,6 @@ size_t fov_decoder_warnings(const fov_decoder *decoder) {
     return decoder->file.warnings;
 }
 
-static size_t divide_up(size_t a, size_t b) {
-    return (a + b - 1) / b;
-}
-
 void *fov_codec_scratch(uint8_t **scratch, size_t *capacity, size_t bytes) {
     if (bytes > *capacity) {
         fov_mem_free(*scratch);
@@ -358,8 +354,8 @@ static fov_status find_window(const fov_decode_part *part, size_t width, size_t 
     window->shrink = shrink;
     window->left = p->left / shrink;
     window->top = p->top / shrink;
-    window->width = divide_up(p->left + p->width, shrink) - window->left;
-    window->height = divide_up(p->top + p->height, shrink) - window->top;
+    window->width = fov_ceil_div(p->left + p->width, shrink) - window->left;
+    window->height = fov_ceil_div(p->top + p->height, shrink) - window->top;
     return FOV_OK;
 }
 
@@ -381,7 +377,7 @@ static fov_status find_frame(const fov_decoder *decoder, const fov_decode_part *
 static fov_window window_in_file(const shown_frame *f) {
     const size_t shrink = f->window.shrink;
     return f->orientation == 1 ? f->window
-                               : turn_back(f->window, f->orientation, divide_up(f->width, shrink), divide_up(f->height, shrink));
+                               : turn_back(f->window, f->orientation, fov_ceil_div(f->width, shrink), fov_ceil_div(f->height, shrink));
 }
 
 static void set_place(const shown_frame *f, fov_image *image) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "augment/codec.h"
+#include "base/checked.h"
 
 enum {
     RESERVED_BYTES = 64 << 20,
@@ -19,16 +20,12 @@ static size_t strip_rows(size_t row_bytes) {
     return FOV_STRIP_OVERLAP + (rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows);
 }
 
-static size_t divide_up(size_t a, size_t b) {
-    return (a + b - 1) / b;
-}
-
 /* Storage is taken for the whole frame at once, since parts of it come in all sizes: growing by each larger one would leave holes in the
  * heap. Pages that no part reaches are never touched. */
 fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, fov_image *image) {
     const fov_pixel_format format = file->options.format;
-    const size_t pixel = fov_pixel_bytes(format), width = divide_up(file->info.width, window->shrink);
-    size_t frame_height = divide_up(file->info.height, window->shrink), height = window->height;
+    const size_t pixel = fov_pixel_bytes(format), width = fov_ceil_div(file->info.width, window->shrink);
+    size_t frame_height = fov_ceil_div(file->info.height, window->shrink), height = window->height;
     if (file->strips != NULL) {
         file->strips->first = file->strips->filled = 0;
         file->strips->begun = false;

@@ -13,6 +13,7 @@
  *
  * The portable set and double precision use OpenBLAS with one thread, by rows. */
 #include "kernels/gemm.h"
+#include "base/checked.h"
 
 #include <cblas.h>
 #include <limits.h>
@@ -104,38 +105,26 @@ typedef struct scheme {
     fov_real *packed_b, *sums;
 } scheme;
 
-static size_t blocks(size_t n, size_t unit) {
-    return (n + unit - 1) / unit;
-}
-
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t most(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static size_t cut_at(size_t n, size_t index, size_t count) {
     return n * index / count;
 }
 
 /* Parts that suit the caches. */
 static size_t part_count(const fov_product *p, size_t tiles, size_t height) {
-    const size_t rows = least(most(PART_NUMBERS / (p->n + p->k + 1), PART_LEAST), PART_MOST);
-    const size_t parts = most(blocks(tiles, rows / height), MIN_CHUNKS);
-    return least(parts + parts % 2, tiles);
+    const size_t rows = fov_least_size(fov_most_size(PART_NUMBERS / (p->n + p->k + 1), PART_LEAST), PART_MOST);
+    const size_t parts = fov_most_size(fov_ceil_div(tiles, rows / height), MIN_CHUNKS);
+    return fov_least_size(parts + parts % 2, tiles);
 }
 
 static void cut_by_blocks(scheme *s) {
     const fov_product *p = s->p;
-    s->down = blocks(s->tiles, (size_t)(p->bf16 ? PAIR_ROWS : BLOCK_ROWS) / s->height);
-    s->across = blocks(s->panels, (size_t)(p->bf16 ? PAIR_COLUMNS : BLOCK_COLUMNS) / s->width);
+    s->down = fov_ceil_div(s->tiles, (size_t)(p->bf16 ? PAIR_ROWS : BLOCK_ROWS) / s->height);
+    s->across = fov_ceil_div(s->panels, (size_t)(p->bf16 ? PAIR_COLUMNS : BLOCK_COLUMNS) / s->width);
     if (!p->bf16 && p->m <= PAIR_ROWS && p->n <= PAIR_COLUMNS && p->m * p->n <= BLOCK_WHOLE) {
         s->down = s->across = 1;
     }
-    const size_t wanted = blocks(MIN_CHUNKS, s->down * s->across);
-    s->cuts = most(least(wanted, s->k / CUT_LEAST), 1);
+    const size_t wanted = fov_ceil_div(MIN_CHUNKS, s->down * s->across);
+    s->cuts = fov_most_size(fov_least_size(wanted, s->k / CUT_LEAST), 1);
     s->direct_a = !p->bf16 && p->a.transposed;
     s->direct_b = !p->bf16 && !p->b.transposed && p->n % s->width == 0;
 }
@@ -145,14 +134,14 @@ static scheme scheme_of(const fov_product *p) {
     s.k = p->bf16 ? (p->k + 1) / 2 : p->k;
     s.height = s.kernels->tile_rows();
     s.width = s.kernels->tile_columns();
-    s.panels = blocks(p->n, s.width);
+    s.panels = fov_ceil_div(p->n, s.width);
     if (p->part_rows > 0) {
         FOV_ASSERT(!p->bf16); /* whose parts are packed on the stack */
-        s.parts = blocks(p->m, p->part_rows);
-        s.part_tiles = blocks(p->part_rows, s.height);
-        s.tiles = (s.parts - 1) * s.part_tiles + blocks(p->m - (s.parts - 1) * p->part_rows, s.height);
+        s.parts = fov_ceil_div(p->m, p->part_rows);
+        s.part_tiles = fov_ceil_div(p->part_rows, s.height);
+        s.tiles = (s.parts - 1) * s.part_tiles + fov_ceil_div(p->m - (s.parts - 1) * p->part_rows, s.height);
     } else {
-        s.tiles = blocks(p->m, s.height);
+        s.tiles = fov_ceil_div(p->m, s.height);
         s.parts = part_count(p, s.tiles, s.height);
     }
     if (!has_tiles(s.kernels)) {
@@ -166,11 +155,11 @@ static scheme scheme_of(const fov_product *p) {
     } else {
         s.way = BY_BLOCKS;
         cut_by_blocks(&s);
-        const size_t sides = (blocks(s.tiles, s.down) * s.height + blocks(s.panels, s.across) * s.width);
-        depth = least(BLOCK_PACKED / sides, BLOCK_DEPTH);
+        const size_t sides = (fov_ceil_div(s.tiles, s.down) * s.height + fov_ceil_div(s.panels, s.across) * s.width);
+        depth = fov_least_size(BLOCK_PACKED / sides, BLOCK_DEPTH);
     }
-    s.depths = most(blocks(blocks(s.k, s.cuts), depth), 1);
-    s.deepest = blocks(blocks(s.k, s.cuts), s.depths) + 1;
+    s.depths = fov_most_size(fov_ceil_div(fov_ceil_div(s.k, s.cuts), depth), 1);
+    s.deepest = fov_ceil_div(fov_ceil_div(s.k, s.cuts), s.depths) + 1;
     s.a_panel = (s.height * s.deepest + PAD + 15) / 16 * 16;
     return s;
 }
@@ -180,12 +169,12 @@ static size_t tile_first(const scheme *s, size_t tile) {
     if (s->part_tiles == 0) {
         return cut_at(s->p->m, tile, s->tiles);
     }
-    const size_t part = least(tile / s->part_tiles, s->parts - 1), row = part * s->p->part_rows, before = part * s->part_tiles;
-    return row + cut_at(least(s->p->part_rows, s->p->m - row), tile - before, least(s->part_tiles, s->tiles - before));
+    const size_t part = fov_least_size(tile / s->part_tiles, s->parts - 1), row = part * s->p->part_rows, before = part * s->part_tiles;
+    return row + cut_at(fov_least_size(s->p->part_rows, s->p->m - row), tile - before, fov_least_size(s->part_tiles, s->tiles - before));
 }
 
 static size_t part_first(const scheme *s, size_t part) {
-    return s->part_tiles == 0 ? cut_at(s->tiles, part, s->parts) : least(part * s->part_tiles, s->tiles);
+    return s->part_tiles == 0 ? cut_at(s->tiles, part, s->parts) : fov_least_size(part * s->part_tiles, s->tiles);
 }
 
 /* ---- operands ---- */
@@ -195,7 +184,7 @@ static void pack(const scheme *s, fov_real *y, size_t width, fov_matrix x, bool 
     const bool along = x.transposed != is_b; /* the lanes are side by side in memory */
     if (s->p->bf16) {
         uint32_t *pairs = (uint32_t *)(void *)y;
-        const size_t begin = 2 * from, count = least(2 * n, s->p->k - begin);
+        const size_t begin = 2 * from, count = fov_least_size(2 * n, s->p->k - begin);
         const fov_real *at = along ? x.data + begin * x.stride + first : x.data + first * x.stride + begin;
         (along ? s->kernels->bf16_pack_rows : s->kernels->bf16_pack_lanes)(pairs, width, at, x.stride, lanes, count);
     } else if (along) {
@@ -212,7 +201,7 @@ static void pack_tile(const scheme *s, fov_real *panel, size_t tile, size_t from
 
 static void pack_panel(const scheme *s, fov_real *panel, size_t index, size_t from, size_t n) {
     const size_t first = index * s->width;
-    pack(s, panel, s->width, s->p->b, true, first, least(s->width, s->p->n - first), from, n);
+    pack(s, panel, s->width, s->p->b, true, first, fov_least_size(s->width, s->p->n - first), from, n);
 }
 
 /* A range of tiles or panels of C, and where the operand of the first of them is: packed, or as it lies. */
@@ -231,7 +220,7 @@ typedef struct asking {
 static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t t, size_t j, size_t depth, fov_real beta,
                           asking ahead) {
     const fov_product *p = s->p;
-    const size_t column = j * s->width, columns = least(s->width, p->n - column);
+    const size_t column = j * s->width, columns = fov_least_size(s->width, p->n - column);
     const size_t row = tile_first(s, t), rows = tile_first(s, t + 1) - row, along = row - tile_first(s, a.begin);
     const fov_real *panel = b.data + (j - b.begin) * (b.direct ? s->width : depth * s->width);
     if (p->bf16) {
@@ -300,7 +289,7 @@ static void want(wanted *w, const fov_real *rows, size_t numbers) {
 
 /* Tiles whose rows of A are made at a time. */
 static size_t slab_of(const scheme *s) {
-    return most(SLAB_NUMBERS / (s->p->k * s->height + 1), 1);
+    return fov_most_size(SLAB_NUMBERS / (s->p->k * s->height + 1), 1);
 }
 
 /* Rows of A that come next: those of the tile below, or if they are made, of the slab below with what they are made from; after the last
@@ -309,7 +298,8 @@ static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
     const fov_product *p = s->p;
     wanted w = {.count = 0};
     const size_t end = part_first(s, part + 1), below = t + (p->make == NULL ? 1 : slab_of(s));
-    const size_t next = below < end ? below : least(part_first(s, least(part + s->threads, s->parts - 1)) + below - end, s->tiles - 1);
+    const size_t next =
+        below < end ? below : fov_least_size(part_first(s, fov_least_size(part + s->threads, s->parts - 1)) + below - end, s->tiles - 1);
     const size_t row = tile_first(s, next), numbers = s->height * p->a.stride;
     for (size_t i = 0; i < 2 && p->make_reads[i] != NULL; i++) {
         want(&w, p->make_reads[i] + row * p->a.stride, numbers);
@@ -327,7 +317,7 @@ static asking share_of(const wanted *w, size_t index, size_t count, size_t depth
     for (; i + 1 < w->count && at >= w->numbers[i]; i++) {
         at -= w->numbers[i];
     }
-    return (asking){w->from[i] + at, blocks(w->all, most(count * depth, 1))};
+    return (asking){w->from[i] + at, fov_ceil_div(w->all, fov_most_size(count * depth, 1))};
 }
 
 static void make_rows(const scheme *s, size_t begin, size_t end) {
@@ -341,12 +331,12 @@ static void multiply_rows(const scheme *s, size_t part, side b, size_t from, siz
     const fov_product *p = s->p;
     side a = {.begin = part_first(s, part), .end = part_first(s, part + 1), .direct = true};
     a.data = p->a.data + tile_first(s, a.begin) * p->a.stride + from;
-    const size_t groups = most(blocks(s->panels * s->width * depth, GROUP_PACKED), 1), slab = slab_of(s);
+    const size_t groups = fov_most_size(fov_ceil_div(s->panels * s->width * depth, GROUP_PACKED), 1), slab = slab_of(s);
     for (size_t g = 0; g < groups; g++) {
         const size_t begin = cut_at(s->panels, g, groups), end = cut_at(s->panels, g + 1, groups);
         for (size_t t = a.begin; t < a.end; t++) {
             if (p->make != NULL && from + g == 0 && (t - a.begin) % slab == 0) {
-                make_rows(s, t, least(t + slab, a.end));
+                make_rows(s, t, fov_least_size(t + slab, a.end));
             }
             const wanted w = wanted_by(s, part, t, from);
             for (size_t j = begin; j < end; j++) {
@@ -395,7 +385,7 @@ static void run_by_rows(fov_pool *pool, scheme *s, fov_real *work) {
 /* Packs a piece of both operands a few rows of k at a time, each read once as it lies in memory. */
 static void pack_piece(const scheme *s, side a, side b, fov_real *a_to, fov_real *b_to, size_t from, size_t depth) {
     for (size_t at = 0; at < depth; at += 16) {
-        const size_t n = least(depth - at, 16);
+        const size_t n = fov_least_size(depth - at, 16);
         for (size_t t = a.begin; t < a.end && !a.direct; t++) {
             const size_t rows = tile_first(s, t + 1) - tile_first(s, t);
             pack_tile(s, a_to + (t - a.begin) * s->a_panel + at * rows, t, from + at, n);
@@ -537,7 +527,7 @@ void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
 
 size_t fov_gemm_work(size_t m, size_t n, size_t k) {
     const fov_product plain = {.m = m, .n = n, .k = k}, turned = {.m = m, .n = n, .k = k, .a = {.transposed = true}};
-    return most(fov_product_work(&plain), fov_product_work(&turned));
+    return fov_most_size(fov_product_work(&plain), fov_product_work(&turned));
 }
 
 void fov_gemm(fov_pool *pool, fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real beta,

@@ -4,6 +4,7 @@
  * The direct passes are in conv_gather.c (forward and input gradient) and conv_weight.c (weight gradient); conv_winograd.c and
  * conv_winograd_weight.c take over where minimal filtering saves products, and conv_point.c where the window is one pixel. Which way is a
  * matter of shape alone. */
+#include "base/checked.h"
 #include "ops/conv.h"
 #include "ops/ops.h"
 #include "ops/row_shared.h"
@@ -12,10 +13,6 @@ typedef struct conv_attr {
     size_t stride, pad;
     fov_conv_choice choice;
 } conv_attr;
-
-static size_t largest(size_t a, size_t b) {
-    return a > b ? a : b;
-}
 
 static fov_conv conv_of(const fov_node *node) {
     const conv_attr *attr = node->attr;
@@ -113,8 +110,8 @@ static fov_status infer(fov_node *node) {
     const conv_bytes bytes = way_of(node, &c)->bytes(&c);
     const size_t bias = node->input[2] == NULL ? 0 : bias_cut(node).chunks * c.co * sizeof(fov_real);
     node->forward_work = bytes.forward.work;
-    node->backward_work = largest(largest(bytes.input.work, bytes.weight.work), bias);
-    node->worker_work = largest(bytes.forward.worker, largest(bytes.input.worker, bytes.weight.worker));
+    node->backward_work = fov_most_size(fov_most_size(bytes.input.work, bytes.weight.work), bias);
+    node->worker_work = fov_most_size(bytes.forward.worker, fov_most_size(bytes.input.worker, bytes.weight.worker));
     return FOV_OK;
 }
 

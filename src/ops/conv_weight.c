@@ -13,6 +13,7 @@
  * they need no second copy. */
 #include <string.h>
 
+#include "base/checked.h"
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -31,33 +32,25 @@ typedef struct weight_grad {
     size_t row_tiles;
 } weight_grad;
 
-static size_t ceil_div(size_t a, size_t b) {
-    return (a + b - 1) / b;
-}
-
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Input rows that a band of output rows can touch. */
 static fov_range rows_used(const fov_conv *c, fov_range band) {
     const size_t first = band.first * c->stride;
     const size_t last = (band.last - 1) * c->stride + c->kh;
-    const fov_range used = {first > c->pad ? first - c->pad : 0, last > c->pad ? least(last - c->pad, c->h) : 0};
+    const fov_range used = {first > c->pad ? first - c->pad : 0, last > c->pad ? fov_least_size(last - c->pad, c->h) : 0};
     return used.last > used.first ? used : (fov_range){0, 0};
 }
 
 static size_t most_rows_in(const fov_conv *c, size_t bands) {
-    return least(c->h, (ceil_div(c->oh, bands) - 1) * c->stride + c->kh);
+    return fov_least_size(c->h, (fov_ceil_div(c->oh, bands) - 1) * c->stride + c->kh);
 }
 
 static size_t block_reals(const weight_grad *g, size_t images, size_t bands) {
     const fov_conv *c = &g->c;
-    const size_t out_pixels = ceil_div(c->oh, bands) * c->ow;
+    const size_t out_pixels = fov_ceil_div(c->oh, bands) * c->ow;
     if (g->narrow) {
         return (c->h + 2 * c->pad) * (c->w + 2 * c->pad) * c->ci + out_pixels * g->panels * g->columns + 16;
     }
-    const size_t channels = ceil_div(g->panels, g->parts) * g->columns;
+    const size_t channels = fov_ceil_div(g->panels, g->parts) * g->columns;
     return images * (most_rows_in(c, bands) * c->w * channels + out_pixels * c->co);
 }
 
@@ -65,13 +58,13 @@ static weight_grad cut(const fov_conv *c) {
     weight_grad g = {.k = fov_kernels_get(), .c = *c, .narrow = c->ci <= NARROW, .parts = 1, .images = 1, .bands = 1};
     const size_t bytes = c->co * c->kh * c->kw * c->ci * sizeof(fov_real);
     g.columns = g.k->tile_columns();
-    g.panels = ceil_div(g.narrow ? c->co : c->ci, g.columns);
-    g.row_tiles = ceil_div(g.narrow ? c->kw * c->ci : c->co, g.k->tile_rows());
+    g.panels = fov_ceil_div(g.narrow ? c->co : c->ci, g.columns);
+    g.row_tiles = fov_ceil_div(g.narrow ? c->kw * c->ci : c->co, g.k->tile_rows());
     if (!g.narrow) {
-        g.parts = least(least(ceil_div(bytes, PART_BYTES), g.panels), PARTS);
+        g.parts = fov_least_size(fov_least_size(fov_ceil_div(bytes, PART_BYTES), g.panels), PARTS);
     }
-    g.sets = least(ceil_div(PARTS, g.parts), c->n);
-    const size_t most = ceil_div(c->n, g.sets);
+    g.sets = fov_least_size(fov_ceil_div(PARTS, g.parts), c->n);
+    const size_t most = fov_ceil_div(c->n, g.sets);
     while (g.bands < c->oh && block_reals(&g, 1, g.bands) * sizeof(fov_real) > BLOCK_BYTES) {
         g.bands++;
     }
@@ -99,7 +92,7 @@ fov_conv_bytes fov_conv_weight_gradient_bytes(const fov_conv *c) {
 static size_t sorted_column(size_t x, size_t w, size_t stride) {
     size_t before = 0;
     for (size_t r = 0; r < x % stride; r++) {
-        before += w > r ? ceil_div(w - r, stride) : 0;
+        before += w > r ? fov_ceil_div(w - r, stride) : 0;
     }
     return before + x / stride;
 }
@@ -107,8 +100,8 @@ static size_t sorted_column(size_t x, size_t w, size_t stride) {
 void fov_conv_copy(const fov_kernels *k, fov_real *y, size_t width, const fov_conv_source *s, size_t channel, size_t lanes) {
     const size_t images = fov_range_count(s->images);
     for (size_t row = s->rows.first; row < s->rows.last; row++) {
-        for (size_t r = 0; r < least(s->stride, s->w); r++) {
-            const size_t count = ceil_div(s->w - r, s->stride);
+        for (size_t r = 0; r < fov_least_size(s->stride, s->w); r++) {
+            const size_t count = fov_ceil_div(s->w - r, s->stride);
             const fov_real *x = s->data + ((s->images.first * s->h + row) * s->w + r) * s->c + channel;
             fov_real *to = y + ((row - s->rows.first) * s->w + sorted_column(r, s->w, s->stride)) * images * width;
             if (count >= images) {
@@ -130,11 +123,11 @@ void fov_conv_copy(const fov_kernels *k, fov_real *y, size_t width, const fov_co
 static fov_range hits(fov_range within, size_t t, size_t extent, size_t stride, size_t pad) {
     fov_range r = within;
     if (pad > t) {
-        const size_t first = ceil_div(pad - t, stride);
+        const size_t first = fov_ceil_div(pad - t, stride);
         r.first = first > r.first ? first : r.first;
     }
-    const size_t last = extent + pad > t ? ceil_div(extent + pad - t, stride) : 0;
-    r.last = least(r.last, last);
+    const size_t last = extent + pad > t ? fov_ceil_div(extent + pad - t, stride) : 0;
+    r.last = fov_least_size(r.last, last);
     return r.last > r.first ? r : (fov_range){0, 0};
 }
 
@@ -164,7 +157,7 @@ static void tap_tiles(const weight_grad *g, const block *b, size_t tap) {
             const fov_range co = fov_range_part(c->co, t, g->row_tiles);
             const size_t rows = fov_range_count(co);
             g->k->gemm_tile(b->to + (co.first * c->kh * c->kw + tap) * c->ci + channel, c->kh * c->kw * c->ci, rows,
-                            least(c->ci - channel, g->columns), b->out + co.first * out_reals + out_at * rows, rows,
+                            fov_least_size(c->ci - channel, g->columns), b->out + co.first * out_reals + out_at * rows, rows,
                             c->ow * b->images * rows, in, c->stride * c->w * b->images * g->columns, fov_range_count(xs) * b->images,
                             fov_range_count(ys), 1, b->beta);
         }
@@ -186,7 +179,7 @@ static void wide_block(const weight_grad *g, const block *with, fov_range images
     fov_real *panels = scratch + c->co * out_reals;
     for (size_t p = b.panels.first; p < b.panels.last; p++) {
         fov_conv_copy(g->k, panels + (p - b.panels.first) * in_reals, g->columns, &in, p * g->columns,
-                      least(c->ci - p * g->columns, g->columns));
+                      fov_least_size(c->ci - p * g->columns, g->columns));
     }
     b.out = scratch;
     b.in = panels;
@@ -202,7 +195,7 @@ static void wide_chunk(void *context, size_t chunk, unsigned worker) {
     block b = {.to = g->sums + set * sum_reals(g), .panels = fov_range_part(g->panels, chunk % g->parts, g->parts)};
     b.beta = g->sets == 1 && g->add ? 1 : 0;
     for (size_t i = images.first; i < images.last; i += g->images) {
-        const fov_range some = {i, least(i + g->images, images.last)};
+        const fov_range some = {i, fov_least_size(i + g->images, images.last)};
         for (size_t band = 0; band < g->bands; band++) {
             b.band = fov_range_part(g->c.oh, band, g->bands);
             b.rows = rows_used(&g->c, b.band);
@@ -254,7 +247,7 @@ static void narrow_chunk(void *context, size_t set, unsigned worker) {
             const fov_real *from = g->dout + (i * c->oh + band.first) * c->ow * c->co;
             for (size_t p = 0; p < g->panels; p++) {
                 g->k->pack_rows(out + p * pixels * g->columns, g->columns, g->columns, from + p * g->columns, c->co,
-                                least(c->co - p * g->columns, g->columns), pixels);
+                                fov_least_size(c->co - p * g->columns, g->columns), pixels);
             }
             narrow_band(g, padded, out, band, g->sums + set * sum_reals(g), beta);
             beta = 1;
@@ -291,7 +284,7 @@ static void add_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const addition *a = context;
     const size_t first = chunk * SUM_COUNT;
-    const size_t count = least(a->count - first, SUM_COUNT);
+    const size_t count = fov_least_size(a->count - first, SUM_COUNT);
     if (!a->add) {
         memset(a->dweight + first, 0, count * sizeof *a->dweight);
     }
@@ -302,7 +295,7 @@ static void add_chunk(void *context, size_t chunk, unsigned worker) {
 
 void fov_conv_add_sets(const fov_step *step, fov_real *dweight, const fov_real *sums, size_t sets, size_t count, bool add) {
     addition a = {.step = step, .dweight = dweight, .sums = sums, .sets = sets, .count = count, .add = add};
-    fov_pool_for(step->pool, ceil_div(count, SUM_COUNT), add_chunk, &a);
+    fov_pool_for(step->pool, fov_ceil_div(count, SUM_COUNT), add_chunk, &a);
 }
 
 void fov_conv_weight_gradient(const fov_step *step, const fov_conv *c, fov_real *dweight, const fov_real *dout, const fov_real *in,

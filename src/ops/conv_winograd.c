@@ -8,6 +8,7 @@
  * stays in the caches while all tiles are multiplied with it. Channels lie side by side in pictures and matrices, so nothing is ever
  * copied or transposed. While products are made memory is idle: the pixels that come next, and the places of results, are asked for then.
  */
+#include "base/checked.h"
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -38,29 +39,17 @@ typedef struct winograd {
     size_t v_step, m_step, u_step; /* reals between places: transformed input, products, transformed weights */
 } winograd;
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t largest(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return (a + b - 1) / b;
-}
-
 static void cut(winograd *g) {
     g->k = fov_kernels_get();
     g->columns = g->k->tile_columns();
-    g->panels = ceil_div(g->out_c, g->columns);
+    g->panels = fov_ceil_div(g->out_c, g->columns);
     const size_t places = g->map.places * g->in_c * g->out_c > LARGE ? MOST_BLOCK_PLACES : BLOCK_PLACES;
-    const size_t rows = g->k->tile_rows(), most = least(places / g->map.places, MOST_TILES);
+    const size_t rows = g->k->tile_rows(), most = fov_least_size(places / g->map.places, MOST_TILES);
     g->block = most < rows ? rows : most / rows * rows;
-    g->blocks = ceil_div(g->map.tiles, g->block);
+    g->blocks = fov_ceil_div(g->map.tiles, g->block);
     g->splits = 1;
-    g->runs = least(g->blocks, 2 * WANTED_CHUNKS);
-    while (g->splits < ceil_div(g->panels, 4) && g->blocks * g->splits < WANTED_CHUNKS) {
+    g->runs = fov_least_size(g->blocks, 2 * WANTED_CHUNKS);
+    while (g->splits < fov_ceil_div(g->panels, 4) && g->blocks * g->splits < WANTED_CHUNKS) {
         g->splits++;
     }
     g->by_panel = g->panels >= LEAST_PANELS && g->map.tiles < g->out_c;
@@ -77,12 +66,12 @@ fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile) {
     const size_t size = m->axis.outputs, window = m->axis.window;
     fov_winograd_tile t = {.image = tile / each, .y = tile % each / m->tiles_x * size, .x = tile % m->tiles_x * size};
     const size_t y = t.y / size * m->axis.advance, x = t.x / size * m->axis.advance;
-    t.rows = least(size, m->out_h - t.y);
-    t.columns = least(size, m->out_w - t.x);
+    t.rows = fov_least_size(size, m->out_h - t.y);
+    t.columns = fov_least_size(size, m->out_w - t.x);
     t.inside[0] = m->pad > y ? m->pad - y : 0;
-    t.inside[1] = least(window, m->in_h + m->pad - y);
+    t.inside[1] = fov_least_size(window, m->in_h + m->pad - y);
     t.inside[2] = m->pad > x ? m->pad - x : 0;
-    t.inside[3] = least(window, m->in_w + m->pad - x);
+    t.inside[3] = fov_least_size(window, m->in_w + m->pad - x);
     t.in_pixel = (t.image * m->in_h + y + t.inside[0] - m->pad) * m->in_w + x + t.inside[2] - m->pad;
     t.out_pixel = (t.image * m->out_h + t.y) * m->out_w + t.x;
     return t;
@@ -90,7 +79,7 @@ fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile) {
 
 static size_t tiles_of(fov_winograd_way way, size_t h, size_t w) {
     const size_t size = fov_winograd_axis_of(way).outputs;
-    return ceil_div(h, size) * ceil_div(w, size);
+    return fov_ceil_div(h, size) * fov_ceil_div(w, size);
 }
 
 static size_t products_of(fov_winograd_way way, size_t h, size_t w) {
@@ -117,8 +106,8 @@ static fov_winograd_map map_of(fov_winograd_way way, size_t n, const size_t out[
     m.in_h = in[0];
     m.in_w = in[1];
     m.places = m.axis.places * m.axis.places;
-    m.tiles_y = ceil_div(m.out_h, m.axis.outputs);
-    m.tiles_x = ceil_div(m.out_w, m.axis.outputs);
+    m.tiles_y = fov_ceil_div(m.out_h, m.axis.outputs);
+    m.tiles_x = fov_ceil_div(m.out_w, m.axis.outputs);
     m.tiles = n * m.tiles_y * m.tiles_x;
     return m;
 }
@@ -169,7 +158,7 @@ static inline __attribute__((always_inline)) void ask_for_outputs(const winograd
     const fov_range rows = fov_range_part(size * here->count, i, count);
     for (size_t row = rows.first; row < rows.last; row++) {
         fov_winograd_ask_outputs(&g->map, &here->at[row / size], row % size, g->out + channel, g->out_c,
-                                 least(g->columns, g->out_c - channel), 1);
+                                 fov_least_size(g->columns, g->out_c - channel), 1);
     }
 }
 
@@ -189,7 +178,7 @@ static void transform_inputs(const winograd *g, const tiles *here, fov_real *v) 
 
 static void multiply(const winograd *g, const tiles *here, const tiles *next, size_t panel, const fov_real *u, const fov_real *v,
                      fov_real *m) {
-    const size_t parts = ceil_div(here->count, g->k->tile_rows()), places = g->map.places;
+    const size_t parts = fov_ceil_div(here->count, g->k->tile_rows()), places = g->map.places;
     for (size_t place = 0; place < places; place++) {
         for (size_t p = 0; p < parts; p++) {
             const fov_range rows = fov_range_part(here->count, p, parts);
@@ -206,7 +195,7 @@ static void multiply(const winograd *g, const tiles *here, const tiles *next, si
 /* One panel of a block's outputs; next, unless NULL: the block whose pixels are needed after it. */
 static void make_outputs(const winograd *g, const tiles *here, const tiles *next, size_t panel, const fov_real *u, const fov_real *v,
                          fov_real *m) {
-    const size_t channel = panel * g->columns, channels = least(g->columns, g->out_c - channel);
+    const size_t channel = panel * g->columns, channels = fov_least_size(g->columns, g->out_c - channel);
     multiply(g, here, next, panel, u, v, m);
     for (size_t i = 0; i < here->count; i++) {
         const fov_winograd_tile *t = &here->at[i];
@@ -220,7 +209,7 @@ static void make_outputs(const winograd *g, const tiles *here, const tiles *next
 /* A panel as [tap, input channel, column], then its transform to u. Going back, inputs are output channels and taps are mirrored. */
 static void transform_weights(const winograd *g, size_t panel, fov_real *u, fov_real *taps) {
     const size_t channel = panel * g->columns, step = g->in_c * g->columns;
-    const size_t lanes = least(g->columns, g->out_c - channel);
+    const size_t lanes = fov_least_size(g->columns, g->out_c - channel);
     if (g->back) {
         for (size_t tap = 0; tap < TAPS; tap++) {
             g->k->pack_rows(taps + (TAPS - 1 - tap) * step, g->columns, g->columns, g->weight + tap * g->out_c + channel, TAPS * g->out_c,
@@ -310,7 +299,7 @@ static fov_conv_bytes bytes_of(const winograd *g) {
     const size_t taps = TAPS * g->in_c * g->columns, products = g->map.places * g->m_step;
     const size_t panel = panel_reals(g), block = block_reals(g);
     const size_t work = g->by_panel ? g->blocks * block : g->panels * panel;
-    const size_t worker = g->by_panel ? panel + largest(taps, products) : largest(taps, block + products);
+    const size_t worker = g->by_panel ? panel + fov_most_size(taps, products) : fov_most_size(taps, block + products);
     return (fov_conv_bytes){.work = work * sizeof(fov_real), .worker = worker * sizeof(fov_real)};
 }
 

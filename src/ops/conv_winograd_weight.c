@@ -6,6 +6,7 @@
  * pay more than a block that stays in L2. Both operands are multiplied as their transforms lie, [tile, channel]. Channels come in units of
  * whole vectors. Where that leaves too few chunks, blocks have 64 x 64 channels. Sets of tiles are fixed by the shape, and are added in
  * order. */
+#include "base/checked.h"
 #include "kernels/kernels.h"
 #include "ops/conv.h"
 
@@ -37,29 +38,21 @@ typedef struct winograd_weight {
     size_t sum_step, in_step, out_step; /* reals between places: sums; the two operands */
 } winograd_weight;
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return (a + b - 1) / b;
-}
-
 static winograd_weight cut(const fov_conv *c) {
     winograd_weight g = {.k = fov_kernels_get(), .c = *c};
     g.map = fov_winograd_map_of(c);
     g.columns = g.k->tile_columns();
-    g.panels = ceil_div(c->ci, g.columns);
-    const size_t most_sets = ceil_div(g.map.tiles, SET_TILES);
-    const size_t large = ceil_div(c->co, MOST_CHANNELS) * ceil_div(c->ci, MOST_CHANNELS);
+    g.panels = fov_ceil_div(c->ci, g.columns);
+    const size_t most_sets = fov_ceil_div(g.map.tiles, SET_TILES);
+    const size_t large = fov_ceil_div(c->co, MOST_CHANNELS) * fov_ceil_div(c->ci, MOST_CHANNELS);
     const size_t channels = large * most_sets < WANTED_CHUNKS ? FEW_CHANNELS : MOST_CHANNELS;
-    g.out_blocks = ceil_div(c->co, channels);
-    g.in_blocks = ceil_div(c->ci, channels);
-    g.sets = least(ceil_div(WANTED_CHUNKS, g.out_blocks * g.in_blocks), most_sets);
-    g.out_width = ceil_div(c->co / UNIT, g.out_blocks) * UNIT;
-    g.in_width = ceil_div(g.panels, g.in_blocks) * g.columns;
+    g.out_blocks = fov_ceil_div(c->co, channels);
+    g.in_blocks = fov_ceil_div(c->ci, channels);
+    g.sets = fov_least_size(fov_ceil_div(WANTED_CHUNKS, g.out_blocks * g.in_blocks), most_sets);
+    g.out_width = fov_ceil_div(c->co / UNIT, g.out_blocks) * UNIT;
+    g.in_width = fov_ceil_div(g.panels, g.in_blocks) * g.columns;
     const size_t sums = g.out_width * g.in_width, share = BLOCK_REALS / g.map.places;
-    g.tiles = sums < share ? least(MOST_TILES, (share - sums) / (g.out_width + g.in_width)) : 0;
+    g.tiles = sums < share ? fov_least_size(MOST_TILES, (share - sums) / (g.out_width + g.in_width)) : 0;
     g.tiles = g.tiles < LEAST_TILES ? LEAST_TILES : g.tiles;
     g.sum_step = sums + PAD_REALS;
     g.in_step = g.tiles * g.in_width + PAD_REALS;
@@ -112,7 +105,7 @@ static inline __attribute__((always_inline)) void ask_for_part(const winograd_we
 
 /* The sums of a block of k tiles; meanwhile the next tiles come into the caches. */
 static void multiply(const winograd_weight *g, const block *b, size_t k, fov_range next, fov_real beta) {
-    const size_t parts = ceil_div(fov_range_count(b->co), g->k->tile_rows()), places = g->map.places;
+    const size_t parts = fov_ceil_div(fov_range_count(b->co), g->k->tile_rows()), places = g->map.places;
     for (size_t place = 0; place < places; place++) {
         for (size_t j = 0; j < fov_range_count(b->ci); j += g->columns) {
             for (size_t p = 0; p < parts; p++) {
@@ -134,11 +127,11 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     const fov_range panels = fov_range_part(g->panels, chunk % g->in_blocks, g->in_blocks);
     const fov_range units = fov_range_part(c->co / UNIT, chunk / g->in_blocks % g->out_blocks, g->out_blocks);
     block b = {.co = {units.first * UNIT, units.last * UNIT},
-               .ci = {panels.first * g->columns, least(panels.last * g->columns, c->ci)},
+               .ci = {panels.first * g->columns, fov_least_size(panels.last * g->columns, c->ci)},
                .sums = fov_step_worker(g->step, worker)};
     b.in = b.sums + g->map.places * g->sum_step;
     b.out = b.in + g->map.places * g->in_step;
-    const size_t blocks = ceil_div(fov_range_count(tiles), g->tiles);
+    const size_t blocks = fov_ceil_div(fov_range_count(tiles), g->tiles);
     for (size_t i = 0; i < blocks; i++) {
         const fov_range here = fov_range_part(fov_range_count(tiles), i, blocks);
         transform(g, &b, (fov_range){tiles.first + here.first, tiles.first + here.last});

@@ -4,6 +4,7 @@
  * RUN rows at a time in the real type, in registers, and added to the sum in double; the rows of a run are still in the first cache when
  * the next group of channels comes. Results of large tensors are written past the caches: a line that is not read before it is written
  * moves half as many bytes. */
+#include "base/checked.h"
 #include "kernels/isa_vector.h"
 
 #if defined(__AVX512F__)
@@ -24,10 +25,6 @@ static size_t next_group(size_t j, size_t c) {
     return j + 2 * width <= c ? width : RUN * c - j;
 }
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 INLINE void add_to(double *total, vec sum) {
     fov_real one[LANES];
     store(one, sum);
@@ -38,8 +35,7 @@ INLINE void add_to(double *total, vec sum) {
 
 /* ---- forward ---- */
 
-INLINE void sums_run(const int width, double *sums, const fov_real *x, const fov_real *pivot, size_t rows, size_t c,
-                     size_t ahead) {
+INLINE void sums_run(const int width, double *sums, const fov_real *x, const fov_real *pivot, size_t rows, size_t c, size_t ahead) {
     vec about[GROUP], sum[GROUP] = {{0}}, square[GROUP] = {{0}};
     for (int w = 0; w < width; w++) {
         about[w] = load(pivot + w * LANES);
@@ -65,7 +61,7 @@ void FOV_ISA_FN(bn_sums)(double *sums, const fov_real *x, const fov_real *pivot,
     }
     for (size_t first = 0; first < rows; first += RUN) {
         const fov_real *from = x + first * c;
-        const size_t count = least(rows - first, RUN);
+        const size_t count = fov_least_size(rows - first, RUN);
         size_t j = 0;
         for (; j + GROUP * LANES <= c; j += GROUP * LANES) {
             sums_run(GROUP, sums + j, from + j, pivot + j, count, c, next_group(j, c));
@@ -128,13 +124,9 @@ void FOV_ISA_FN(bn_apply)(fov_real *y, const fov_real *x, const fov_real *residu
     const int how = (residual != NULL ? 4 : 0) + (relu ? 2 : 0) + (past && residual != y && streamable(y, c) ? 1 : 0);
 #define CASE(n)                                                                                                                            \
     case n:                                                                                                                                \
-        apply(&a, (n) & 4, (n) & 2, (n) & 1);                                                                                              \
+        apply(&a, (n)&4, (n)&2, (n)&1);                                                                                                    \
         break;
-    switch (how) {
-        CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7)
-    default:
-        break;
-    }
+    switch (how) { CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) default : break; }
 #undef CASE
 }
 
@@ -219,7 +211,7 @@ INLINE void gradient_sums_column(double *sums, const gradient *g, size_t first, 
 
 INLINE void gradient_sums(double *sums, const gradient *g, const int how, const int keep) {
     for (size_t first = 0; first < g->rows; first += RUN) {
-        const size_t count = least(g->rows - first, RUN);
+        const size_t count = fov_least_size(g->rows - first, RUN);
         size_t j = 0;
         for (; j + GROUP * LANES <= g->c; j += GROUP * LANES) {
             gradient_sums_run(GROUP, sums, g, first, count, j, how, keep);
@@ -238,9 +230,9 @@ INLINE void gradient_sums(double *sums, const gradient *g, const int how, const 
 
 /* Everything that is decided once a call becomes a constant of its own copy of F. */
 #define EACH_HOW(F)                                                                                                                        \
-    F(ALL, DROP) F(ALL, WRITE) F(ALL, WRITE_PAST) F(ALL, ADD)                                                                              \
-    F(BY_X, DROP) F(BY_X, WRITE) F(BY_X, WRITE_PAST) F(BY_X, ADD)                                                                          \
-    F(BY_Y, DROP) F(BY_Y, WRITE) F(BY_Y, WRITE_PAST) F(BY_Y, ADD)
+    F(ALL, DROP)                                                                                                                           \
+    F(ALL, WRITE) F(ALL, WRITE_PAST) F(ALL, ADD) F(BY_X, DROP) F(BY_X, WRITE) F(BY_X, WRITE_PAST) F(BY_X, ADD) F(BY_Y, DROP)               \
+        F(BY_Y, WRITE) F(BY_Y, WRITE_PAST) F(BY_Y, ADD)
 
 static int how_of(const fov_real *scale, const fov_real *y) {
     return scale == NULL ? ALL : (y == NULL ? BY_X : BY_Y);
