@@ -37,7 +37,6 @@ typedef struct matrix {
 } matrix;
 
 typedef struct filtering {
-    size_t outputs, window, places;
     matrix b, g, a; /* [places] by window, 3 and outputs */
 } filtering;
 
@@ -49,133 +48,108 @@ typedef struct filtering {
         }                                                                                                                                  \
     }
 
-static const filtering
-    filterings[FOV_WINOGRAD_WAYS] =
+static const filtering filterings[FOV_WINOGRAD_WAYS] = {
+    [FOV_WINOGRAD_WHOLE_2] = {.b = {0, {{1, 1}, {0, 1}, {1, 0}}},
+                              .g = {0, {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}}},
+                              .a = {0, {{1, 1}, {1, 0}, {0, 1}}}},
+    [FOV_WINOGRAD_3] =
+        {.b = {0, {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}}},
+         .g = {0, {{N(1, 2), 0, 0}, {-N(1, 2), -N(1, 2), -N(1, 2)}, {-N(1, 6), N(1, 6), -N(1, 6)}, {N(1, 6), N(1, 3), N(2, 3)}, {0, 0, 1}}},
+         .a = {1, {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}}},
+    [FOV_WINOGRAD_4] = {.b = {2,
+                              {{4, 0, -5, 0, 1, 0},
+                               {0, -4, -4, 1, 1, 0},
+                               {0, 4, -4, -1, 1, 0},
+                               {0, -2, -1, 2, 1, 0},
+                               {0, 2, -1, -2, 1, 0},
+                               {0, 4, 0, -5, 0, 1}}},
+                        .g = {2,
+                              {{N(1, 4), 0, 0},
+                               {-N(1, 6), -N(1, 6), -N(1, 6)},
+                               {-N(1, 6), N(1, 6), -N(1, 6)},
+                               {N(1, 24), N(1, 12), N(1, 6)},
+                               {N(1, 24), -N(1, 12), N(1, 6)},
+                               {0, 0, 1}}},
+                        .a = {2, {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}}},
+    [FOV_WINOGRAD_5] = {.b = {0,
+                              {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                               {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
+                               {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
+                               {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
+                               {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
+                               {0, 4, 0, -5, 0, 1, 0},
+                               {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}}},
+                        .g = {0,
+                              {{-N(1, 2), 0, 0},
+                               {-N(1, 3), -N(1, 3), -N(1, 3)},
+                               {N(1, 9), -N(1, 9), N(1, 9)},
+                               {N(1, 36), N(1, 18), N(1, 9)},
+                               {-N(1, 60), N(1, 30), -N(1, 15)},
+                               {N(32, 45), N(16, 45), N(8, 45)},
+                               {0, 0, 1}}},
+                        .a = {2,
+                              {{1, 0, 0, 0, 0},
+                               {1, 1, 1, 1, 1},
+                               {1, -1, 1, -1, 1},
+                               {1, 2, 4, 8, 16},
+                               {1, -2, 4, -8, 16},
+                               {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
+                               {0, 0, 0, 0, 1}}}},
+    [FOV_WINOGRAD_6] = {.b = {3,
+                              {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
+                               {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
+                               {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
+                               {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
+                               {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
+                               {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
+                               {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
+                               {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}}},
+                        .g = {3,
+                              {{-1, 0, 0},
+                               {-N(2, 9), -N(2, 9), -N(2, 9)},
+                               {-N(2, 9), N(2, 9), -N(2, 9)},
+                               {N(1, 90), N(1, 45), N(2, 45)},
+                               {N(1, 90), -N(1, 45), N(2, 45)},
+                               {N(32, 45), N(16, 45), N(8, 45)},
+                               {N(32, 45), -N(16, 45), N(8, 45)},
+                               {0, 0, 1}}},
+                        .a = {3,
+                              {{1, 0, 0, 0, 0, 0},
+                               {1, 1, 1, 1, 1, 1},
+                               {1, -1, 1, -1, 1, -1},
+                               {1, 2, 4, 8, 16, 32},
+                               {1, -2, 4, -8, 16, -32},
+                               {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
+                               {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
+                               {0, 0, 0, 0, 0, 1}}}},
+    [FOV_WINOGRAD_STRIDED] = {.b = {0,
+                                    {{2, 0, -1, 0, -2, 0, 1},
+                                     {0, 0, -2, 0, -1, 0, 1},
+                                     {0, 0, 2, 0, -3, 0, 1},
+                                     {0, 0, -1, 0, 0, 0, 1},
+                                     {0, 0, 2, 0, -1, 0, -2, 0, 1},
+                                     {0, 1},
+                                     {0, 0, 0, 1},
+                                     {0, 0, 0, 0, 0, 1},
+                                     {0, 0, 0, 0, 0, 0, 0, 1}}},
+                              .g = {0, STRIDED_FILTER},
+                              .a = {1,
+                                    {{1}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {0, 0, 0, 1}, {1}, {0, 1}, {0, 0, 1}, {0, 0, 0, 1}}}},
+    [FOV_WINOGRAD_STRIDED_BACK] =
         {
-            [FOV_WINOGRAD_WHOLE_2] = {2, 2, 3, .b = {0, {{1, 1}, {0, 1}, {1, 0}}}, .g = {0, {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}}},
-                                      .a = {0, {{1, 1}, {1, 0}, {0, 1}}}},
-            [FOV_WINOGRAD_3] = {3, 5, 5,
-                                .b = {0, {{2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}}},
-                                .g = {0,
-                                      {{N(1, 2), 0, 0},
-                                       {-N(1, 2), -N(1, 2), -N(1, 2)},
-                                       {-N(1, 6), N(1, 6), -N(1, 6)},
-                                       {N(1, 6), N(1, 3), N(2, 3)},
-                                       {0, 0, 1}}},
-                                .a = {1, {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {0, 0, 1}}}},
-            [FOV_WINOGRAD_4] = {4, 6, 6,
-                                .b = {2,
-                                      {{4, 0, -5, 0, 1, 0},
-                                       {0, -4, -4, 1, 1, 0},
-                                       {0, 4, -4, -1, 1, 0},
-                                       {0, -2, -1, 2, 1, 0},
-                                       {0, 2, -1, -2, 1, 0},
-                                       {0, 4, 0, -5, 0, 1}}},
-                                .g = {2,
-                                      {{N(1, 4), 0, 0},
-                                       {-N(1, 6), -N(1, 6), -N(1, 6)},
-                                       {-N(1, 6), N(1, 6), -N(1, 6)},
-                                       {N(1, 24), N(1, 12), N(1, 6)},
-                                       {N(1, 24), -N(1, 12), N(1, 6)},
-                                       {0, 0, 1}}},
-                                .a = {2, {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}}}},
-            [FOV_WINOGRAD_5] = {5, 7, 7,
-                                .b = {0,
-                                      {{-2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
-                                       {0, 2, -2, -N(9, 2), N(1, 2), 1, 0},
-                                       {0, -2, 6, -N(7, 2), -N(3, 2), 1, 0},
-                                       {0, 1, -N(3, 2), -2, N(3, 2), 1, 0},
-                                       {0, -1, N(5, 2), 0, -N(5, 2), 1, 0},
-                                       {0, 4, 0, -5, 0, 1, 0},
-                                       {0, -2, 4, N(5, 2), -5, -N(1, 2), 1}}},
-                                .g = {0,
-                                      {{-N(1, 2), 0, 0},
-                                       {-N(1, 3), -N(1, 3), -N(1, 3)},
-                                       {N(1, 9), -N(1, 9), N(1, 9)},
-                                       {N(1, 36), N(1, 18), N(1, 9)},
-                                       {-N(1, 60), N(1, 30), -N(1, 15)},
-                                       {N(32, 45), N(16, 45), N(8, 45)},
-                                       {0, 0, 1}}},
-                                .a = {2,
-                                      {{1, 0, 0, 0, 0},
-                                       {1, 1, 1, 1, 1},
-                                       {1, -1, 1, -1, 1},
-                                       {1, 2, 4, 8, 16},
-                                       {1, -2, 4, -8, 16},
-                                       {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16)},
-                                       {0, 0, 0, 0, 1}}}},
-            [FOV_WINOGRAD_6] = {6, 8, 8,
-                                .b = {3,
-                                      {{-1, 0, N(21, 4), 0, -N(21, 4), 0, 1, 0},
-                                       {0, 1, 1, -N(17, 4), -N(17, 4), 1, 1, 0},
-                                       {0, -1, 1, N(17, 4), -N(17, 4), -1, 1, 0},
-                                       {0, N(1, 2), N(1, 4), -N(5, 2), -N(5, 4), 2, 1, 0},
-                                       {0, -N(1, 2), N(1, 4), N(5, 2), -N(5, 4), -2, 1, 0},
-                                       {0, 2, 4, -N(5, 2), -5, N(1, 2), 1, 0},
-                                       {0, -2, 4, N(5, 2), -5, -N(1, 2), 1, 0},
-                                       {0, -1, 0, N(21, 4), 0, -N(21, 4), 0, 1}}},
-                                .g = {3,
-                                      {{-1, 0, 0},
-                                       {-N(2, 9), -N(2, 9), -N(2, 9)},
-                                       {-N(2, 9), N(2, 9), -N(2, 9)},
-                                       {N(1, 90), N(1, 45), N(2, 45)},
-                                       {N(1, 90), -N(1, 45), N(2, 45)},
-                                       {N(32, 45), N(16, 45), N(8, 45)},
-                                       {N(32, 45), -N(16, 45), N(8, 45)},
-                                       {0, 0, 1}}},
-                                .a = {3,
-                                      {{1, 0, 0, 0, 0, 0},
-                                       {1, 1, 1, 1, 1, 1},
-                                       {1, -1, 1, -1, 1, -1},
-                                       {1, 2, 4, 8, 16, 32},
-                                       {1, -2, 4, -8, 16, -32},
-                                       {1, N(1, 2), N(1, 4), N(1, 8), N(1, 16), N(1, 32)},
-                                       {1, -N(1, 2), N(1, 4), -N(1, 8), N(1, 16), -N(1, 32)},
-                                       {0, 0, 0, 0, 0, 1}}}},
-            [FOV_WINOGRAD_STRIDED] = {4, 9, 9,
-                                      .b = {0,
-                                            {{2, 0, -1, 0, -2, 0, 1},
-                                             {0, 0, -2, 0, -1, 0, 1},
-                                             {0, 0, 2, 0, -3, 0, 1},
-                                             {0, 0, -1, 0, 0, 0, 1},
-                                             {0, 0, 2, 0, -1, 0, -2, 0, 1},
-                                             {0, 1},
-                                             {0, 0, 0, 1},
-                                             {0, 0, 0, 0, 0, 1},
-                                             {0, 0, 0, 0, 0, 0, 0, 1}}},
-                                      .g = {0, STRIDED_FILTER},
-                                      .a = {1,
-                                            {{1},
-                                             {1, 1, 1, 1},
-                                             {1, -1, 1, -1},
-                                             {1, 2, 4, 8},
-                                             {0, 0, 0, 1},
-                                             {1},
-                                             {0, 1},
-                                             {0, 0, 1},
-                                             {0, 0, 0, 1}}}},
-            [FOV_WINOGRAD_STRIDED_BACK] = {8, 5, 9,
-                                           .b = {0,
-                                                 {{2, -1, -2, 1},
-                                                  {0, -2, -1, 1},
-                                                  {0, 2, -3, 1},
-                                                  {0, -1, 0, 1},
-                                                  {0, 2, -1, -2, 1},
-                                                  {1},
-                                                  {0, 1},
-                                                  {0, 0, 1},
-                                                  {0, 0, 0, 1}}},
-                                           .g = {0, STRIDED_FILTER},
-                                           .a = {1,
-                                                 {{0, 1},
-                                                  {0, 1, 0, 1, 0, 1, 0, 1},
-                                                  {0, 1, 0, -1, 0, 1, 0, -1},
-                                                  {0, 1, 0, 2, 0, 4, 0, 8},
-                                                  {0, 0, 0, 0, 0, 0, 0, 1},
-                                                  {1},
-                                                  {0, 0, 1},
-                                                  {0, 0, 0, 0, 1},
-                                                  {0, 0, 0, 0, 0, 0, 1}}}},
+            .b = {0,
+                  {{2, -1, -2, 1}, {0, -2, -1, 1}, {0, 2, -3, 1}, {0, -1, 0, 1}, {0, 2, -1, -2, 1}, {1}, {0, 1}, {0, 0, 1}, {0, 0, 0, 1}}},
+            .g = {0, STRIDED_FILTER},
+            .a = {1,
+                  {{0, 1},
+                   {0, 1, 0, 1, 0, 1, 0, 1},
+                   {0, 1, 0, -1, 0, 1, 0, -1},
+                   {0, 1, 0, 2, 0, 4, 0, 8},
+                   {0, 0, 0, 0, 0, 0, 0, 1},
+                   {1},
+                   {0, 0, 1},
+                   {0, 0, 0, 0, 1},
+                   {0, 0, 0, 0, 0, 0, 1}}}},
 };
 
 /* ---- matrices ---- */
@@ -253,7 +227,7 @@ INLINE void times_back(vec *o, const matrix *m, const size_t rows, const size_t 
     }
 }
 
-/* Places that are stored one after the other: a pointer that moves is one register, 36 addresses are kept in memory. */
+/* Places that are stored one after the other: a pointer that moves is one register, all the addresses would be kept in memory. */
 INLINE void store_places(fov_real *v, size_t v_step, const vec *o, const size_t count) {
     UNROLL(9)
     for (size_t i = 0; i < count; i++) {
@@ -304,101 +278,109 @@ INLINE row_window row_window_of(const size_t window, const size_t inside[4], siz
     return c;
 }
 
-INLINE void input_tile(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
+INLINE void input_tile(const fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
                        const size_t inside[4], const int whole, size_t n) {
-    const row_window at = row_window_of(f->window, inside, x_column);
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    const filtering *f = &filterings[way];
+    const row_window at = row_window_of(size.window, inside, x_column);
     vec t[MOST * MOST];
     for (size_t i = 0; i < n; i += LANES) {
         const fov_real *from = x + i;
         UNROLL(9)
-        for (size_t r = 0; r < f->window; r++) {
+        for (size_t r = 0; r < size.window; r++) {
             vec d[MOST];
             if (whole || (r >= inside[0] && r < inside[1])) {
                 UNROLL(9)
-                for (size_t c = 0; c < f->window; c++) {
+                for (size_t c = 0; c < size.window; c++) {
                     d[c] = whole ? load(from + at.at[c]) : load_chosen(at.inside[c], from + at.at[c]);
                 }
-                times(t + r * f->places, &f->b, f->places, f->window, d, 1);
+                times(t + r * size.places, &f->b, size.places, size.window, d, 1);
                 from += x_row;
             } else {
                 UNROLL(9)
-                for (size_t c = 0; c < f->places; c++) {
-                    t[r * f->places + c] = (vec){0};
+                for (size_t c = 0; c < size.places; c++) {
+                    t[r * size.places + c] = (vec){0};
                 }
             }
             __asm__("" : "+r"(from) : : "memory"); /* rows go to memory one by one, else all are kept for want of registers */
         }
         UNROLL(9)
-        for (size_t c = 0; c < f->places; c++) {
+        for (size_t c = 0; c < size.places; c++) {
             vec o[MOST];
-            times(o, &f->b, f->places, f->window, t + c, f->places);
-            store_places(v + i + c * v_step, f->places * v_step, o, f->places);
+            times(o, &f->b, size.places, size.window, t + c, size.places);
+            store_places(v + i + c * v_step, size.places * v_step, o, size.places);
         }
     }
 }
 
-INLINE void input(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, const size_t inside[4],
-                  size_t n) {
-    if (inside[0] == 0 && inside[1] == f->window && inside[2] == 0 && inside[3] == f->window) {
-        input_tile(f, v, v_step, x, x_row, x_column, (const size_t[]){0, f->window, 0, f->window}, 1, n);
+INLINE void input(const fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
+                  const size_t inside[4], size_t n) {
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    if (inside[0] == 0 && inside[1] == size.window && inside[2] == 0 && inside[3] == size.window) {
+        input_tile(way, v, v_step, x, x_row, x_column, (const size_t[]){0, size.window, 0, size.window}, 1, n);
     } else {
-        input_tile(f, v, v_step, x, x_row, x_column, inside, 0, n);
+        input_tile(way, v, v_step, x, x_row, x_column, inside, 0, n);
     }
 }
 
-INLINE void gradient_tile(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
-                          size_t columns, const int whole, size_t n) {
+INLINE void gradient_tile(const fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
+                          size_t rows, size_t columns, const int whole, size_t n) {
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    const filtering *f = &filterings[way];
     for (size_t i = 0; i < n; i += LANES) {
         vec t[MOST * MOST];
         UNROLL(9)
-        for (size_t r = 0; r < f->outputs; r++) {
+        for (size_t r = 0; r < size.outputs; r++) {
             vec d[MOST];
             UNROLL(9)
-            for (size_t c = 0; c < f->outputs; c++) {
+            for (size_t c = 0; c < size.outputs; c++) {
                 d[c] = whole || (r < rows && c < columns) ? load(x + r * x_row + c * x_column + i) : (vec){0};
             }
-            times(t + r * f->places, &f->a, f->places, f->outputs, d, 1);
+            times(t + r * size.places, &f->a, size.places, size.outputs, d, 1);
         }
         UNROLL(9)
-        for (size_t c = 0; c < f->places; c++) {
+        for (size_t c = 0; c < size.places; c++) {
             vec o[MOST];
-            times(o, &f->a, f->places, f->outputs, t + c, f->places);
-            store_places(v + i + c * v_step, f->places * v_step, o, f->places);
+            times(o, &f->a, size.places, size.outputs, t + c, size.places);
+            store_places(v + i + c * v_step, size.places * v_step, o, size.places);
         }
     }
 }
 
-INLINE void gradient(const filtering *f, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
+INLINE void gradient(const fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column, size_t rows,
                      size_t columns, size_t n) {
-    if (rows == f->outputs && columns == f->outputs) {
-        gradient_tile(f, v, v_step, x, x_row, x_column, f->outputs, f->outputs, 1, n);
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    if (rows == size.outputs && columns == size.outputs) {
+        gradient_tile(way, v, v_step, x, x_row, x_column, size.outputs, size.outputs, 1, n);
     } else {
-        gradient_tile(f, v, v_step, x, x_row, x_column, rows, columns, 0, n);
+        gradient_tile(way, v, v_step, x, x_row, x_column, rows, columns, 0, n);
     }
 }
 
-INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m,
-                        size_t m_step, const int add, const int whole, size_t n) {
+INLINE void output_tile(const fov_winograd_way way, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns,
+                        const fov_real *m, size_t m_step, const int add, const int whole, size_t n) {
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    const filtering *f = &filterings[way];
     for (size_t i = 0; i < n; i += LANES) {
         vec t[MOST * MOST];
         const fov_real *from = m + i;
         UNROLL(9)
-        for (size_t r = 0; r < f->places; r++) {
+        for (size_t r = 0; r < size.places; r++) {
             vec d[MOST];
             UNROLL(9)
-            for (size_t c = 0; c < f->places; c++) {
+            for (size_t c = 0; c < size.places; c++) {
                 d[c] = load(from);
                 from += m_step;
                 __asm__("" : "+r"(from));
             }
-            times_back(t + r * f->outputs, &f->a, f->places, f->outputs, d, 1);
+            times_back(t + r * size.outputs, &f->a, size.places, size.outputs, d, 1);
         }
         UNROLL(9)
-        for (size_t c = 0; c < f->outputs; c++) {
+        for (size_t c = 0; c < size.outputs; c++) {
             vec o[MOST];
-            times_back(o, &f->a, f->places, f->outputs, t + c, f->outputs);
+            times_back(o, &f->a, size.places, size.outputs, t + c, size.outputs);
             UNROLL(9)
-            for (size_t r = 0; r < f->outputs; r++) {
+            for (size_t r = 0; r < size.outputs; r++) {
                 if (whole || (r < rows && c < columns)) {
                     fov_real *to = y + r * y_row + c * y_column + i;
                     store(to, add ? load(to) + o[r] : o[r]);
@@ -408,52 +390,57 @@ INLINE void output_tile(const filtering *f, fov_real *y, size_t y_row, size_t y_
     }
 }
 
-INLINE void output(const filtering *f, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m,
+INLINE void output(const fov_winograd_way way, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns, const fov_real *m,
                    size_t m_step, int add, size_t n) {
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
     if (add) {
-        output_tile(f, y, y_row, y_column, rows, columns, m, m_step, 1, 0, n);
-    } else if (rows < f->outputs || columns < f->outputs) {
-        output_tile(f, y, y_row, y_column, rows, columns, m, m_step, 0, 0, n);
+        output_tile(way, y, y_row, y_column, rows, columns, m, m_step, 1, 0, n);
+    } else if (rows < size.outputs || columns < size.outputs) {
+        output_tile(way, y, y_row, y_column, rows, columns, m, m_step, 0, 0, n);
     } else {
-        output_tile(f, y, y_row, y_column, f->outputs, f->outputs, m, m_step, 0, 1, n);
+        output_tile(way, y, y_row, y_column, size.outputs, size.outputs, m, m_step, 0, 1, n);
     }
 }
 
 /* ---- weights ---- */
 
-INLINE void filter(const filtering *f, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
+INLINE void filter(const fov_winograd_way way, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    const filtering *f = &filterings[way];
     for (size_t i = 0; i < n; i += LANES) {
         vec t[3 * MOST];
         UNROLL(3)
         for (size_t r = 0; r < 3; r++) {
             const vec d[3] = {load(w + 3 * r * w_step + i), load(w + (3 * r + 1) * w_step + i), load(w + (3 * r + 2) * w_step + i)};
-            times(t + r * f->places, &f->g, f->places, 3, d, 1);
+            times(t + r * size.places, &f->g, size.places, 3, d, 1);
         }
         UNROLL(9)
-        for (size_t c = 0; c < f->places; c++) {
+        for (size_t c = 0; c < size.places; c++) {
             vec o[MOST];
-            times(o, &f->g, f->places, 3, t + c, f->places);
-            store_places(u + i + c * u_step, f->places * u_step, o, f->places);
+            times(o, &f->g, size.places, 3, t + c, size.places);
+            store_places(u + i + c * u_step, size.places * u_step, o, size.places);
         }
     }
 }
 
-INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add, size_t n) {
+INLINE void filter_gradient(const fov_winograd_way way, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add, size_t n) {
+    const fov_winograd_axis size = fov_winograd_axis_of(way);
+    const filtering *f = &filterings[way];
     for (size_t i = 0; i < n; i += LANES) {
         vec t[3 * MOST];
         UNROLL(9)
-        for (size_t r = 0; r < f->places; r++) {
+        for (size_t r = 0; r < size.places; r++) {
             vec d[MOST];
             UNROLL(9)
-            for (size_t c = 0; c < f->places; c++) {
-                d[c] = load(u + (r * f->places + c) * u_step + i);
+            for (size_t c = 0; c < size.places; c++) {
+                d[c] = load(u + (r * size.places + c) * u_step + i);
             }
-            times_back(t + 3 * r, &f->g, f->places, 3, d, 1);
+            times_back(t + 3 * r, &f->g, size.places, 3, d, 1);
         }
         UNROLL(3)
         for (size_t c = 0; c < 3; c++) {
             vec o[3];
-            times_back(o, &f->g, f->places, 3, t + c, 3);
+            times_back(o, &f->g, size.places, 3, t + c, 3);
             UNROLL(3)
             for (size_t r = 0; r < 3; r++) {
                 fov_real *to = w + (3 * r + c) * w_step + i;
@@ -465,64 +452,73 @@ INLINE void filter_gradient(const filtering *f, fov_real *w, size_t w_step, cons
 
 /* ---- entries ---- */
 
-/* CALL with each way as a constant. */
-#define EACH_WAY(way, CALL)                                                                                                                \
-    switch (way) {                                                                                                                         \
-    case FOV_WINOGRAD_WHOLE_2:                                                                                                             \
-        CALL(WHOLE_2);                                                                                                                     \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_3:                                                                                                                   \
-        CALL(3);                                                                                                                           \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_4:                                                                                                                   \
-        CALL(4);                                                                                                                           \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_5:                                                                                                                   \
-        CALL(5);                                                                                                                           \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_6:                                                                                                                   \
-        CALL(6);                                                                                                                           \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_STRIDED:                                                                                                             \
-        CALL(STRIDED);                                                                                                                     \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_STRIDED_BACK:                                                                                                        \
-        CALL(STRIDED_BACK);                                                                                                                \
-        break;                                                                                                                             \
-    case FOV_WINOGRAD_WAYS:                                                                                                                \
-        break;                                                                                                                             \
-    }
+/* In each case the way is a constant. */
 
-#define CALL(way) input(&filterings[FOV_WINOGRAD_##way], v, v_step, x, x_row, x_column, inside, n)
 void FOV_ISA_FN(winograd_input)(fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
                                 const size_t inside[4], size_t n) {
-    EACH_WAY(way, CALL)
+#define X(name, ...)                                                                                                                       \
+    case FOV_WINOGRAD_##name:                                                                                                              \
+        input(FOV_WINOGRAD_##name, v, v_step, x, x_row, x_column, inside, n);                                                              \
+        break;
+    switch (way) {
+        FOV_WINOGRAD_EACH(X)
+    case FOV_WINOGRAD_WAYS:
+        break;
+    }
+#undef X
 }
-#undef CALL
 
-#define CALL(way) gradient(&filterings[FOV_WINOGRAD_##way], v, v_step, x, x_row, x_column, rows, columns, n)
 void FOV_ISA_FN(winograd_gradient)(fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
                                    size_t rows, size_t columns, size_t n) {
-    EACH_WAY(way, CALL)
+#define X(name, ...)                                                                                                                       \
+    case FOV_WINOGRAD_##name:                                                                                                              \
+        gradient(FOV_WINOGRAD_##name, v, v_step, x, x_row, x_column, rows, columns, n);                                                    \
+        break;
+    switch (way) {
+        FOV_WINOGRAD_EACH(X)
+    case FOV_WINOGRAD_WAYS:
+        break;
+    }
+#undef X
 }
-#undef CALL
 
-#define CALL(way) output(&filterings[FOV_WINOGRAD_##way], y, y_row, y_column, rows, columns, m, m_step, add, n)
 void FOV_ISA_FN(winograd_output)(fov_winograd_way way, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns,
                                  const fov_real *m, size_t m_step, int add, size_t n) {
-    EACH_WAY(way, CALL)
+#define X(name, ...)                                                                                                                       \
+    case FOV_WINOGRAD_##name:                                                                                                              \
+        output(FOV_WINOGRAD_##name, y, y_row, y_column, rows, columns, m, m_step, add, n);                                                 \
+        break;
+    switch (way) {
+        FOV_WINOGRAD_EACH(X)
+    case FOV_WINOGRAD_WAYS:
+        break;
+    }
+#undef X
 }
-#undef CALL
 
-#define CALL(way) filter(&filterings[FOV_WINOGRAD_##way], u, u_step, w, w_step, n)
 void FOV_ISA_FN(winograd_filter)(fov_winograd_way way, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
-    EACH_WAY(way, CALL)
+#define X(name, ...)                                                                                                                       \
+    case FOV_WINOGRAD_##name:                                                                                                              \
+        filter(FOV_WINOGRAD_##name, u, u_step, w, w_step, n);                                                                              \
+        break;
+    switch (way) {
+        FOV_WINOGRAD_EACH(X)
+    case FOV_WINOGRAD_WAYS:
+        break;
+    }
+#undef X
 }
-#undef CALL
 
-#define CALL(way) filter_gradient(&filterings[FOV_WINOGRAD_##way], w, w_step, u, u_step, add, n)
 void FOV_ISA_FN(winograd_filter_gradient)(fov_winograd_way way, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add,
                                           size_t n) {
-    EACH_WAY(way, CALL)
+#define X(name, ...)                                                                                                                       \
+    case FOV_WINOGRAD_##name:                                                                                                              \
+        filter_gradient(FOV_WINOGRAD_##name, w, w_step, u, u_step, add, n);                                                                \
+        break;
+    switch (way) {
+        FOV_WINOGRAD_EACH(X)
+    case FOV_WINOGRAD_WAYS:
+        break;
+    }
+#undef X
 }
-#undef CALL
