@@ -14,7 +14,7 @@
 #define NO_BAD 1e-12 /* a share so small that one bad file is too many; 0 would mean the default */
 
 typedef struct settings {
-    const char *weights, *out, *backbone;
+    const char *weights, *out, *backbone, *group;
     int64_t image_size, threads;
     double max_bad;
     bool overwrite, follow_links;
@@ -26,6 +26,7 @@ static const fov_option table[] = {
     {.name = "weights", .type = FOV_OPT_STRING, .offset = FIELD(weights), .value_name = "RUN|FILE", .help = "a run directory, or a .safetensors file of Fovea, torchvision or timm", .letter = 'w'},
     {.name = "out", .type = FOV_OPT_STRING, .offset = FIELD(out), .value_name = "FILE.npy", .help = "the NumPy file to write; the paths go to FILE.tsv", .letter = 'o'},
     {.name = "backbone", .type = FOV_OPT_STRING, .offset = FIELD(backbone), .value_name = "NAME", .help = "what the weights are for, if the file does not tell"},
+    {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "endings of the files whose planes form one picture; without it as in pre-training, '': each file is one"},
     {.name = "image-size", .type = FOV_OPT_INT, .offset = FIELD(image_size), .value_name = "PX", .help = "side that pictures are brought to; 0: the weights' own", .fallback = "0", .min = 0, .max = 4096},
     {.name = "threads", .type = FOV_OPT_INT, .offset = FIELD(threads), .value_name = "N", .help = "threads; 0: all processors", .fallback = "0", .min = 0, .max = 1024},
     {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "SHARE", .help = "share of bad files above which to give up", .fallback = "0.2", .min = 0.0, .max = 1.0},
@@ -69,14 +70,12 @@ static fov_status check_outputs(const settings *s, outputs *out) {
 
 static fov_status scan(const settings *s, const fov_encoder *encoder, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
     static char verb[] = "checking pictures";
-    const fov_preprocess *preprocess = fov_encoder_preprocess(encoder);
-    const fov_scan_options options = {.decode = fov_preprocess_decode(preprocess),
-                                      .group = preprocess->group[0] == '\0' ? NULL : preprocess->group,
-                                      .verify = true,
-                                      .follow_links = s->follow_links,
-                                      .max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD,
-                                      .progress = fov_terminal_count,
-                                      .context = verb};
+    fov_scan_options options = fov_encoder_scan(encoder, s->group);
+    options.verify = true;
+    options.follow_links = s->follow_links;
+    options.max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD;
+    options.progress = fov_terminal_count;
+    options.context = verb;
     FOV_TRY(fov_index_scan(index, data, count, &options, pool));
     return FOV_OK;
 }

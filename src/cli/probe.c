@@ -13,7 +13,7 @@
 #define MANY_CLASSES 20 /* above this the table by class needs --verbose */
 
 typedef struct probe_options {
-    const char *weights, *train, *test, *backbone, *json;
+    const char *weights, *train, *test, *backbone, *group, *json;
     int64_t image_size, k, seed, threads;
     bool follow_links;
 } probe_options;
@@ -25,6 +25,7 @@ static const fov_option table[] = {
     {.name = "train", .type = FOV_OPT_STRING, FIELD(train), .value_name = "DIR", .help = "labelled pictures to learn from, DIR/CLASS/picture"},
     {.name = "test", .type = FOV_OPT_STRING, FIELD(test), .value_name = "DIR", .help = "other labelled pictures, to judge with"},
     {.name = "backbone", .type = FOV_OPT_STRING, FIELD(backbone), .value_name = "NAME", .help = "what the weights are for, if the file does not tell"},
+    {.name = "group", .type = FOV_OPT_STRING, FIELD(group), .value_name = "RULE", .help = "endings of the files whose planes form one picture; without it as in pre-training, '': each file is one"},
     {.name = "image-size", .type = FOV_OPT_INT, FIELD(image_size), .value_name = "PX", .help = "side that pictures are brought to; 0: the weights' own", .fallback = "0", .min = 0, .max = 4096},
     {.name = "k", .type = FOV_OPT_INT, FIELD(k), .value_name = "N", .help = "neighbours that vote; 0: 20, or fewer where classes are small", .fallback = "0", .min = 0, .max = 100000},
     {.name = "seed", .type = FOV_OPT_INT, FIELD(seed), .value_name = "N", .help = "names all randomness: random weights, folds, resamples", .fallback = "0", .min = 0, .max = 9e15},
@@ -178,13 +179,11 @@ static void warn_same_folder(const char *train, const char *test) {
     }
 }
 
-static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, bool follow_links, const fov_encoder *encoder, fov_pool *pool) {
-    const fov_preprocess *preprocess = fov_encoder_preprocess(encoder);
-    const fov_scan_options options = {.decode = fov_preprocess_decode(preprocess),
-                                      .group = preprocess->group[0] == '\0' ? NULL : preprocess->group,
-                                      .verify = true,
-                                      .follow_links = follow_links,
-                                      .progress = scanning};
+static fov_status scan(fov_index **index, const char *folder, size_t min_per_class, const probe_options *o, const fov_encoder *encoder, fov_pool *pool) {
+    fov_scan_options options = fov_encoder_scan(encoder, o->group);
+    options.verify = true;
+    options.follow_links = o->follow_links;
+    options.progress = scanning;
     FOV_TRY(fov_index_scan_labelled(index, folder, min_per_class, &options, pool));
     for (size_t i = 0; i < fov_index_bad_count(*index); i++) {
         const fov_bad_file *bad = fov_index_bad(*index, i);
@@ -234,8 +233,8 @@ static fov_status probe(const void *fields, const fov_common_options *common, co
     FOV_TRY_GOTO(status, done, check_json(o->json));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)o->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, o->weights, o->backbone, (size_t)o->image_size, pool));
-    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, o->follow_links, encoder, pool));
-    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, o->follow_links, encoder, pool));
+    FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, o, encoder, pool));
+    FOV_TRY_GOTO(status, done, scan(&test, o->test, 1, o, encoder, pool));
     warn_same_folder(o->train, o->test);
     FOV_TRY_GOTO(status, done, fov_probe(&report, encoder, train, test, &settings, pool));
     FOV_TRY_GOTO(status, done, deliver(o, &report, common));

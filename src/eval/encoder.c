@@ -122,6 +122,11 @@ static fov_status embed_block(void *context, size_t first, size_t count, const u
     return FOV_OK;
 }
 
+fov_scan_options fov_encoder_scan(const fov_encoder *e, const char *group) {
+    const char *rule = group != NULL ? group : e->preprocess.group;
+    return (fov_scan_options){.decode = fov_preprocess_decode(&e->preprocess), .group = rule[0] == '\0' ? NULL : rule};
+}
+
 fov_status fov_encoder_embed_index(fov_encoder *e, const fov_index *index, float *features,
                                    void (*progress)(void *context, size_t done, size_t total), void *context) {
     walk w = {.encoder = e, .features = features, .total = fov_index_count(index), .progress = progress, .context = context};

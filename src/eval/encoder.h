@@ -28,7 +28,10 @@ const fov_metadata *fov_encoder_provenance(const fov_encoder *encoder, size_t *c
 
 /* pixels [count, s, s, c] in the preprocessing's format, preprocessed -> features [count, width]. A picture's features do not depend on the others of the call. */
 FOV_MUST_USE fov_status fov_encoder_embed(fov_encoder *encoder, const uint8_t *pixels, size_t count, float *features);
-/* All pictures of an index that was scanned for this encoder (fov_preprocess_decode, group), in its order -> features [count, width]. progress may be NULL. */
+/* How a scan finds pictures for this encoder: decoded as it takes them, files put together by `group`; NULL: the weights' own rule, "": each file is
+ * a picture. The rest is for the caller to fill in. Both must outlive the scan. */
+fov_scan_options fov_encoder_scan(const fov_encoder *encoder, const char *group);
+/* All pictures of an index that was scanned for this encoder (fov_encoder_scan), in its order -> features [count, width]. progress may be NULL. */
 FOV_MUST_USE fov_status fov_encoder_embed_index(fov_encoder *encoder, const fov_index *index, float *features,
                                                 void (*progress)(void *context, size_t done, size_t total), void *context);
 /* Largest absolute difference between the features of two encoders of one kind on `pictures` pictures of seeded noise. */

@@ -57,7 +57,7 @@ typedef struct fov_probe_report {
     char note[320];              /* a second one where the test is too easy or small, or raw pixels do as well; else "" */
 } fov_probe_report;
 
-/* Both indices are labelled, and scanned for the encoder (fov_preprocess_decode, group). Fails with FOV_E_MISMATCH when their classes differ (the message names them), FOV_E_INVALID when a class has fewer
+/* Both indices are labelled, and scanned for the encoder (fov_encoder_scan). Fails with FOV_E_MISMATCH when their classes differ (the message names them), FOV_E_INVALID when a class has fewer
  * than two training pictures or k is larger than their number, FOV_E_NUMERIC when a feature is not finite. Warns in the log about pictures that
  * are in both. The caller clears, also after a failure. */
 FOV_MUST_USE fov_status fov_probe(fov_probe_report *report, fov_encoder *encoder, const fov_index *train, const fov_index *test,

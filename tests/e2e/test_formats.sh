@@ -84,6 +84,17 @@ grep -qE '^  channels +2 \(chosen\)' said.txt && grep -q '^24 pictures' said.txt
 grep -q '24 pictures x 192' embedded.txt || fail "embed does not form groups: $(cat embedded.txt said.txt)"
 "$fovea" probe --weights bands-run --train bands --test bands --json bands.json >/dev/null 2>&1
 "$fovea" pretrain bands --out bands-run --group _B2,_B8 --resume --quiet >/dev/null || fail "a run on groups does not go on"
+# evaluated on pictures that lie otherwise: a run on a pack says nothing of groups, and planes may have been put together since
+"$fovea" pack bands --out bands.fvp --group _B2,_B8 --side 32 --raw --quiet >/dev/null
+"$fovea" pretrain bands.fvp --out packed-run --channels 2 "${quick[@]}" --steps 2 --quiet >/dev/null
+! "$fovea" embed --weights packed-run bands --out no.npy 2>said.txt >/dev/null || fail "files of one plane pass for two"
+"$fovea" embed --weights packed-run bands --out packed.npy --group _B2,_B8 2>/dev/null >embedded.txt
+grep -q '24 pictures x 192' embedded.txt || fail "embed does not take --group: $(cat embedded.txt)"
+"$fovea" probe --weights packed-run --train bands --test bands --group _B2,_B8 --json packed.json >/dev/null 2>said.txt || fail "probe --group: $(cat said.txt)"
+pictures together 6 2 8
+! "$fovea" embed --weights bands-run together --out no.npy 2>said.txt >/dev/null || fail "files of two planes pass for one"
+"$fovea" embed --weights bands-run together --out together.npy --group '' 2>/dev/null >embedded.txt
+grep -q '24 pictures x 192' embedded.txt || fail "embed --group '' still forms groups: $(cat embedded.txt)"
 rm bands/amber/0000_B8.png
 "$fovea" embed --weights bands-run bands --out fewer.npy 2>said.txt >embedded.txt
 grep -q '23 pictures x 192' embedded.txt && grep -q '_B8' said.txt || fail "a missing plane is not told: $(cat embedded.txt said.txt)"
