@@ -13,11 +13,11 @@ fov_status fov_samples_check(const char *kind, const fov_samples *have, fov_pixe
     if (have->planes == want.channels || (color && (want.channels == 1 || want.channels == 3))) {
         return FOV_OK;
     }
-    char hint[64];
+    char hint[80];
     if (have->planes > FOV_MAX_CHANNELS) {
         (void)snprintf(hint, sizeof hint, "at most %zu can be", FOV_MAX_CHANNELS);
     } else {
-        const char *const others = !color ? "" : have->planes == 1 ? "3 or " : have->planes == 3 ? "1 or " : "1, 3 or ";
+        const char *const others = !color ? "" : have->planes == 1 ? "3, a file for each plane (--group) or " : have->planes == 3 ? "1 or " : "1, 3 or ";
         (void)snprintf(hint, sizeof hint, "or ask for %s%zu", others, have->planes);
     }
     return FOV_FAIL(FOV_E_UNSUPPORTED, "%s: the file has %zu channel%s (%s%s), but %zu are asked for; convert it, %s", kind, have->planes,

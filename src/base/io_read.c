@@ -199,7 +199,7 @@ static fov_status read_piece(int fd, const char *shown, uint64_t offset, size_t 
             return IO_FAIL(shown, "read", errno);
         }
         if (got == 0) {
-            return IO_REFUSE(FOV_E_IO, shown, "the file ends before it does; it became shorter since it was opened");
+            return IO_REFUSE(FOV_E_IO, shown, "the file ends early; it became shorter since it was opened");
         }
         have += (size_t)got;
     }

@@ -147,6 +147,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
                                                            .threads = (unsigned)s->threads,
                                                            .seed = (uint64_t)s->seed,
                                                            .decode.format = format,
+                                                           .max_bad = s->max_bad,
                                                            .shrink = strcmp(s->shrink, "auto") == 0,
                                                            .cache = cache,
                                                            .cache_bytes = cache ? fov_loader_cache_needs(index, format) : 0}};

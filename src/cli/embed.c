@@ -65,7 +65,8 @@ static fov_status check_outputs(const settings *s, outputs *out) {
     out->bad = fov_mem_printf(FOV_MEM_BASE, "%.*s.bad.tsv", length, s->out);
     FOV_TRY_ALLOC(out->paths);
     FOV_TRY_ALLOC(out->bad);
-    return fov_io_check_output(out->paths, paths, s->overwrite);
+    FOV_TRY(fov_io_check_output(out->paths, paths, s->overwrite));
+    return fov_io_check_output(out->bad, paths, s->overwrite);
 }
 
 static fov_status scan(const settings *s, const fov_encoder *encoder, const char *const *data, size_t count, fov_pool *pool, fov_index **index) {
@@ -83,7 +84,7 @@ static fov_status scan(const settings *s, const fov_encoder *encoder, const char
 static fov_status report_bad(const fov_index *index, const char *path) {
     const size_t bad = fov_index_bad_count(index);
     if (bad == 0) {
-        return fov_io_remove(path); /* of an earlier call that this one replaces */
+        return fov_io_remove(path); /* of an earlier call that --overwrite replaces */
     }
     for (size_t i = 0; i < bad && i < NAMED_BAD; i++) {
         fov_text shown;

@@ -51,7 +51,8 @@ const fov_command fov_command_pack = {
                "Every command that takes a folder takes FILE.fvp in its place. Without --side\n"
                "the pictures keep their bytes, and training on the pack gives the same bits as\n"
                "on the folder. --side 256 suits views of 224 px, --side 128 --raw views of 96 px\n"
-               "and less. Pictures that cannot be read are left out and listed in FILE.bad.tsv.\n\n",
+               "and less. Pictures that cannot be read are left out and listed\n"
+               "in FILE.fvp.bad.tsv.\n\n",
     .heading = "Packing",
     .table = table,
     .fields_size = sizeof(settings),
@@ -90,20 +91,20 @@ static fov_status verify(const settings *s, const char *const *words, size_t wor
 
 /* ---- making ---- */
 
+static char *bad_path(const char *out) { return fov_mem_printf(FOV_MEM_BASE, "%s.bad.tsv", out); }
+
 static fov_status check_output(const settings *s, const char *const *words, size_t word_count) {
     for (size_t i = 0; i < word_count; i++) {
         if (fov_io_same(s->out, words[i])) {
             return FOV_FAIL(FOV_E_INVALID, "%s is what would be packed; write the pack to another place", s->out);
         }
     }
-    return fov_io_check_output(s->out, NULL, s->overwrite);
-}
-
-/* FILE.bad.tsv beside FILE.fvp. */
-static char *bad_path(const char *out) {
-    const size_t length = strlen(out);
-    const bool suffix = length > 4 && strcmp(out + length - 4, ".fvp") == 0;
-    return fov_mem_printf(FOV_MEM_BASE, "%.*s.bad.tsv", (int)(suffix ? length - 4 : length), out);
+    FOV_TRY(fov_io_check_output(s->out, NULL, s->overwrite));
+    char *bad = bad_path(s->out);
+    FOV_TRY_ALLOC(bad);
+    const fov_status status = fov_io_check_output(bad, NULL, s->overwrite);
+    fov_mem_free(bad);
+    return status;
 }
 
 static void name_bad(const fov_bad_file *bad) {
@@ -124,7 +125,7 @@ static fov_status report_bad(const char *out, const fov_index *index, const fov_
     if (bad > 0) {
         fov_log(FOV_LOG_WARNING, "%zu bad %s left out, listed in %s", bad, bad == 1 ? "file" : "files", path);
     }
-    /* without bad files, the list of an earlier call goes */
+    /* without bad files, the list of an earlier call that --overwrite replaces goes */
     const fov_status status = bad > 0 ? fov_bad_write(index, summary->bad, summary->bad_count, path) : fov_io_remove(path);
     fov_mem_free(path);
     return status;

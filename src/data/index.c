@@ -52,8 +52,10 @@ static fov_status no_picture(const fov_index *index, const fov_scan *scan, const
                           index->bad_count == 1 ? "is" : "are", fov_picture_name(&path, index->bad[0].path), index->bad[0].message);
         fov_text_clear(&path);
     } else if (scan->group != NULL) {
-        status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; --group wants names that end in %s", shown,
-                          others, fov_picture_name(&rule, scan->options->group));
+        status =
+            FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; %s wants names that end in %s%s", shown, others,
+                     scan->options->group_of_weights ? "the rule of the weights" : "--group", fov_picture_name(&rule, scan->options->group),
+                     scan->options->group_of_weights ? "; --group gives another, --group '' takes each file as a picture" : "");
     } else {
         status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; pictures are %s files", shown, others,
                           fov_image_kinds());

@@ -23,11 +23,12 @@ fov_bad_reason fov_bad_reason_of(fov_status status);    /* why reading or decodi
 
 typedef struct fov_scan_options {
     fov_decode_options decode;
-    const char *group; /* of pictures whose planes lie in several files: what the names of these files end in, in order of the planes,
-                          such as "_B02,_B03,_B08" for x_B02.tif, x_B03.tif and x_B08.tif; NULL: each file is a picture */
-    bool verify;       /* decode every picture to find broken ones now; false: headers only */
-    bool follow_links; /* symbolic links to folders, each folder once; links to files always count */
-    double max_bad;    /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
+    const char *group;     /* of pictures whose planes lie in several files: what the names of these files end in, in order of the planes,
+                              such as "_B02,_B03,_B08" for x_B02.tif, x_B03.tif and x_B08.tif; NULL: each file is a picture */
+    bool group_of_weights; /* it is theirs, not the user's: told in messages */
+    bool verify;           /* decode every picture to find broken ones now; false: headers only */
+    bool follow_links;     /* symbolic links to folders, each folder once; links to files always count */
+    double max_bad;        /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
     void (*progress)(void *context, size_t done, size_t total); /* on the caller's thread, every thousand files or so; may be NULL */
     void *context;
 } fov_scan_options;
@@ -37,17 +38,17 @@ size_t fov_group_ends(const char *rule);
 
 typedef struct fov_index fov_index;
 
-/* Scans folders (recursively), files and packs (told by their content, and only as roots). Paths are sorted byte-wise, duplicates removed. Hidden files and files whose content and name
- * are both not of a picture (README, labels.csv) are passed over and only counted. Fails, each with its own message, when a root does not
- * exist, when a folder is empty, when it holds no picture, and when too many are bad.
+/* Scans folders (recursively), files and packs (told by their content, and only as roots). Paths are sorted byte-wise, duplicates removed.
+ * Hidden files and files whose content and name are both not of a picture (README, labels.csv) are passed over and only counted. Fails,
+ * each with its own message, when a root does not exist, when a folder is empty, when it holds no picture, and when too many are bad.
  *
  * With a rule for groups, files that it does not name are passed over too. The files of a picture lie in one folder and differ in nothing
  * but the end before the extension; each gives as many planes as it holds, which together must be decode.format.channels, and all have one
  * size. Where one is missing or bad the picture is bad, and its message says which. A picture goes by the name of its first file. */
 FOV_MUST_USE fov_status fov_index_scan(fov_index **index, const char *const *roots, size_t root_count, const fov_scan_options *options,
                                        fov_pool *pool);
-/* A labelled folder, or a pack of one: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer than two classes
- * or a class has fewer than `min_per_class` pictures (the message names it). */
+/* A labelled folder, or a pack of one: ROOT/class/.../picture. Class ids are the sorted names of ROOT's folders. Fails if there are fewer
+ * than two classes or a class has fewer than `min_per_class` pictures (the message names it). */
 FOV_MUST_USE fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t min_per_class, const fov_scan_options *options,
                                                 fov_pool *pool);
 void fov_index_free(fov_index *index); /* takes NULL */

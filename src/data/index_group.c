@@ -4,6 +4,7 @@
  * stand together (a_B2.png, a_B2b.png, a_B3.png), so they are found by sorting the names anew by what they have in common. */
 #include "data/index_group.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,9 @@ static fov_status refuse(const char *rule, const char *why) {
 static fov_status add_suffix(fov_group *group, const char *rule, const char *suffix) {
     if (suffix[0] == '\0') {
         return refuse(rule, "one end is empty");
+    }
+    if (isspace((unsigned char)suffix[0]) || isspace((unsigned char)suffix[strlen(suffix) - 1])) {
+        return refuse(rule, "an end begins or ends with a blank");
     }
     if (strchr(suffix, '/') != NULL) {
         return refuse(rule, "the files of a picture lie in one folder, and a name has no '/'");

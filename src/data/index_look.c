@@ -399,8 +399,9 @@ static void look_at_group(fov_looker *looker, const fov_scan *scan, const char *
     }
     fov_text_clear(&member);
     if (found->outcome == FOV_SCAN_GOOD && found->channels != wanted) {
-        mark_bad(found, FOV_BAD_UNSUPPORTED, "its %zu files hold %u channels together, %zu are wanted; see --group and --channels",
-                 group->count, found->channels, wanted);
+        mark_bad(found, FOV_BAD_UNSUPPORTED,
+                 "its %zu file%s %u channel%s together, %zu are wanted; give --group the ends of all files of a picture", group->count,
+                 group->count == 1 ? " has" : "s have", found->channels, found->channels == 1 ? "" : "s", wanted);
     }
 }
 

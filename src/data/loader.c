@@ -312,7 +312,7 @@ static fov_status count_bad(fov_loader *loader, const fov_loader_slot *slot) {
     }
     return FOV_FAIL(FOV_E_DATA,
                     "%zu samples of epoch %llu could not be read, at most %zu (%.3g %% of %zu pictures) are borne: %s; check the files",
-                    loader->bad_in_epoch, (unsigned long long)loader->bad_epoch, loader->bad_allowed, 100.0 * loader->options.max_bad,
+                    loader->bad_in_epoch, (unsigned long long)loader->bad_epoch + 1, loader->bad_allowed, 100.0 * loader->options.max_bad,
                     loader->sampler.count, loader->bad_example == NULL ? "see the log" : loader->bad_example);
 }
 

@@ -28,7 +28,7 @@ typedef struct fov_loader_options {
     fov_decode_options decode;
     double stall_seconds;     /* a sample that takes longer is named in a warning; 0: 30 */
     double stall_limit;       /* and ends the run with FOV_E_STALLED; 0: 300 */
-    double max_bad;           /* share of an epoch's samples that may go bad at run time, rounded up to whole pictures; 0: 0.01 */
+    double max_bad;           /* share of an epoch's samples that may be bad at run time, rounded up to whole pictures; 0: 0.01 */
     bool cache;               /* keep decoded pictures in memory when they fit `cache_bytes` */
     size_t cache_bytes;
     bool shrink;              /* decode photos smaller where every crop stays twice the size of its view; else always whole and exact */

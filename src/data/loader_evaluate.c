@@ -71,7 +71,11 @@ static fov_status run_blocks(block_job *job, size_t block, fov_pool *pool, fov_b
     for (job->first = 0; job->first < count; job->first += block) {
         const size_t left = count - job->first, size = left < block ? left : block;
         fov_pool_for(pool, size, read_sample, job);
-        FOV_TRY(first_failure(job->evaluators, fov_pool_threads(pool)));
+        const fov_status status = first_failure(job->evaluators, fov_pool_threads(pool));
+        if (status != FOV_OK && status != FOV_E_NOMEM) {
+            return fov_fail_prefix(status, "a picture cannot be read; if it changed after the check, run again when nobody writes to it");
+        }
+        FOV_TRY(status);
         FOV_TRY(fn(context, job->first, size, job->pixels));
     }
     return FOV_OK;

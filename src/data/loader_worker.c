@@ -212,7 +212,7 @@ static void note_bad(fov_loader *loader, size_t picture) {
     (void)pthread_mutex_unlock(&loader->lock);
     fov_mem_free(example);
     if (!known) {
-        fov_log(FOV_LOG_WARNING, "a picture went bad since the scan and is replaced by others: %s", fov_last_error());
+        fov_log(FOV_LOG_WARNING, "a picture cannot be read and is replaced by others: %s", fov_last_error());
     }
 }
 

@@ -111,7 +111,7 @@ fov_status fov_picture_open_group(fov_picture_reader *reader, const fov_decode_o
         reader->what.length += group->file[k].blob.size;
     }
     if (channels != wanted) {
-        (void)FOV_FAIL(FOV_E_UNSUPPORTED, "its %zu files hold %zu channels together, %zu are wanted", group->count, channels, wanted);
+        (void)FOV_FAIL(FOV_E_UNSUPPORTED, "its %zu files have %zu channels together, %zu are wanted", group->count, channels, wanted);
         return name_failure(group, 0, FOV_E_UNSUPPORTED);
     }
     return FOV_OK;

@@ -64,7 +64,7 @@ static fov_status check(const fov_objective_context *context) {
     const size_t patches = fov_backbone_patches(context->spec);
     const size_t kept = (size_t)((double)patches * (1.0 - o->mask_ratio));
     if (kept == 0 || kept == patches) {
-        return FOV_FAIL(FOV_E_INVALID, "--mask-ratio %g of %zu patches leaves %zu to look at; give more patches or another ratio", o->mask_ratio,
+        return FOV_FAIL(FOV_E_INVALID, "--mask-ratio %g of %zu patches leaves %zu to look at; larger pictures or smaller patches give more, another ratio masks fewer", o->mask_ratio,
                         patches, kept);
     }
     if (o->width % 4 != 0 || o->width % o->heads != 0) {

@@ -368,7 +368,7 @@ fov_status fov_checkpoint_load(const char *dir, fov_session *session, fov_checkp
     if (status == FOV_E_FORMAT) {
         const bool others = strict && steps.count > 1;
         status = fov_fail_prefix(status, others ? "without --strict-resume an older checkpoint is used"
-                                                : "no checkpoint can be read; a new run can begin with this one's weights by --init");
+                                                : "no checkpoint can be read; if this run left weights, a new one can begin with them by --init");
     }
     fov_mem_free(steps.step);
     return status;

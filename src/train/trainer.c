@@ -97,6 +97,7 @@ static bool cache_pays(const trainer *t) {
     return strcmp(t->setup.settings->cache, "ram") == 0 || pictures >= CACHE_EPOCHS * (double)fov_index_count(t->index);
 }
 
+/* Pictures that were all decoded before are not expected to go bad; without that look the run bears what the scan would have. */
 static fov_status make_loader(trainer *t, fov_loader **loader) {
     const fov_pretrain_settings *s = t->setup.settings;
     const fov_loader_options options = {.batch_size = (size_t)s->batch_size,
@@ -105,6 +106,7 @@ static fov_status make_loader(trainer *t, fov_loader **loader) {
                                         .first_step = t->state.step,
                                         .last_step = t->setup.steps,
                                         .decode = fov_preprocess_decode(&t->setup.preprocess),
+                                        .max_bad = s->verify ? 0.0 : s->max_bad,
                                         .cache = t->cache_bytes > 0 && cache_pays(t),
                                         .cache_bytes = t->cache_bytes,
                                         .shrink = strcmp(s->shrink, "auto") == 0};

@@ -238,8 +238,9 @@ static fov_status read_all(fov_safetensors *file, const unsigned char *bytes, si
     uint64_t length = 0;
     memcpy(&length, bytes, sizeof length);
     if (length > HEADER_LIMIT) {
-        return FOV_FAIL(FOV_E_LIMIT, "%s: not a safetensors file, or its header is too large (%llu bytes, the limit is %llu)", what,
-                        (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
+        return FOV_FAIL(FOV_E_LIMIT,
+                        "%s: not a safetensors file (its header would be of more than %llu bytes); give one, or the directory of a run",
+                        what, (unsigned long long)HEADER_LIMIT);
     }
     if (length > size - LENGTH_BYTES) {
         return FOV_FAIL(FOV_E_FORMAT, "%s: cut off: the header needs %llu bytes, but %zu are there", what, (unsigned long long)length,

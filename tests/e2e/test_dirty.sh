@@ -47,6 +47,11 @@ cp "$images/badidat.png" torn/blue/zz.png
 "$fovea" pretrain torn --out unverified "${cnn[@]}" --batch-size 8 --steps 12 --no-verify >/dev/null 2>torn.txt || fail "--no-verify ended with $?: $(cat torn.txt)"
 grep -q 'warning: .*torn/blue/zz.png' torn.txt || fail "--no-verify does not warn: $(cat torn.txt)"
 
+# How many are borne then is what --max-bad says, of pictures in an epoch that counts from 1.
+for i in 1 2 3; do cp "$images/badidat.png" torn/blue/z$i.png; done
+"$fovea" pretrain torn --out borne "${cnn[@]}" --batch-size 8 --steps 12 --no-verify --max-bad 0.2 --quiet >/dev/null 2>torn.txt || fail "--max-bad is not borne: $(cat torn.txt)"
+fails 3 'of epoch 1 could not be read, at most 1 (1 %' "$fovea" pretrain torn --out refused-later "${cnn[@]}" --batch-size 8 --steps 12 --no-verify --max-bad 0.01
+
 fails 3 'bad' "$fovea" pretrain dirty --out refused "${cnn[@]}" --batch-size 8 --steps 8
 fails 3 'bad' "$fovea" pretrain dirty --out refused "${cnn[@]}" --batch-size 8 --steps 8 --max-bad 0.1
 [ ! -e refused ] || fail "a refused run left its folder"

@@ -40,6 +40,8 @@ mkdir later
 printf 'method = simclr\n' >later/config.ini
 refused 3 'bad' embed --weights run dirty --out x.npy --max-bad 0
 refused 2 'exists' embed --weights run pictures --out features.npy
+echo mine >kept.bad.tsv
+refused 2 'kept.bad.tsv exists' embed --weights run pictures --out kept.npy
 refused 2 'must end in .npy' embed --weights run pictures --out features.txt
 refused 2 'there is no folder' embed --weights run pictures --out nowhere/features.npy
 refused 2 'does not exist' embed --weights nothing pictures --out x.npy

@@ -92,6 +92,8 @@ grep -q '24 pictures x 192' embedded.txt || fail "embed does not form groups: $(
 grep -q '24 pictures x 192' embedded.txt || fail "embed does not take --group: $(cat embedded.txt)"
 "$fovea" probe --weights packed-run --train bands --test bands --group _B2,_B8 --json packed.json >/dev/null 2>said.txt || fail "probe --group: $(cat said.txt)"
 pictures together 6 2 8
+! "$fovea" embed --weights bands-run first --out no.npy 2>said.txt >/dev/null || fail "files that the rule does not name pass"
+grep -q "the rule of the weights wants names that end in _B2,_B8; --group gives another" said.txt || fail "whose rule it is: $(cat said.txt)"
 ! "$fovea" embed --weights bands-run together --out no.npy 2>said.txt >/dev/null || fail "files of two planes pass for one"
 "$fovea" embed --weights bands-run together --out together.npy --group '' 2>/dev/null >embedded.txt
 grep -q '24 pictures x 192' embedded.txt || fail "embed --group '' still forms groups: $(cat embedded.txt)"

@@ -10,8 +10,8 @@ head -c 300 photos/blue/0000.png >photos/blue/cut.png
 # ---- making ----
 "$fovea" pack photos --out data.fvp >out.txt 2>err.txt
 grep -q '^pack: data.fvp  24 pictures, ' out.txt && grep -q '^next: fovea pretrain data.fvp --out run$' out.txt || fail "pack said: $(cat out.txt)"
-says '2 bad files left out, listed in data.bad.tsv'
-grep -q '^photos/amber/empty.png	empty' data.bad.tsv && grep -q '^photos/blue/cut.png	corrupt' data.bad.tsv || fail "data.bad.tsv: $(cat data.bad.tsv)"
+says '2 bad files left out, listed in data.fvp.bad.tsv'
+grep -q '^photos/amber/empty.png	empty' data.fvp.bad.tsv && grep -q '^photos/blue/cut.png	corrupt' data.fvp.bad.tsv || fail "data.fvp.bad.tsv: $(cat data.fvp.bad.tsv)"
 refused 3 'are bad' pack photos --out strict.fvp --max-bad 0.01
 # Files that are found bad only when they are packed, too, are named once: a picture cut short behind its header.
 mkdir late && head -c 300 photos/blue/0000.png >late/cut.png
@@ -19,8 +19,12 @@ refused 3 'late/cut.png' pack late --out late.fvp
 [ "$(grep -o 'late/cut.png' err.txt | wc -l)" -eq 1 ] || fail "a path is named twice: $(cat err.txt)"
 rm photos/amber/empty.png photos/blue/cut.png
 "$fovea" pack photos --out clean.fvp -q >/dev/null
+# A list that is there is not replaced unasked, and not taken away by features of the pack either.
+echo mine >kept.fvp.bad.tsv
+refused 2 'kept.fvp.bad.tsv exists' pack photos --out kept.fvp
+grep -q '^mine$' kept.fvp.bad.tsv || fail "pack takes a list away that is not its own"
 cmp data.fvp clean.fvp || fail "bad pictures change a pack"
-[ ! -e clean.bad.tsv ] || fail "there are no bad pictures, yet a list of them"
+[ ! -e clean.fvp.bad.tsv ] || fail "there are no bad pictures, yet a list of them"
 # A pack that lies in a folder is left alone, and that is said.
 cp data.fvp photos/blue/
 "$fovea" pack photos --out beside.fvp >/dev/null 2>err.txt

@@ -136,7 +136,7 @@ static void test_wrong_formats(void **state) {
     assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
     refuse(decoder, "c6b08.png", 2,
            "PNG: the file has 4 channels (colour and alpha), but 2 are asked for; convert it, or ask for 1, 3 or 4");
-    refuse(decoder, "gray.jpg", 4, "JPEG: the file has 1 channel (grey), but 4 are asked for; convert it, or ask for 3 or 1");
+    refuse(decoder, "gray.jpg", 4, "JPEG: the file has 1 channel (grey), but 4 are asked for; convert it, or ask for 3, a file for each plane (--group) or 1");
     refuse(decoder, "420.jpg", 32, "JPEG: the file has 3 channels (colour), but 32 are asked for; convert it, or ask for 1 or 3");
     refuse(decoder, "bands5.tif", 3, "TIFF: the file has 5 channels (no colours), but 3 are asked for; convert it, or ask for 5");
     refuse(decoder, "float.tif", 3,

@@ -15,7 +15,8 @@ static void test_rules(void **state) {
     static const struct {
         const char *rule, *part;
     } wrong[] = {{"", "empty"},      {",_b", "empty"},     {"_a,", "empty"},      {"_a,,_b", "empty"},
-                 {"_a,x/_b", "'/'"}, {"_a,_a", "another"}, {"_a,x_a", "another"}, {"x_a,_a", "another"}};
+                 {"_a,x/_b", "'/'"}, {"_a,_a", "another"}, {"_a,x_a", "another"}, {"x_a,_a", "another"},
+                 {"_a, _b", "blank"}, {"_a ,_b", "blank"}};
     make_dir("g");
     make_picture("g/1_a.png", 4, 4);
     fov_index *index;
@@ -37,11 +38,11 @@ static void test_rules(void **state) {
     assert_int_equal(scan(&index, at("g"), &options), FOV_OK);
     assert_int_equal(fov_index_count(index), 1);
     fov_index_free(index);
-    options.group = "_z\n";
+    options.group = "_z\001";
     assert_int_equal(scan(&index, at("g"), &options), FOV_E_INVALID);
     assert_message("no picture");
     assert_message("1 other files");
-    assert_message("--group wants names that end in _z\\n");
+    assert_message("--group wants names that end in _z\\x01");
 }
 
 /* ---- which files ---- */
@@ -136,7 +137,7 @@ static void test_bad(void **state) {
     options.decode.format.channels = 6;
     options.max_bad = 0.99;
     assert_int_equal(scan(&index, at("g"), &options), FOV_E_DATA);
-    assert_message("its 3 files hold 9 channels together, 6 are wanted");
+    assert_message("its 3 files have 9 channels together, 6 are wanted");
 }
 
 static void test_labels_and_hash(void **state) {
@@ -236,7 +237,7 @@ static void test_reading(void **state) {
     other.format.channels = 4;
     make_picture("g/p_aa.png", 31, 17);
     assert_int_equal(fov_picture_open(&reader, index, 0, &other, &width, &height), FOV_E_UNSUPPORTED);
-    assert_message("its 2 files hold 6 channels together, 4 are wanted");
+    assert_message("its 2 files have 6 channels together, 4 are wanted");
     assert_message("p_b.png");
     fov_picture_reader_clear(&reader);
     fov_index_free(index);
