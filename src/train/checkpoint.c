@@ -93,6 +93,11 @@ static void add_param(tensor_list *list, const fov_store *store, const fov_param
     }
 }
 
+static uint64_t metadata_number(const fov_safetensors *file, const char *key, int base) {
+    const char *text = fov_safetensors_metadata(file, key);
+    return text == NULL ? 0 : strtoull(text, NULL, base);
+}
+
 /* What the weights were trained to be given: mean and std of each channel, and its bits. */
 typedef struct input_text {
     fov_text mean, std;
@@ -148,6 +153,26 @@ static fov_status check_input(const fov_safetensors *file, const fov_session *s,
     return status;
 }
 
+/* Of what is trainable, which names lie where: the optimizer's state and the average have no names, only this order. */
+static uint64_t layout_hash(const fov_store *store) {
+    uint64_t hash = 0;
+    for (size_t i = 0; i < fov_store_size(store); i++) {
+        const fov_param *param = fov_store_at(store, i);
+        if (param->spec.role == FOV_PARAM_TRAINABLE) {
+            hash = fov_hash64(param->name, strlen(param->name), hash ^ param->offset);
+        }
+    }
+    return hash;
+}
+
+static fov_status check_layout(const fov_safetensors *file, const fov_session *s, const char *path) {
+    if (metadata_number(file, "fovea.layout", 16) != layout_hash(s->store)) {
+        return FOV_FAIL(FOV_E_MISMATCH, "%s: its version laid parameters out otherwise, so that the optimizer's state would go to others; finish "
+                                        "the run with that version, or begin a new one with its weights by --init", path);
+    }
+    return FOV_OK;
+}
+
 static const char *const slot_name[FOV_MAX_SLOTS] = {"optimizer.0", "optimizer.1"};
 
 static fov_status collect(tensor_list *list, const fov_session *s, const fov_checkpoint_state *state) {
@@ -175,6 +200,7 @@ static fov_status collect(tensor_list *list, const fov_session *s, const fov_che
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.skipped", "%" PRIu64, state->skipped));
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.updates", "%" PRIu64, s->updates));
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.data", "%016" PRIx64, state->data_hash));
+    FOV_TRY(fov_metadata_add(&list->metadata, "fovea.layout", "%016" PRIx64, layout_hash(s->store)));
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.optimizer", "%s", s->options.optimizer->name));
     FOV_TRY(add_input(&list->metadata, s));
     for (size_t i = 0; i < list->count; i++) {
@@ -314,11 +340,6 @@ static fov_status read_flat(const fov_safetensors *file, const char *name, fov_r
     return FOV_OK;
 }
 
-static uint64_t metadata_number(const fov_safetensors *file, const char *key, int base) {
-    const char *text = fov_safetensors_metadata(file, key);
-    return text == NULL ? 0 : strtoull(text, NULL, base);
-}
-
 static fov_status load_file(const char *path, fov_session *s, fov_checkpoint_state *state) {
     static const char *const ours[] = {"optimizer.", "average", NULL};
     fov_safetensors *file = NULL;
@@ -332,6 +353,9 @@ static fov_status load_file(const char *path, fov_session *s, fov_checkpoint_sta
     }
     if (status == FOV_OK) {
         status = fov_store_read(s->store, file, "", ours);
+    }
+    if (status == FOV_OK) {
+        status = check_layout(file, s, path);
     }
     for (unsigned slot = 0; slot < s->options.optimizer->slots && status == FOV_OK; slot++) {
         status = read_flat(file, slot_name[slot], s->optimizer.slot[slot], trainable, path);

@@ -28,6 +28,8 @@ static void toy_fill(fov_real *values, const fov_shape *shape, double a) {
     }
 }
 
+static bool toy_swapped; /* the shift before the gain, as another version might have it */
+
 static fov_node *toy_build(fov_graph *g, const fov_objective_context *context) {
     const fov_param_spec conv = {.layout = FOV_LAYOUT_CONV, .init = FOV_INIT_NORMAL, .a = 0.3};
     const fov_param_spec gain = {.init = FOV_INIT_ONE}, shift = {.init = FOV_INIT_ZERO};
@@ -36,6 +38,9 @@ static fov_node *toy_build(fov_graph *g, const fov_objective_context *context) {
     fov_node *x = fov_input(g, "view", FOV_DTYPE_U8, FOV_SHAPE(2 * context->batch_size, SIDE, SIDE, 3));
     x = fov_normalize(g, x, context->mean, context->std);
     x = fov_conv2d(g, x, fov_parameter(g, "conv.weight", FOV_SHAPE(WIDTH, 2, 2, 3), conv), NULL, 2, 0);
+    if (toy_swapped) {
+        (void)fov_parameter(g, "bn.bias", FOV_SHAPE(WIDTH), shift);
+    }
     const fov_batchnorm_args norm = {.gamma = fov_parameter(g, "bn.weight", FOV_SHAPE(WIDTH), gain),
                                      .beta = fov_parameter(g, "bn.bias", FOV_SHAPE(WIDTH), shift),
                                      .running_mean = fov_parameter(g, "bn.running_mean", FOV_SHAPE(WIDTH), moving),
@@ -203,6 +208,23 @@ static void other_settings_are_a_mismatch(void **state) {
 }
 
 /* The toy declares bytes of three channels. */
+static void another_layout_is_a_mismatch(void **state) {
+    (void)state;
+    fov_session *here = make_session(1, "adamw", 0.0);
+    train(here, 0, 2);
+    require(save(here, 2));
+    toy_swapped = true;
+    fov_session *there = make_session(1, "adamw", 0.0);
+    toy_swapped = false;
+    fov_checkpoint_state state_;
+    assert_int_equal(fov_store_trainable(here->store), fov_store_trainable(there->store));
+    assert_int_equal(fov_checkpoint_load(folder, there, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "laid parameters out otherwise"));
+    require(fov_checkpoint_load(folder, here, &state_, true));
+    fov_session_free(there);
+    fov_session_free(here);
+}
+
 static void words_need_an_objective_that_takes_them(void **state) {
     (void)state;
     fov_session *made = make_session(1, "sgd", 0.0), *other = NULL;
@@ -414,6 +436,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(round_trip_is_exact, make_folder),
         cmocka_unit_test_setup(other_settings_are_a_mismatch, make_folder),
+        cmocka_unit_test_setup(another_layout_is_a_mismatch, make_folder),
         cmocka_unit_test(words_need_an_objective_that_takes_them),
         cmocka_unit_test_setup(older_ones_are_pruned, make_folder),
         cmocka_unit_test_setup(no_checkpoint, make_folder),
