@@ -38,6 +38,7 @@ enum {
     BLOCK_PACKED = 131072, /* numbers of both operands that are packed at a time */
     BLOCK_DEPTH = 256,
     CUT_LEAST = 512,      /* k of a range */
+    SUM_NUMBERS = 4096,   /* of C that sums are added to at a time */
     GROUP_PACKED = 98304, /* numbers of B that stay in an L2 cache while a part's rows meet them */
     PAD = 16              /* numbers between packed panels of A */
 };
@@ -235,29 +236,35 @@ static void multiply_tile(const scheme *s, fov_real *c, size_t c_stride, side a,
                                 b.direct ? p->b.stride : s->width, depth, beta, ahead.from, ahead.step * sizeof(fov_real));
 }
 
-/* What the `index`-th of `count` tiles of a block asks for: of the piece of k that comes next, from `from`, a column of lines of A (as many
- * as tiles downwards cover them) or B (two a panel). */
-static asking next_piece(const scheme *s, side a, side b, size_t from, size_t index, size_t count) {
+/* Operands of a block, from a step of k on. */
+typedef struct piece {
+    side a, b;
+    size_t from;
+} piece;
+
+/* What the `index`-th of `count` tiles of a block asks for: of the piece that comes next, a column of lines of A (as many as tiles
+ * downwards cover them) or B (two a panel). */
+static asking piece_share(const scheme *s, const piece *next, size_t index, size_t count) {
     enum { LINE = 64 / sizeof(fov_real) };
     const fov_product *p = s->p;
-    const size_t tiles = a.end - a.begin, columns = tiles + 2 * (b.end - b.begin), column = columns * index / count;
+    const size_t tiles = next->a.end - next->a.begin, columns = tiles + 2 * (next->b.end - next->b.begin), column = columns * index / count;
     if (column == columns * (index + 1) / count || (column < tiles ? !p->a.transposed : p->b.transposed)) {
-        return (asking){b.data, 0}; /* nothing, or an operand whose k lies side by side */
+        return (asking){p->a.data, 0}; /* nothing, or an operand whose k lies side by side */
     }
     if (column < tiles) {
-        return (asking){p->a.data + from * p->a.stride + tile_first(s, a.begin + column + 1) - 1, p->a.stride};
+        return (asking){p->a.data + next->from * p->a.stride + tile_first(s, next->a.begin + column + 1) - 1, p->a.stride};
     }
-    return (asking){p->b.data + from * p->b.stride + b.begin * s->width + (column - tiles) * LINE, p->b.stride};
+    return (asking){p->b.data + next->from * p->b.stride + next->b.begin * s->width + (column - tiles) * LINE, p->b.stride};
 }
 
 /* C's tiles of a range downwards and one across, `depth` of k. Columns outside, rows inside: a panel of B is read from further away, but
- * once. Meanwhile the piece of both operands that comes `next` is asked for, if that is not 0. */
-static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta, size_t next) {
+ * once. Meanwhile the piece that comes next is asked for, unless that is NULL. */
+static void multiply(const scheme *s, fov_real *c, size_t c_stride, side a, side b, size_t depth, fov_real beta, const piece *next) {
     const size_t count = (b.end - b.begin) * (a.end - a.begin);
     size_t done = 0;
     for (size_t j = b.begin; j < b.end; j++) {
         for (size_t t = a.begin; t < a.end; t++, done++) {
-            const asking ahead = next == 0 ? (asking){b.data, 0} : next_piece(s, a, b, next, done, count);
+            const asking ahead = next == NULL ? (asking){b.data, 0} : piece_share(s, next, done, count);
             multiply_tile(s, c, c_stride, a, b, t, j, depth, beta, ahead);
         }
     }
@@ -353,7 +360,7 @@ static void multiply_packed(const scheme *s, size_t part, side b, size_t from, s
     for (size_t t = a.begin; t < a.end; t++) {
         pack_tile(s, packed + (t - a.begin) * s->a_panel, t, from, depth);
     }
-    multiply(s, s->p->c, s->p->c_stride, a, b, depth, beta, 0);
+    multiply(s, s->p->c, s->p->c_stride, a, b, depth, beta, NULL);
 }
 
 static void part_chunk(void *context, size_t part, unsigned worker) {
@@ -396,47 +403,68 @@ static void pack_piece(const scheme *s, side a, side b, fov_real *a_to, fov_real
     }
 }
 
+/* The first piece of a chunk. */
+static piece chunk_begin(const scheme *s, size_t chunk) {
+    const size_t cut = chunk / (s->down * s->across), row = chunk / s->across % s->down, column = chunk % s->across;
+    return (piece){
+        .a = {.begin = cut_at(s->tiles, row, s->down), .end = cut_at(s->tiles, row + 1, s->down), .direct = s->direct_a},
+        .b = {.begin = cut_at(s->panels, column, s->across), .end = cut_at(s->panels, column + 1, s->across), .direct = s->direct_b},
+        .from = cut_at(s->k, cut, s->cuts)};
+}
+
+/* After the last piece of a chunk comes the first one of the chunk that this thread will probably do next. */
 static void block_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const fov_product *p = s->p;
     _Alignas(64) fov_real packed[BLOCK_PANELS];
-    const size_t cut = chunk / (s->down * s->across), row = chunk / s->across % s->down, column = chunk % s->across;
-    side a = {.begin = cut_at(s->tiles, row, s->down), .end = cut_at(s->tiles, row + 1, s->down), .direct = s->direct_a};
-    side b = {.begin = cut_at(s->panels, column, s->across), .end = cut_at(s->panels, column + 1, s->across), .direct = s->direct_b};
+    const size_t cut = chunk / (s->down * s->across), chunks = s->cuts * s->down * s->across;
+    const piece first = chunk_begin(s, chunk), other = chunk_begin(s, fov_least_size(chunk + s->threads, chunks - 1));
+    side a = first.a, b = first.b;
     fov_real *a_to = packed, *b_to = packed + (s->direct_a ? 0 : (a.end - a.begin) * s->a_panel);
     fov_real *c = s->cuts == 1 ? p->c : s->sums + cut * p->m * p->n;
-    const size_t c_stride = s->cuts == 1 ? p->c_stride : p->n;
-    const size_t begin = cut_at(s->k, cut, s->cuts), length = cut_at(s->k, cut + 1, s->cuts) - begin;
+    const size_t c_stride = s->cuts == 1 ? p->c_stride : p->n, length = cut_at(s->k, cut + 1, s->cuts) - first.from;
     for (size_t i = 0; i < s->depths; i++) {
-        const size_t from = begin + cut_at(length, i, s->depths), depth = begin + cut_at(length, i + 1, s->depths) - from;
+        const size_t from = first.from + cut_at(length, i, s->depths), depth = first.from + cut_at(length, i + 1, s->depths) - from;
+        const piece below = {.a = a, .b = b, .from = from + depth};
         a.data = a.direct ? p->a.data + from * p->a.stride + tile_first(s, a.begin) : a_to;
         b.data = b.direct ? p->b.data + from * p->b.stride + b.begin * s->width : b_to;
         pack_piece(s, a, b, a_to, b_to, from, depth);
-        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0, i + 1 < s->depths ? from + depth : 0);
+        multiply(s, c, c_stride, a, b, depth, i > 0 ? 1 : s->cuts == 1 ? p->beta : 0, i + 1 < s->depths ? &below : &other);
     }
 }
 
-static void sum_chunk(void *context, size_t row, unsigned worker) {
+/* Rows whose sums are added at a time. */
+static size_t sum_rows(const fov_product *p) {
+    return fov_most_size(SUM_NUMBERS / p->n, 1);
+}
+
+static void sum_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const scheme *s = context;
     const fov_product *p = s->p;
-    fov_real *c = p->c + row * p->c_stride;
-    size_t cut = 0;
-    if (p->beta == 0) {
-        s->kernels->add(c, s->sums + row * p->n, s->sums + (p->m + row) * p->n, p->n);
-        cut = 2;
-    }
-    for (; cut < s->cuts; cut++) {
-        s->kernels->accumulate(c, s->sums + (cut * p->m + row) * p->n, p->n);
+    const size_t first = chunk * sum_rows(p), rows = fov_least_size(sum_rows(p), p->m - first);
+    const bool whole = p->c_stride == p->n; /* rows lie one behind the other */
+    const size_t runs = whole ? 1 : rows, run = whole ? rows * p->n : p->n;
+    for (size_t cut = p->beta == 0 ? 1 : 0; cut < s->cuts; cut++) {
+        for (size_t r = 0; r < runs; r++) {
+            fov_real *c = p->c + (first + r) * p->c_stride;
+            const fov_real *sums = s->sums + (cut * p->m + first + r) * p->n;
+            if (cut == 1 && p->beta == 0) {
+                s->kernels->add(c, sums - p->m * p->n, sums, run);
+            } else {
+                s->kernels->accumulate(c, sums, run);
+            }
+        }
     }
 }
 
 static void run_by_blocks(fov_pool *pool, scheme *s, fov_real *work) {
     s->sums = work;
+    s->threads = fov_pool_threads(pool);
     fov_pool_for(pool, s->cuts * s->down * s->across, block_chunk, s);
     if (s->cuts > 1) {
-        fov_pool_for(pool, s->p->m, sum_chunk, s);
+        fov_pool_for(pool, fov_ceil_div(s->p->m, sum_rows(s->p)), sum_chunk, s);
     }
 }
 

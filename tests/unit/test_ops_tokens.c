@@ -287,6 +287,9 @@ static void attention_equals_naive(void **state) {
     check_attention(2, 65, 24, 3, 1.0);
     check_attention(1, 197, 16, 1, 1.0);
     check_attention(2, 9, 8, 2, 6.0);
+    check_attention(16, 3, 24, 6, 1.0); /* several heads of an image in a chunk: three, two, one */
+    check_attention(17, 2, 8, 4, 1.0);
+    check_attention(16, 2, 10, 5, 1.0);
 }
 
 /* Without a backward pass there is no stash; the values must be the same. */
