@@ -66,10 +66,10 @@ typedef struct fov_box {
  * pixel_gray      the grey in all three channels; `out` may be `rgb`
  * pixel_saturate  grey + factor (value - grey) in float, truncated and clamped; `out` may be `rgb`
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`
- * pixel_floats, pixel_deep_floats  samples to floats
- * pixel_blur_row  weighted sums of `taps` samples `step` floats apart
- * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
- * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
+ * pixel_floats, pixel_deep_floats  FOV_PACK_ROWS rows to floats, [count][FOV_PACK_ROWS]
+ * pixel_blur_rows  of such rows weighted sums of `taps` samples `step` samples apart, to rows `stride` floats apart. `stride` and the
+ * samples that are read are count rounded up to FOV_PACK_ROWS pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows,
+ * rounded half to even pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
  * pixel_box_column  the same over the 2 radius + 3 rows given
  * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a
  * block pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end

@@ -89,9 +89,11 @@ void FOV_PIXEL_FN(pixel_deep_rows)(const float *const *groups, const fov_filter_
     }
 }
 
-void FOV_PIXEL_FN(pixel_deep_floats)(const uint16_t *restrict in, size_t count, float *restrict out) {
+void FOV_PIXEL_FN(pixel_deep_floats)(const uint16_t *const *rows, size_t count, float *restrict out) {
     for (size_t i = 0; i < count; i++) {
-        out[i] = (float)in[i];
+        for (size_t r = 0; r < FOV_PACK_ROWS; r++) {
+            out[i * FOV_PACK_ROWS + r] = (float)rows[r][i];
+        }
     }
 }
 

@@ -101,30 +101,21 @@ static inline void pack_quad(const uint8_t *const *rows, size_t width, size_t ch
     }
 }
 
-/* 16 bytes of each fourth row, of which `order` takes four pixels of 3 channels apart. */
-FOV_INLINE fov_vec load_quads(const uint8_t *const *rows, size_t at, __m128i order) {
-#define PIECE(r) _mm_loadu_si128((const __m128i *)(const void *)(rows[r] + at))
-#if FOV_ISA_LEVEL >= 2
-    __m512i all = _mm512_castsi128_si512(PIECE(0));
-    all = _mm512_mask_broadcast_i32x4(all, 0x00F0, PIECE(4)); /* takes no shuffle */
-    all = _mm512_mask_broadcast_i32x4(all, 0x0F00, PIECE(8));
-    all = _mm512_mask_broadcast_i32x4(all, 0xF000, PIECE(12));
-    return _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(order));
-#else
-    return _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(PIECE(0)), PIECE(4), 1), _mm256_broadcastsi128_si256(order));
-#endif
-#undef PIECE
-}
-
-/* The quad whose first sample is at[0] in what `order` takes from 16 bytes at `at`. */
+/* Of 16 bytes at `at` of the rows `order` takes the four pixels of a quad, its channels apart. */
 FOV_INLINE void pack_rgb_quad(const uint8_t *const *rows, size_t at, __m128i order, uint8_t *to) {
     for (size_t part = 0; part < PARTS; part++, rows += FOV_LANES, to += sizeof(fov_vec)) {
-        const fov_vec a = load_quads(rows, at, order), b = load_quads(rows + 1, at, order);
-        const fov_vec c = load_quads(rows + 2, at, order), d = load_quads(rows + 3, at, order);
-        const fov_vec ab = FOV_VEC(unpacklo_epi32)(a, b), cd = FOV_VEC(unpacklo_epi32)(c, d);
-        fov_vec_store(to, FOV_VEC(unpacklo_epi64)(ab, cd));
-        fov_vec_store(to + QUAD, FOV_VEC(unpackhi_epi64)(ab, cd));
-        fov_vec_store(to + 2 * QUAD, FOV_VEC(unpacklo_epi64)(FOV_VEC(unpackhi_epi32)(a, b), FOV_VEC(unpackhi_epi32)(c, d)));
+        fov_vec fourth[4], channel[4];
+        for (size_t k = 0; k < 4; k++) {
+#if FOV_ISA_LEVEL >= 2
+            fourth[k] = _mm512_shuffle_epi8(fov_fourths_load(rows + k, at), _mm512_broadcast_i32x4(order));
+#else
+            fourth[k] = _mm256_shuffle_epi8(fov_fourths_load(rows + k, at), _mm256_broadcastsi128_si256(order));
+#endif
+        }
+        fov_fourths_turn(fourth, channel);
+        for (size_t c = 0; c < 3; c++) {
+            fov_vec_store(to + c * QUAD, channel[c]);
+        }
     }
 }
 
