@@ -92,13 +92,12 @@ typedef struct fov_resizer {
     size_t channels;
     bool deep, mirror, upward;
     fov_filter_axis x, y;
-    size_t samples;      /* of an output row */
-    size_t packed_bytes; /* of a group of rows of the box */
-    uint8_t *ring;       /* y.groups + 1 groups of filtered rows, group g at g % (y.groups + 1) */
-    size_t group_bytes;  /* of one of them */
-    size_t next;         /* group that goes into the ring next; SIZE_MAX: none */
-    size_t made;         /* output rows */
-    const void **group;  /* those of one output */
+    size_t samples;     /* of an output row */
+    uint8_t *ring;      /* groups of filtered rows, and one place more for what is of no group */
+    size_t group_bytes; /* of one of them */
+    size_t next;        /* group that goes into the ring next; SIZE_MAX: none */
+    size_t made;        /* output rows */
+    const void **group; /* those of one output */
 } fov_resizer;
 
 struct fov_augmenter {

@@ -52,20 +52,30 @@ static void make_weights(double sigma, size_t taps, float *weights) {
     }
 }
 
-/* Row y in floats, with `margin` pixels more at either end. */
-static void pad_row(const fov_pixel_loops *loops, const fov_image *image, size_t y, size_t margin, float *padded) {
-    const size_t width = image->width, channels = image->channels, count = width * channels;
-    float *row = padded + margin * channels;
+/* FOV_PACK_ROWS rows from y in floats, a sample of all rows after the other, with `margin` pixels more at either end. Past the last row it
+ * comes again. */
+static void pad_rows(const fov_pixel_loops *loops, const fov_image *image, size_t y, size_t margin, float *padded) {
+    const size_t width = image->width, channels = image->channels, count = width * channels, pixel = channels * FOV_PACK_ROWS;
+    const void *from[FOV_PACK_ROWS];
+    float *const inside = padded + margin * pixel;
+    for (size_t r = 0; r < FOV_PACK_ROWS; r++) {
+        const size_t row = y + r < image->height ? y + r : image->height - 1;
+        from[r] = image->pixels + row * count * (image->deep ? 2 : 1);
+    }
     if (image->deep) {
-        loops->pixel_deep_floats((const uint16_t *)(const void *)image->pixels + y * count, count, row);
+        loops->pixel_deep_floats((const uint16_t *const *)(const void *)from, count, inside);
     } else {
-        loops->pixel_floats(image->pixels + y * count, count, row);
+        loops->pixel_floats((const uint8_t *const *)(const void *)from, count, inside);
     }
     for (size_t x = 0; x < margin; x++) {
         const size_t left = fov_reflect((ptrdiff_t)x - (ptrdiff_t)margin, width), right = fov_reflect((ptrdiff_t)(width + x), width);
-        memcpy(padded + x * channels, row + left * channels, channels * sizeof *row);
-        memcpy(row + (width + x) * channels, row + right * channels, channels * sizeof *row);
+        memcpy(padded + x * pixel, inside + left * pixel, pixel * sizeof *inside);
+        memcpy(inside + (width + x) * pixel, inside + right * pixel, pixel * sizeof *inside);
     }
+}
+
+static size_t whole_rows(size_t n) {
+    return (n + FOV_PACK_ROWS - 1) / FOV_PACK_ROWS * FOV_PACK_ROWS;
 }
 
 /* The vertical pass, in strips whose rows of one sum stay in the first cache. rows: height + taps - 1 pointers. */
@@ -73,7 +83,7 @@ static void blur_columns(const fov_pixel_loops *loops, const fov_image *image, c
                          const float **rows, uint8_t *output) {
     const size_t height = image->height, count = image->width * image->channels;
     for (size_t y = 0; y < height + taps - 1; y++) {
-        rows[y] = blurred + fov_reflect((ptrdiff_t)y - (ptrdiff_t)(taps / 2), height) * count;
+        rows[y] = blurred + fov_reflect((ptrdiff_t)y - (ptrdiff_t)(taps / 2), height) * whole_rows(count);
     }
     for (size_t at = 0; at < count; at += STRIP) {
         const size_t width = count - at < STRIP ? count - at : STRIP;
@@ -101,15 +111,17 @@ static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fo
         taps -= 2;
     }
     const size_t margin = taps / 2;
-    float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, (image->width + 2 * margin) * channels, sizeof *padded);
+    const size_t stride = whole_rows(count), samples = stride + 2 * margin * channels;
+    float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, samples, FOV_PACK_ROWS * sizeof *padded);
     FOV_TRY_ALLOC(padded);
-    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, height, count * sizeof *blurred);
+    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, whole_rows(height), stride * sizeof *blurred);
     FOV_TRY_ALLOC(blurred);
     const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, height + taps, sizeof *rows);
     FOV_TRY_ALLOC(rows);
-    for (size_t y = 0; y < height; y++) {
-        pad_row(augmenter->loops, image, y, margin, padded);
-        augmenter->loops->pixel_blur_row(padded, channels, weights, taps, count, blurred + y * count);
+    memset(padded + (samples - (stride - count)) * FOV_PACK_ROWS, 0, (stride - count) * FOV_PACK_ROWS * sizeof *padded);
+    for (size_t y = 0; y < height; y += FOV_PACK_ROWS) {
+        pad_rows(augmenter->loops, image, y, margin, padded);
+        augmenter->loops->pixel_blur_rows(padded, channels, weights, taps, count, blurred + y * stride, stride);
     }
     blur_columns(augmenter->loops, image, blurred, weights, taps, rows, output);
     return FOV_OK;

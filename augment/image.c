@@ -302,10 +302,11 @@ bool fov_image_by_pieces(fov_image_kind kind) {
 }
 
 fov_status fov_codec_piece(const fov_codec_file *file, size_t at, size_t count, fov_piece *piece) {
+    static const uint8_t nothing[1]; /* at the end, a place to which 0 can be added */
     const size_t left = file->size - at;
-    *piece = (fov_piece){.bytes = file->bytes, .at = at};
+    *piece = (fov_piece){.bytes = nothing, .at = at};
     if (file->source == NULL) {
-        piece->bytes += at;
+        piece->bytes = file->bytes + at;
         piece->size = left;
     } else if (left > 0) {
         FOV_TRY(file->source->get(file->source->context, at, count < left ? count : left, &piece->bytes, &piece->size));

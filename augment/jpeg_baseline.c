@@ -277,10 +277,14 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
         fill_bits(&b);
         FOV_JPEG_UNROLL
         for (int step = 0; step < STEPS; step++) {
-            fov_huffman_entry entry = table[peek(&b, LOOK)];
+            const fov_huffman_entry *const read = table;
+            fov_huffman_entry entry = read[peek(&b, LOOK)];
             int16_t near = ENTRY_NEAR(entry), far = ENTRY_FAR(entry);
-            if (__builtin_expect((entry & ENTRY_PENDING) != 0 || place == last, 0)) {
-                const fov_slow_code code = fov_huffman_read_slowly(b, (const fov_huffman_table *)(const void *)table, entry);
+            if (__builtin_expect((entry & ENTRY_PENDING) != 0 && ENTRY_BITS(entry) > 0, 0)) {
+                far = fov_huffman_read_rest(&b, &entry);
+                near = entry >> 24 == 1 ? far : 0;
+            } else if (__builtin_expect((entry & ENTRY_PENDING) != 0 || place == last, 0)) {
+                const fov_slow_code code = fov_huffman_read_slowly(b, (const fov_huffman_table *)(const void *)read, entry);
                 if (code.entry == 0) {
                     return false;
                 }
@@ -289,20 +293,21 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
                 near = code.near;
                 far = code.far;
             }
-            const uint32_t next = place + entry, to = next >> 24;
+            coded_block *const here = k, *const following = k + 1;
+            const uint32_t from = place >> 24;
+            uint32_t next = place;
+            table = here->ac;
+            FOV_MOVE_ON(next, entry, place, start, table, here->next_dc, k, following);
+            const uint32_t to = next >> 24;
             if (__builtin_expect(to == FULL + MOVE_TO_END, 0)) {
                 /* the end of a block that is full is not coded: what looks like it belongs to the next block */
-                entry -= (uint32_t)((const fov_huffman_table *)(const void *)table)->end_length * (far != 0);
+                entry -= (uint32_t)((const fov_huffman_table *)(const void *)read)->end_length * (far != 0);
             }
             b.word <<= entry & 63;
             b.count = (int)((uint32_t)b.count - entry); /* right modulo 64 */
-            k->to[(places + 1)[place >> 24]] = near;
-            k->to[places[to]] = far;
-            k->end = next;
-            table = k->ac;
-            place = next & 0xFF000000U;
-            coded_block *const following = k + 1;
-            FOV_CHOOSE3(next, table, k->next_dc, place, start, k, following);
+            here->to[(places + 1)[from]] = near;
+            here->to[places[to]] = far;
+            here->end = next;
             if (k == end) {
                 break;
             }

@@ -159,25 +159,18 @@ static inline int slow_symbol(fov_bits *b, const fov_huffman_table *table, int l
 fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry) {
     fov_slow_code code = {.bits = bits};
     code.bits.count &= 63;
-    unsigned move = entry >> 24;
-    int size = ENTRY_FAR(entry);
     fill_bits(&code.bits);
-    if ((entry & ENTRY_PENDING) != 0 && ENTRY_BITS(entry) > 0) {
-        take(&code.bits, ENTRY_BITS(entry));
-    } else {
-        const int symbol = slow_symbol(&code.bits, table, (entry & ENTRY_PENDING) != 0 ? LOOK + 1 : 1);
-        if (symbol < 0) {
-            return code;
-        }
-        const bool ends = table->ac && symbol == 0;
-        entry = ends ? ENTRY_END : 0;
-        move = (unsigned)(symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0);
-        size = symbol & 15;
-        fill_bits(&code.bits);
+    const int symbol = slow_symbol(&code.bits, table, (entry & ENTRY_PENDING) != 0 ? LOOK + 1 : 1);
+    if (symbol < 0) {
+        return code;
     }
+    fill_bits(&code.bits);
+    const bool ends = table->ac && symbol == 0;
+    const int size = symbol & 15;
+    const unsigned move = (unsigned)(symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0);
     code.far = (int16_t)(size == 0 ? 0 : extend(peek(&code.bits, size), size));
     code.near = move == 1 ? code.far : 0;
-    code.entry = MAKE_ENTRY(0, entry & ENTRY_END, 0, code.far != 0, move);
+    code.entry = MAKE_ENTRY(0, ends ? ENTRY_END : 0, 0, code.far != 0, move);
     take(&code.bits, size);
     fill_bits(&code.bits);
     return code;

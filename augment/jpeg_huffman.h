@@ -104,29 +104,44 @@ static inline int32_t extend(uint32_t bits, int n) {
     return (int32_t)bits - (bits >> (n - 1) != 0 ? 0 : (1 << n) - 1);
 }
 
+/* The value of a coefficient whose bits an entry leaves to be read; the entry becomes one that takes no bits. Others may follow unfilled. */
+static inline int16_t fov_huffman_read_rest(fov_bits *b, fov_huffman_entry *entry) {
+    const int size = ENTRY_FAR(*entry);
+    b->count &= 63;
+    fill_bits(b);
+    take(b, ENTRY_BITS(*entry));
+    const int16_t value = (int16_t)extend(peek(b, size), size);
+    take(b, size);
+    fill_bits(b);
+    *entry = MAKE_ENTRY(0, 0, 0, 1, *entry >> 24);
+    return value;
+}
+
 typedef struct fov_slow_code {
     fov_bits bits;           /* after it, filled */
     fov_huffman_entry entry; /* with nothing to take; values are beside it. 0: there is no such code */
     int16_t near, far;
 } fov_slow_code;
 
-/* One symbol that its entry does not resolve, or not alone. Counts of bits may come modulo 64, and go as they are. */
+/* One symbol that has no entry, or one of which it must stand alone. Counts of bits may come modulo 64, and go as they are. */
 fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry);
 
-/* `*a`, `*b` and `*c` become the others where the sign of `word` is set, without a branch that could be guessed wrong. */
+/* `next` += `entry`, and `place` is its top byte; where the sign is set `place`, `a` and `b` become the others, without a branch that could be
+ * guessed wrong. On the way from symbol to symbol every instruction counts: the addition itself gives the sign. */
 #ifdef __x86_64__
-#define FOV_CHOOSE3(word, a, other_a, b, other_b, c, other_c)                                                                              \
-    __asm__("testl %3, %3\n\tcmovs %4, %0\n\tcmovs %5, %1\n\tcmovs %6, %2"                                                                 \
-            : "+&r"(a), "+&r"(b), "+r"(c)                                                                                                  \
-            : "r"(word), "rm"(other_a), "rm"(other_b), "r"(other_c)                                                                        \
+#define FOV_MOVE_ON(next, entry, place, other_place, a, other_a, b, other_b)                                                               \
+    __asm__("addl %5, %0\n\tcmovs %6, %1\n\tcmovs %7, %2\n\tmovl %0, %3\n\tandl $0xFF000000, %3\n\tcmovs %4, %3"                          \
+            : "+&r"(next), "+&r"(a), "+&r"(b), "=&r"(place)                                                                                \
+            : "r"(other_place), "r"(entry), "rm"(other_a), "r"(other_b)                                                                    \
             : "cc")
 #else
-#define FOV_CHOOSE3(word, a, other_a, b, other_b, c, other_c)                                                                              \
+#define FOV_MOVE_ON(next, entry, place, other_place, a, other_a, b, other_b)                                                               \
     do {                                                                                                                                   \
-        const bool other = (word) >> 31 != 0;                                                                                              \
+        (next) += (entry);                                                                                                                 \
+        const bool other = (next) >> 31 != 0;                                                                                              \
         (a) = other ? (other_a) : (a);                                                                                                     \
         (b) = other ? (other_b) : (b);                                                                                                     \
-        (c) = other ? (other_c) : (c);                                                                                                     \
+        (place) = other ? (other_place) : (next)&0xFF000000U;                                                                              \
     } while (0)
 #endif
 

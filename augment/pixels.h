@@ -19,8 +19,16 @@ typedef struct fov_filter {
     bool bicubic; /* else the triangle */
 } fov_filter;
 
-/* Lanes of packed pixels: four rows of each channel, and unused ones up to a whole vector. */
-static inline size_t fov_pack_lanes(size_t channels) {
+#define FOV_PACK_ROWS 16 /* that go through the horizontal pass together: four groups */
+#define FOV_PACK_GROUPS (FOV_PACK_ROWS / 4)
+
+/* Bytes of FOV_PACK_ROWS packed rows. */
+static inline size_t fov_pack_bytes(size_t width, size_t channels) {
+    return (width + 3) / 4 * 4 * FOV_PACK_ROWS * channels;
+}
+
+/* Lanes of packed pixels of 16 bits: four rows of each channel, and unused ones up to a whole vector. */
+static inline size_t fov_deep_lanes(size_t channels) {
     return (4 * channels + 15) / 16 * 16;
 }
 
@@ -46,10 +54,9 @@ typedef struct fov_box {
 } fov_box;
 
 /* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real the same in double
- * pixel_pack      four rows of `width` > 0 pixels, arranged as the set's pixel_columns likes: fov_pack_lanes(channels) bytes for each of
- *                 (width + 3) / 4 * 4 pixels
- * pixel_columns   horizontal filter of `batches` (1 or 2) groups of packed rows, which follow each other; `mirror` right to left. Each
- *                 goes to an out of its own, arranged as the set's pixel_rows likes: 4 x axis->count x channels bytes and slack
+ * pixel_pack      FOV_PACK_ROWS rows of `width` > 0 pixels, arranged as the set's pixel_columns likes, in fov_pack_bytes
+ * pixel_columns   horizontal filter of packed rows; `mirror` right to left. Each four of them go to an out of their own, arranged as the
+ *                 set's pixel_rows likes: 4 x axis->count x channels bytes
  * pixel_rows      vertical filter of output `index` from its span[index] groups; count = samples of a row
  * pixel_deep_pack, _columns, _rows  the same for 16 bits: packed [width][16 lanes or a multiple], lane = row * channels + channel;
  *                 out and groups[g] are [4 rows][count] floats
@@ -59,15 +66,14 @@ typedef struct fov_box {
  * pixel_gray      the grey in all three channels; `out` may be `rgb`
  * pixel_saturate  grey + factor (value - grey) in float, truncated and clamped; `out` may be `rgb`
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`
- * pixel_floats, pixel_deep_floats  samples to floats
- * pixel_blur_row  weighted sums of `taps` samples `step` floats apart
- * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
- * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
+ * pixel_floats, pixel_deep_floats  FOV_PACK_ROWS rows to floats, [count][FOV_PACK_ROWS]
+ * pixel_blur_rows  of such rows weighted sums of `taps` samples `step` samples apart, to rows `stride` floats apart. `stride` and the
+ * samples that are read are count rounded up to FOV_PACK_ROWS pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows,
+ * rounded half to even pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
  * pixel_box_column  the same over the 2 radius + 3 rows given
- * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
- * pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end (near[0]
- *                 is the one before the first)
- * pixel_ycc_rgb   JFIF's YCbCr to RGB */
+ * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a
+ * block pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end
+ * (near[0] is the one before the first) pixel_ycc_rgb   JFIF's YCbCr to RGB */
 #define FOV_JPEG_GROUP 4
 
 typedef struct fov_pixel_loops {

@@ -10,10 +10,11 @@
  * The filter sees nothing outside the box. On a shrunk frame the box's ends may lie between pixels: the filter then sees the pixels that
  * the box touches, as Pillow does with a box of floats on the picture cropped to them.
  *
- * Rows are filtered horizontally in groups of four, when the vertical pass first needs one of them, into a ring of the groups that one
- * output looks at. The work set stays in cache, and a large picture needs no copy of itself, nor to be there as a whole: it may come in
- * strips, downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same. */
+ * Rows are filtered horizontally in groups of four, four groups at a time, when the vertical pass first needs one of them, into a ring of
+ * the groups that one output looks at. The work set stays in cache, and a large picture needs no copy of itself, nor to be there as a
+ * whole: it may come in strips, downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same. */
 #include <math.h>
+#include <string.h>
 
 #include "augment/augment.h"
 #include "base/checked.h"
@@ -91,8 +92,13 @@ static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const sp
     return FOV_OK;
 }
 
+/* Groups in the ring: those that one output looks at, and what comes along with the last of them. */
+static size_t ring_groups(const fov_resizer *r) {
+    return r->y.groups + FOV_PACK_GROUPS - 1;
+}
+
 static void *group_at(const fov_resizer *r, size_t group) {
-    return r->ring + group % (r->y.groups + 1) * r->group_bytes;
+    return r->ring + group % ring_groups(r) * r->group_bytes;
 }
 
 /* Rows of the box that a strip has: [first, end). */
@@ -101,22 +107,16 @@ typedef struct strip_rows {
     size_t row_bytes, first, end;
 } strip_rows;
 
-static void pack_group(const fov_resizer *r, const strip_rows *s, size_t group, uint8_t *packed) {
-    const void *rows[GROUP];
+static void group_rows(const fov_resizer *r, const strip_rows *s, size_t group, const void **rows) {
     for (size_t k = 0; k < GROUP; k++) {
         const size_t row = GROUP * group + k; /* rows past the end have weight 0 */
         rows[k] = s->pixels + ((row < r->height ? row : r->height - 1) - s->first) * s->row_bytes;
-    }
-    if (r->deep) {
-        r->loops->pixel_deep_pack((const uint16_t *const *)(const void *)rows, r->width, r->channels, (double *)(void *)packed);
-    } else {
-        r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->width, r->channels, packed);
     }
 }
 
 static bool has_group(const fov_resizer *r, const strip_rows *s, size_t group) {
     const size_t end = GROUP * (group + 1);
-    return GROUP * group >= s->first && (end < r->height ? end : r->height) <= s->end;
+    return group != SIZE_MAX && GROUP * group >= s->first && (end < r->height ? end : r->height) <= s->end;
 }
 
 /* The group after this one on the way; SIZE_MAX, which no strip has, past the last. */
@@ -127,23 +127,30 @@ static size_t group_after(const fov_resizer *r, size_t group) {
     return GROUP * (group + 1) < r->height ? group + 1 : SIZE_MAX;
 }
 
-/* Puts the next group into the ring, of bytes the next two where the strip has them, which share the reading of weights. */
+/* Puts the next group into the ring, of bytes the next four where the strip has them: they cost the same together. */
 static void fill_groups(fov_resizer *r, const strip_rows *s, uint8_t *packed) {
-    const size_t after = group_after(r, r->next);
+    const void *rows[FOV_PACK_ROWS];
+    uint8_t *out[FOV_PACK_GROUPS];
+    size_t group = r->next;
     if (r->deep) {
-        pack_group(r, s, r->next, packed);
-        r->loops->pixel_deep_columns((const double *)(const void *)packed, &r->x, r->channels, r->mirror, group_at(r, r->next));
-        r->next = after;
+        group_rows(r, s, group, rows);
+        r->loops->pixel_deep_pack((const uint16_t *const *)(const void *)rows, r->width, r->channels, (double *)(void *)packed);
+        r->loops->pixel_deep_columns((const double *)(const void *)packed, &r->x, r->channels, r->mirror, group_at(r, group));
+        r->next = group_after(r, group);
         return;
     }
-    const size_t batches = after != SIZE_MAX && has_group(r, s, after) ? 2 : 1;
-    uint8_t *const out[2] = {group_at(r, r->next), batches > 1 ? group_at(r, after) : NULL};
-    pack_group(r, s, r->next, packed);
-    if (batches > 1) {
-        pack_group(r, s, after, packed + r->packed_bytes);
+    for (size_t k = 0; k < FOV_PACK_GROUPS; k++) {
+        if (k > 0 && !has_group(r, s, r->next)) { /* the one before once more, to where nobody looks */
+            memcpy(rows + GROUP * k, rows + GROUP * (k - 1), GROUP * sizeof *rows);
+            out[k] = r->ring + ring_groups(r) * r->group_bytes;
+            continue;
+        }
+        group_rows(r, s, r->next, rows + GROUP * k);
+        out[k] = group_at(r, r->next);
+        r->next = group_after(r, r->next);
     }
-    r->loops->pixel_columns(packed, batches, &r->x, r->channels, r->mirror, out);
-    r->next = batches > 1 ? group_after(r, after) : after;
+    r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->width, r->channels, packed);
+    r->loops->pixel_columns(packed, &r->x, r->channels, r->mirror, out);
 }
 
 /* Output i, whose groups are all in the ring. */
@@ -199,12 +206,11 @@ static fov_scratch lane_slot(size_t lane, fov_scratch slot) {
 }
 
 static fov_status make_buffers(fov_augmenter *augmenter, size_t lane, fov_resizer *r) {
-    const size_t lanes = fov_pack_lanes(r->channels), quads = (r->width + GROUP - 1) / GROUP;
-    r->packed_bytes = r->deep ? r->width * lanes * sizeof(double) : quads * lanes * GROUP;
-    FOV_TRY_ALLOC(fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, r->packed_bytes, 2));
+    const size_t packed = r->deep ? r->width * fov_deep_lanes(r->channels) * sizeof(double) : fov_pack_bytes(r->width, r->channels);
+    FOV_TRY_ALLOC(fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, packed, 1));
     r->group_bytes =
         r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
-    r->ring = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_ROWS), r->y.groups + 1, r->group_bytes);
+    r->ring = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_ROWS), ring_groups(r) + 1, r->group_bytes);
     FOV_TRY_ALLOC(r->ring);
     r->group = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_POINTERS), r->y.groups, sizeof *r->group);
     FOV_TRY_ALLOC(r->group);

@@ -11,12 +11,13 @@
 enum {
     RESERVED_BYTES = 64 << 20,
     STRIP_BYTES = 256 << 10, /* stays in cache until all views have seen it */
-    LEAST_ROWS = 8,          /* new ones of a strip, however wide */
+    STEP_ROWS = 16,          /* a resize takes so many at once */
+    LEAST_ROWS = 16,         /* new ones of a strip, however wide */
     MOST_ROWS = 64
 };
 
 static size_t strip_rows(size_t row_bytes) {
-    const size_t rows = STRIP_BYTES / row_bytes / 8 * 8;
+    const size_t rows = STRIP_BYTES / row_bytes / STEP_ROWS * STEP_ROWS;
     return FOV_STRIP_OVERLAP + (rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows);
 }
 

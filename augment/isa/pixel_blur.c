@@ -1,5 +1,9 @@
-/* Inner loops of the two blurs. All run along the row, over neighbouring samples, so that they vectorise in any width; a tile of sums
- * stays in registers while the taps go by. Products and sums of the Gaussian round one by one, in the order of the taps. */
+/* Inner loops of the two blurs. A tile of sums stays in registers while the taps go by. Products and sums of the Gaussian round one by one,
+ * in the order of the taps.
+ *
+ * The Gaussian's horizontal pass has one sample of sixteen rows side by side: along a row, nearly every load of a vector would reach over
+ * the end of a line of the cache. Its results are turned back while they are in registers. All other passes run over neighbouring samples.
+ */
 #include <string.h>
 
 #include "augment/isa/pixel_simd.h"
@@ -11,14 +15,15 @@
 
 #define TILE 64
 
-/* The plain way, for samples [at, at + width), at most TILE; a tap's samples begin at from[t], or at from[0] + step t where step > 0. */
-static inline void blur_tile(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t width,
-                             float *restrict sum) {
+#define ROWS FOV_PACK_ROWS
+
+/* The plain way, for samples [at, at + width), at most TILE; a tap's samples begin at from[t]. */
+static inline void blur_tile(const float *const *from, const float *weights, size_t taps, size_t at, size_t width, float *restrict sum) {
     for (size_t x = 0; x < width; x++) {
         sum[x] = 0.0F;
     }
     for (size_t t = 0; t < taps; t++) {
-        const float *restrict row = step > 0 ? from[0] + step * t + at : from[t] + at;
+        const float *restrict row = from[t] + at;
         const float weight = weights[t];
         for (size_t x = 0; x < width; x++) {
             const float term = weight * row[x];
@@ -27,21 +32,23 @@ static inline void blur_tile(const float *const *from, size_t step, const float 
     }
 }
 
-static inline size_t tile_width(size_t at, size_t count) {
-    return count - at < TILE ? count - at : TILE;
+static inline void floats_rest(const uint8_t *const *rows, size_t at, size_t count, float *restrict out) {
+    for (; at < count; at++) {
+        for (size_t r = 0; r < ROWS; r++) {
+            out[at * ROWS + r] = (float)rows[r][at];
+        }
+    }
 }
 
-static inline void blur_rest(const float *padded, size_t step, const float *weights, size_t taps, size_t at, size_t count, float *out) {
-    for (; at < count; at += TILE) {
-        blur_tile(&padded, step, weights, taps, at, tile_width(at, count), out + at);
-    }
+static inline size_t tile_width(size_t at, size_t count) {
+    return count - at < TILE ? count - at : TILE;
 }
 
 static inline void blur_column_rest(const float *const *rows, const float *weights, size_t taps, size_t at, size_t count, uint8_t *out) {
     for (; at < count; at += TILE) {
         float sum[TILE];
         const size_t width = tile_width(at, count);
-        blur_tile(rows, 0, weights, taps, at, width, sum);
+        blur_tile(rows, weights, taps, at, width, sum);
         for (size_t x = 0; x < width; x++) {
             out[at + x] = (uint8_t)fov_clip8((int32_t)((sum[x] + ROUNDER) - ROUNDER));
         }
@@ -50,8 +57,25 @@ static inline void blur_column_rest(const float *const *rows, const float *weigh
 
 #if FOV_ISA_LEVEL == 0
 
-void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out) {
-    blur_rest(padded, step, weights, taps, 0, count, out);
+void FOV_PIXEL_FN(pixel_floats)(const uint8_t *const *rows, size_t count, float *out) {
+    floats_rest(rows, 0, count, out);
+}
+
+void FOV_PIXEL_FN(pixel_blur_rows)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out,
+                                   size_t stride) {
+    for (size_t i = 0; i < count; i++, padded += ROWS) {
+        float sum[ROWS] = {0};
+        for (size_t t = 0; t < taps; t++) {
+#pragma omp simd
+            for (size_t r = 0; r < ROWS; r++) {
+                const float term = weights[t] * padded[t * step * ROWS + r];
+                sum[r] += term;
+            }
+        }
+        for (size_t r = 0; r < ROWS; r++) {
+            out[r * stride + i] = sum[r];
+        }
+    }
 }
 
 void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weights, size_t taps, size_t count, uint8_t *out) {
@@ -69,8 +93,9 @@ void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weig
 #define FOV_UNROLL_ALL _Pragma("GCC unroll 16")
 #endif
 
-/* As blur_tile, for `vectors` vectors of sums. */
-FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors,
+/* As blur_tile, for `vectors` vectors of sums, whose samples are `apart` floats apart; a tap's samples begin at from[t], or at
+ * from[0] + step t where step > 0. */
+FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors, size_t apart,
                           fov_floats *sum) {
     FOV_UNROLL_ALL
     for (size_t v = 0; v < vectors; v++) {
@@ -82,29 +107,76 @@ FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *we
         const fov_floats weight = FOV_VEC(set1_ps)(weights[t]);
         FOV_UNROLL_ALL
         for (size_t v = 0; v < vectors; v++) {
-            sum[v] = FOV_VEC(add_ps)(sum[v], FOV_VEC(mul_ps)(weight, FOV_VEC(loadu_ps)(row + v * FOV_LANES)));
+            sum[v] = FOV_VEC(add_ps)(sum[v], FOV_VEC(mul_ps)(weight, FOV_VEC(loadu_ps)(row + v * apart)));
         }
     }
 }
 
-FOV_INLINE size_t blur_row_tiles(const float *padded, size_t step, const float *weights, size_t taps, size_t at, size_t count,
-                                 size_t vectors, float *out) {
-    for (; at + vectors * FOV_LANES <= count; at += vectors * FOV_LANES) {
-        fov_floats sum[VECTORS];
-        blur_sums(&padded, step, weights, taps, at, vectors, sum);
-        FOV_UNROLL_ALL
-        for (size_t v = 0; v < vectors; v++) {
-            FOV_VEC(storeu_ps)(out + at + v * FOV_LANES, sum[v]);
-        }
+/* FOV_LANES vectors: lanes become vectors. */
+FOV_INLINE void turn_floats(fov_floats *v) {
+    fov_floats a[FOV_LANES], b[FOV_LANES];
+    FOV_UNROLL_ALL
+    for (size_t i = 0; i < FOV_LANES; i += 4) { /* four by four, in each 128 bits */
+        const fov_floats low0 = FOV_VEC(unpacklo_ps)(v[i], v[i + 1]), low1 = FOV_VEC(unpacklo_ps)(v[i + 2], v[i + 3]);
+        const fov_floats high0 = FOV_VEC(unpackhi_ps)(v[i], v[i + 1]), high1 = FOV_VEC(unpackhi_ps)(v[i + 2], v[i + 3]);
+        a[i] = FOV_VEC(shuffle_ps)(low0, low1, 0x44);
+        a[i + 1] = FOV_VEC(shuffle_ps)(low0, low1, 0xEE);
+        a[i + 2] = FOV_VEC(shuffle_ps)(high0, high1, 0x44);
+        a[i + 3] = FOV_VEC(shuffle_ps)(high0, high1, 0xEE);
     }
-    return at;
+    FOV_UNROLL_ALL
+    for (size_t i = 0; i < 4; i++) {
+#if FOV_ISA_LEVEL == 1
+        (void)b;
+        v[i] = _mm256_permute2f128_ps(a[i], a[4 + i], 0x20);
+        v[4 + i] = _mm256_permute2f128_ps(a[i], a[4 + i], 0x31);
+#else
+        b[i] = _mm512_shuffle_f32x4(a[i], a[4 + i], 0x44);
+        b[4 + i] = _mm512_shuffle_f32x4(a[i], a[4 + i], 0xEE);
+        b[8 + i] = _mm512_shuffle_f32x4(a[8 + i], a[12 + i], 0x44);
+        b[12 + i] = _mm512_shuffle_f32x4(a[8 + i], a[12 + i], 0xEE);
+        v[i] = _mm512_shuffle_f32x4(b[i], b[8 + i], 0x88);
+        v[4 + i] = _mm512_shuffle_f32x4(b[i], b[8 + i], 0xDD);
+        v[8 + i] = _mm512_shuffle_f32x4(b[4 + i], b[12 + i], 0x88);
+        v[12 + i] = _mm512_shuffle_f32x4(b[4 + i], b[12 + i], 0xDD);
+#endif
+    }
 }
 
-void FOV_PIXEL_FN(pixel_blur_row)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out) {
-    size_t at = blur_row_tiles(padded, step, weights, taps, 0, count, VECTORS, out);
-    at = blur_row_tiles(padded, step, weights, taps, at, count, FEW, out);
-    at = blur_row_tiles(padded, step, weights, taps, at, count, 1, out);
-    blur_rest(padded, step, weights, taps, at, count, out);
+void FOV_PIXEL_FN(pixel_blur_rows)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out,
+                                   size_t stride) {
+    for (size_t at = 0; at < count; at += FOV_LANES) {
+        for (size_t row = 0; row < ROWS; row += FOV_LANES) {
+            fov_floats sum[FOV_LANES];
+            blur_sums(&padded, step * ROWS, weights, taps, at * ROWS + row, FOV_LANES, ROWS, sum);
+            turn_floats(sum);
+            FOV_UNROLL_ALL
+            for (size_t r = 0; r < FOV_LANES; r++) {
+                FOV_VEC(storeu_ps)(out + (row + r) * stride + at, sum[r]);
+            }
+        }
+    }
+}
+
+/* Four neighbours of all rows lie in one vector, or in two, as pixel_resize.c has them; each byte of its lanes is one of them. */
+void FOV_PIXEL_FN(pixel_floats)(const uint8_t *const *rows, size_t count, float *out) {
+    const fov_vec low_byte = FOV_VEC(set1_epi32)(0xFF);
+    size_t at = 0;
+    for (; at + 16 <= count; at += 16) {
+        for (size_t row = 0; row < ROWS; row += FOV_LANES) {
+            fov_vec fourth[4], quads[4];
+            for (size_t k = 0; k < 4; k++) {
+                fourth[k] = fov_fourths_load(rows + row + k, at);
+            }
+            fov_fourths_turn(fourth, quads);
+            FOV_UNROLL_ALL
+            for (size_t k = 0; k < 16; k++) {
+                const fov_vec sample = FOV_VEC_AND(FOV_VEC(srli_epi32)(quads[k / 4], 8 * (k % 4)), low_byte);
+                FOV_VEC(storeu_ps)(out + (at + k) * ROWS + row, FOV_VEC(cvtepi32_ps)(sample));
+            }
+        }
+    }
+    floats_rest(rows, at, count, out);
 }
 
 /* Conversion to integers rounds to nearest, ties to even. */
@@ -113,7 +185,7 @@ FOV_INLINE size_t blur_column_tiles(const float *const *rows, const float *weigh
     for (; at + vectors * FOV_LANES <= count; at += vectors * FOV_LANES) {
         fov_floats sum[VECTORS];
         fov_vec whole[VECTORS];
-        blur_sums(rows, 0, weights, taps, at, vectors, sum);
+        blur_sums(rows, 0, weights, taps, at, vectors, FOV_LANES, sum);
         FOV_UNROLL_ALL
         for (size_t v = 0; v < vectors; v++) {
             whole[v] = FOV_VEC(cvtps_epi32)(sum[v]);

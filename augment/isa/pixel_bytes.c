@@ -94,9 +94,3 @@ void FOV_PIXEL_FN(pixel_mirror)(const uint8_t *row, size_t width, size_t bytes, 
         fov_copy_pixel(out + bytes * x, row + bytes * (width - 1 - x), bytes);
     }
 }
-
-void FOV_PIXEL_FN(pixel_floats)(const uint8_t *restrict in, size_t count, float *restrict out) {
-    for (size_t i = 0; i < count; i++) {
-        out[i] = (float)in[i];
-    }
-}

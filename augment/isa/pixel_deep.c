@@ -8,7 +8,7 @@
 #define TILE 64
 
 void FOV_PIXEL_FN(pixel_deep_pack)(const uint16_t *const *rows, size_t width, size_t channels, double *packed) {
-    const size_t lanes = fov_pack_lanes(channels);
+    const size_t lanes = fov_deep_lanes(channels);
     for (size_t x = 0; x < width; x++) {
         double *to = packed + x * lanes;
         for (size_t r = 0; r < 4; r++) {
@@ -42,7 +42,7 @@ static inline void weigh(const double *restrict from, size_t step, const double 
 }
 
 void FOV_PIXEL_FN(pixel_deep_columns)(const double *packed, const fov_filter_axis *axis, size_t channels, bool mirror, float *out) {
-    const size_t lanes = fov_pack_lanes(channels), row = axis->count * channels;
+    const size_t lanes = fov_deep_lanes(channels), row = axis->count * channels;
     for (size_t i = 0; i < axis->count; i++) {
         const size_t begin = axis->start[i] - 4 * (size_t)axis->first[i];
         float value[4 * 32];
@@ -89,9 +89,11 @@ void FOV_PIXEL_FN(pixel_deep_rows)(const float *const *groups, const fov_filter_
     }
 }
 
-void FOV_PIXEL_FN(pixel_deep_floats)(const uint16_t *restrict in, size_t count, float *restrict out) {
+void FOV_PIXEL_FN(pixel_deep_floats)(const uint16_t *const *rows, size_t count, float *restrict out) {
     for (size_t i = 0; i < count; i++) {
-        out[i] = (float)in[i];
+        for (size_t r = 0; r < FOV_PACK_ROWS; r++) {
+            out[i * FOV_PACK_ROWS + r] = (float)rows[r][i];
+        }
     }
 }
 

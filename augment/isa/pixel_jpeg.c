@@ -35,17 +35,14 @@ typedef struct wide {
 static inline wide both(fov_vec a, fov_vec b, fov_vec factors) { /* a f0 + b f1 */
     return (wide){FOV_VEC(madd_epi16)(FOV_VEC(unpacklo_epi16)(a, b), factors), FOV_VEC(madd_epi16)(FOV_VEC(unpackhi_epi16)(a, b), factors)};
 }
-static inline wide raise(fov_vec a) { /* a 2^13 */
-    return (wide){SHIFT(FOV_VEC(unpacklo_epi16)(FOV_VEC(set1_epi32)(0), a), 3), SHIFT(FOV_VEC(unpackhi_epi16)(FOV_VEC(set1_epi32)(0), a), 3)};
-}
 static inline wide plus(wide a, wide b) { return (wide){FOV_VEC(add_epi32)(a.low, b.low), FOV_VEC(add_epi32)(a.high, b.high)}; }
 static inline wide minus(wide a, wide b) { return (wide){FOV_VEC(sub_epi32)(a.low, b.low), FOV_VEC(sub_epi32)(a.high, b.high)}; }
 
 /* One dimension of the transform; results are shifted right by `bits`, rounded and saturated to 16 bits. */
 static inline void transform(fov_vec *v, const int bits) {
-    const fov_vec half = FOV_VEC(set1_epi32)(1 << (bits - 1));
+    const fov_vec rounder = FOV_VEC(set1_epi16)((int16_t)(1 << (bits - 1 - 10))), unit = PAIR(1 << 13, 1 << 10); /* once, for all sums */
     const wide e2 = both(v[2], v[6], PAIR(C_0_541, C_0_541 - C_1_847)), e3 = both(v[2], v[6], PAIR(C_0_541 + C_0_765, C_0_541));
-    const wide e0 = raise(FOV_VEC(add_epi16)(v[0], v[4])), e1 = raise(FOV_VEC(sub_epi16)(v[0], v[4]));
+    const wide e0 = both(FOV_VEC(add_epi16)(v[0], v[4]), rounder, unit), e1 = both(FOV_VEC(sub_epi16)(v[0], v[4]), rounder, unit);
     const wide even[4] = {plus(e0, e3), plus(e1, e2), minus(e1, e2), minus(e0, e3)};
     const fov_vec z3 = FOV_VEC(add_epi16)(v[7], v[3]), z4 = FOV_VEC(add_epi16)(v[5], v[1]);
     const wide w3 = both(z3, z4, PAIR(C_1_175 - C_1_961, C_1_175)), w4 = both(z3, z4, PAIR(C_1_175, C_1_175 - C_0_390));
@@ -53,8 +50,8 @@ static inline void transform(fov_vec *v, const int bits) {
                          plus(both(v[5], v[3], PAIR(C_2_053 - C_2_562, -C_2_562)), w4), plus(both(v[7], v[1], PAIR(C_0_298 - C_0_899, -C_0_899)), w3)};
     for (int i = 0; i < 4; i++) {
         const wide sum = plus(even[i], odd[i]), difference = minus(even[i], odd[i]);
-        v[i] = FOV_VEC(packs_epi32)(SHIFT(FOV_VEC(add_epi32)(sum.low, half), bits), SHIFT(FOV_VEC(add_epi32)(sum.high, half), bits));
-        v[7 - i] = FOV_VEC(packs_epi32)(SHIFT(FOV_VEC(add_epi32)(difference.low, half), bits), SHIFT(FOV_VEC(add_epi32)(difference.high, half), bits));
+        v[i] = FOV_VEC(packs_epi32)(SHIFT(sum.low, bits), SHIFT(sum.high, bits));
+        v[7 - i] = FOV_VEC(packs_epi32)(SHIFT(difference.low, bits), SHIFT(difference.high, bits));
     }
 }
 
@@ -97,8 +94,11 @@ static inline void patch_flat(fov_vec *v, fov_vec rest, fov_vec row) {
         }
     }
 }
-static inline void store_row(uint8_t *out, fov_vec v) {
-    _mm256_storeu_si256((__m256i *)(void *)out, _mm256_xor_si256(_mm512_cvtsepi16_epi8(v), _mm256_set1_epi8((char)0x80)));
+/* Two rows of each block, one after the other. */
+static inline void store_rows(uint8_t *out, size_t stride, fov_vec v) {
+    const fov_vec rows = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v);
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm512_castsi512_si256(rows));
+    _mm256_storeu_si256((__m256i *)(void *)(out + stride), _mm512_extracti64x4_epi64(rows, 1));
 }
 #else
 static inline void patch_flat(fov_vec *v, fov_vec rest, fov_vec row) {
@@ -111,11 +111,29 @@ static inline void patch_flat(fov_vec *v, fov_vec rest, fov_vec row) {
         }
     }
 }
-static inline void store_row(uint8_t *out, fov_vec v) {
-    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    _mm_storeu_si128((__m128i *)(void *)out, _mm_xor_si128(bytes, _mm_set1_epi8((char)0x80)));
+static inline void store_rows(uint8_t *out, size_t stride, fov_vec v) {
+    const fov_vec rows = _mm256_permute4x64_epi64(v, 0xD8);
+    _mm_storeu_si128((__m128i *)(void *)out, _mm256_castsi256_si128(rows));
+    _mm_storeu_si128((__m128i *)(void *)(out + stride), _mm256_extracti128_si256(rows, 1));
 }
 #endif
+
+/* Columns of each block to rows of bytes: packed first, so that there is half as much to transpose. */
+static inline void store_columns(const fov_vec *v, uint8_t *out, size_t stride) {
+    const fov_vec pairs = REPEAT(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15)), middle = FOV_VEC(set1_epi8)((char)0x80);
+    fov_vec two[4], four[4];
+    for (int i = 0; i < 4; i++) {
+        two[i] = FOV_VEC(shuffle_epi8)(FOV_VEC_XOR(FOV_VEC(packs_epi16)(v[2 * i], v[2 * i + 1]), middle), pairs);
+    }
+    for (int i = 0; i < 2; i++) {
+        four[i] = FOV_VEC(unpacklo_epi16)(two[2 * i], two[2 * i + 1]);
+        four[2 + i] = FOV_VEC(unpackhi_epi16)(two[2 * i], two[2 * i + 1]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        store_rows(out + 4 * i * stride, stride, FOV_VEC(unpacklo_epi32)(four[2 * i], four[2 * i + 1]));
+        store_rows(out + (4 * i + 2) * stride, stride, FOV_VEC(unpackhi_epi32)(four[2 * i], four[2 * i + 1]));
+    }
+}
 
 static inline void transform_blocks(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
     fov_vec v[8];
@@ -127,10 +145,7 @@ static inline void transform_blocks(const int16_t *coefficients, const uint16_t 
     patch_flat(v, first_pass_rest(coefficients), row);
     transpose(v);
     transform(v, 18);
-    transpose(v);
-    for (size_t r = 0; r < 8; r++) {
-        store_row(out + r * stride, v[r]);
-    }
+    store_columns(v, out, stride);
 }
 
 void FOV_PIXEL_FN(pixel_idct)(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {

@@ -1,62 +1,60 @@
 /* Inner loops of the antialiased resize of bytes: pixels times weights of 22 fraction bits, summed in 32-bit integers as Pillow does.
  *
- * In vectors both passes see the four inputs of a sum as four neighbouring bytes. pixel_pack arranges four rows so for the horizontal pass,
- * whose results, four rows of one sample, come out side by side, which is the arrangement that the vertical pass takes. So no pass
- * shuffles. Weights of 0 stand where a group of four reaches past an output's inputs. */
+ * In vectors both passes see the four inputs of a sum as four neighbouring bytes. pixel_pack arranges sixteen rows so for the horizontal
+ * pass, one channel after the other, so that no lane is empty. Four rows of one sample come out side by side, which is the arrangement
+ * that the vertical pass takes; it shuffles nothing. Weights of 0 stand where a group of four reaches past an output's inputs. */
 #include <string.h>
 
 #include "augment/isa/pixel_simd.h"
+
+#define ROWS FOV_PACK_ROWS
 
 #if FOV_ISA_LEVEL == 0
 
 /* Portable C has no sum of four products, so it keeps the inputs of a sum apart, each beside its neighbours of other sums. */
 
-#define LANES 16
 #define TILE 64
 
 void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t channels, uint8_t *packed) {
-    const size_t lanes = fov_pack_lanes(channels);
-    memset(packed, 0, (width + 3) / 4 * 4 * lanes);
-    for (size_t r = 0; r < 4; r++) {
-        for (size_t x = 0; x < width; x++) {
-            fov_copy_pixel(packed + x * lanes + r * channels, rows[r] + x * channels, channels);
+    const size_t samples = width * channels;
+    for (size_t i = 0; i < samples; i++) {
+        for (size_t r = 0; r < ROWS; r++) {
+            packed[i * ROWS + r] = rows[r][i];
         }
     }
 }
 
-static inline void column_sums(const uint8_t *restrict from, size_t step, const int32_t *weights, size_t taps, uint8_t *restrict pixel) {
-    int32_t sum[LANES];
+/* Of one sample of all rows. */
+static inline void column_sums(const uint8_t *restrict from, size_t step, const int32_t *weights, size_t taps, uint8_t *restrict out) {
+    int32_t sum[ROWS];
     /* the simd marks keep these loops from being unrolled to scalars before they are vectorised */
 #pragma omp simd
-    for (size_t k = 0; k < LANES; k++) {
+    for (size_t k = 0; k < ROWS; k++) {
         sum[k] = 1 << (FOV_RESIZE_BITS - 1);
     }
     for (size_t t = 0; t < taps; t++) {
         const int32_t weight = weights[t];
 #pragma omp simd
-        for (size_t k = 0; k < LANES; k++) {
+        for (size_t k = 0; k < ROWS; k++) {
             sum[k] += weight * from[t * step + k];
         }
     }
 #pragma omp simd
-    for (size_t k = 0; k < LANES; k++) {
-        pixel[k] = (uint8_t)fov_clip8(sum[k] >> FOV_RESIZE_BITS);
+    for (size_t k = 0; k < ROWS; k++) {
+        out[k] = (uint8_t)fov_clip8(sum[k] >> FOV_RESIZE_BITS);
     }
 }
 
-void FOV_PIXEL_FN(pixel_columns)(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
-                                 uint8_t *const *out) {
-    const size_t lanes = fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * 4 * lanes;
-    for (size_t b = 0; b < batches; b++) {
-        for (size_t i = 0; i < axis->count; i++) {
-            const size_t at = (mirror ? axis->count - 1 - i : i) * channels;
-            const int32_t *weights = axis->weights + i * 4 * axis->groups + (axis->start[i] - 4 * (size_t)axis->first[i]);
-            uint8_t pixel[4 * 32];
-            for (size_t lane = 0; lane < lanes; lane += LANES) {
-                column_sums(packed + b * bytes + axis->start[i] * lanes + lane, lanes, weights, axis->taps[i], pixel + lane);
-            }
-            for (size_t r = 0; r < 4; r++) {
-                fov_copy_pixel(out[b] + r * axis->count * channels + at, pixel + r * channels, channels);
+void FOV_PIXEL_FN(pixel_columns)(const uint8_t *packed, const fov_filter_axis *axis, size_t channels, bool mirror, uint8_t *const *out) {
+    const size_t samples = axis->count * channels;
+    for (size_t i = 0; i < axis->count; i++) {
+        const size_t at = (mirror ? axis->count - 1 - i : i) * channels;
+        const int32_t *weights = axis->weights + i * 4 * axis->groups + (axis->start[i] - 4 * (size_t)axis->first[i]);
+        for (size_t c = 0; c < channels; c++) {
+            uint8_t values[ROWS];
+            column_sums(packed + (axis->start[i] * channels + c) * ROWS, channels * ROWS, weights, axis->taps[i], values);
+            for (size_t k = 0; k < ROWS; k++) {
+                out[k / 4][k % 4 * samples + at + c] = values[k];
             }
         }
     }
@@ -86,200 +84,211 @@ void FOV_PIXEL_FN(pixel_rows)(const uint8_t *const *groups, const fov_filter_axi
 
 #else
 
-/* One quad of pixels of four rows; pixels past the end are 0, as are the lanes of no channel. */
+#define QUAD (4 * ROWS)               /* bytes of four pixels of one channel of all rows */
+#define PARTS (ROWS / FOV_LANES)      /* vectors of them */
+#define PIECES (sizeof(fov_vec) / 16) /* of 128 bits, each of four rows */
+#define FEW_GROUPS 4                  /* whose weights stay in registers */
+
+/* One quad of pixels of all rows; pixels past the end are 0. */
 static inline void pack_quad(const uint8_t *const *rows, size_t width, size_t channels, size_t quad, uint8_t *to) {
-    memset(to, 0, 4 * fov_pack_lanes(channels));
     for (size_t c = 0; c < channels; c++) {
-        for (size_t r = 0; r < 4; r++) {
+        for (size_t r = 0; r < ROWS; r++) {
             for (size_t t = 0; t < 4; t++) {
                 const size_t x = 4 * quad + t;
-                if (x < width) {
-                    to[(4 * c + r) * 4 + t] = rows[r][x * channels + c];
-                }
+                to[c * QUAD + 4 * r + t] = x < width ? rows[r][x * channels + c] : 0;
             }
         }
     }
 }
 
-/* The first `whole` quads of 3 channels, whose loads of 16 bytes stay inside the rows. */
-static inline void pack_rgb(const uint8_t *const *rows, size_t whole, uint8_t *packed) {
-    for (size_t quad = 0; quad < whole; quad++) {
-        __m128i row[4];
-        for (size_t r = 0; r < 4; r++) {
-            row[r] = _mm_loadu_si128((const __m128i *)(const void *)(rows[r] + 12 * quad));
-        }
+/* Of 16 bytes at `at` of the rows `order` takes the four pixels of a quad, its channels apart. */
+FOV_INLINE void pack_rgb_quad(const uint8_t *const *rows, size_t at, __m128i order, uint8_t *to) {
+    for (size_t part = 0; part < PARTS; part++, rows += FOV_LANES, to += sizeof(fov_vec)) {
+        fov_vec fourth[4], channel[4];
+        for (size_t k = 0; k < 4; k++) {
 #if FOV_ISA_LEVEL >= 2
-        const __m512i low = _mm512_inserti32x4(_mm512_castsi128_si512(row[0]), row[1], 1);
-        const __m512i all = _mm512_inserti32x4(_mm512_inserti32x4(low, row[2], 2), row[3], 3);
-        const __m512i planes =
-            _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1)));
-        const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        _mm512_storeu_si512(packed + 64 * quad, _mm512_permutexvar_epi32(order, planes));
+            fourth[k] = _mm512_shuffle_epi8(fov_fourths_load(rows + k, at), _mm512_broadcast_i32x4(order));
 #else
-        const __m128i planes = _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1);
-        for (size_t r = 0; r < 4; r++) {
-            row[r] = _mm_shuffle_epi8(row[r], planes);
-        }
-        const __m128i first = _mm_unpacklo_epi32(row[0], row[1]), second = _mm_unpacklo_epi32(row[2], row[3]);
-        const __m128i third = _mm_unpackhi_epi32(row[0], row[1]), fourth = _mm_unpackhi_epi32(row[2], row[3]);
-        __m128i *to = (__m128i *)(void *)(packed + 64 * quad);
-        _mm_storeu_si128(to, _mm_unpacklo_epi64(first, second));
-        _mm_storeu_si128(to + 1, _mm_unpackhi_epi64(first, second));
-        _mm_storeu_si128(to + 2, _mm_unpacklo_epi64(third, fourth));
-        _mm_storeu_si128(to + 3, _mm_setzero_si128());
+            fourth[k] = _mm256_shuffle_epi8(fov_fourths_load(rows + k, at), _mm256_broadcastsi128_si256(order));
 #endif
+        }
+        fov_fourths_turn(fourth, channel);
+        for (size_t c = 0; c < 3; c++) {
+            fov_vec_store(to + c * QUAD, channel[c]);
+        }
+    }
+}
+
+/* Rows of at least 16 bytes. Past the end are zeros: the last quads take what is left from the last 16 bytes. */
+static inline void pack_rgb(const uint8_t *const *rows, size_t width, uint8_t *packed) {
+    const __m128i planes = _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1);
+    const size_t last = 3 * width - 16;
+    size_t at = 0;
+    for (; at <= last; at += 12, packed += 3 * QUAD) {
+        pack_rgb_quad(rows, at, planes, packed);
+    }
+    for (; at < 3 * width; at += 12, packed += 3 * QUAD) {
+        const __m128i moved = _mm_add_epi8(planes, _mm_set1_epi8((char)(at - last))), over = _mm_cmpgt_epi8(moved, _mm_set1_epi8(15));
+        pack_rgb_quad(rows, last, _mm_or_si128(moved, _mm_or_si128(over, _mm_srai_epi16(planes, 15))), packed);
     }
 }
 
 void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t channels, uint8_t *packed) {
-    const size_t quads = (width + 3) / 4;
-    size_t whole = 0;
     if (channels == 3 && width >= 6) {
-        whole = (3 * width - 16) / 12 + 1;
-        pack_rgb(rows, whole, packed);
+        pack_rgb(rows, width, packed);
+        return;
     }
-    for (size_t quad = whole; quad < quads; quad++) {
-        pack_quad(rows, width, channels, quad, packed + quad * 4 * fov_pack_lanes(channels));
+    for (size_t quad = 0; 4 * quad < width; quad++) {
+        pack_quad(rows, width, channels, quad, packed + quad * channels * QUAD);
     }
 }
 
-/* Sums of `batches` groups of rows for one vector of lanes of an output, whose first input is `from`, `bytes` apart: the highest digit's
+/* Sums of an output for one vector of each channel, whose first input is `from`; channels and groups are constants. The highest digit's
  * over all groups of inputs, and on to the lower ones in the same register. */
-FOV_INLINE void column_sums_joined(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups,
-                                   fov_vec *whole) {
-    for (size_t b = 0; b < batches; b++) {
-        whole[b] = fov_sum_start();
-    }
-    for (size_t d = FOV_DIGITS; d-- > 0;) {
+FOV_INLINE void column_sums_joined(const uint8_t *from, size_t channels, const int32_t *weights, size_t groups, fov_vec *whole) {
+    fov_digit digit[FOV_DIGITS][FEW_GROUPS];
+    FOV_UNROLL
+    for (size_t d = 0; d < FOV_DIGITS; d++) {
+        FOV_UNROLL
         for (size_t g = 0; g < groups; g++) {
-            const fov_digit digit = fov_digit_load(weights + 4 * g, d);
-            for (size_t b = 0; b < batches; b++) {
-                whole[b] = fov_digit_add(whole[b], fov_vec_load(from + b * bytes + g * quad), &digit);
+            digit[d][g] = fov_digit_load(weights + 4 * g, d);
+        }
+    }
+    FOV_UNROLL
+    for (size_t c = 0; c < channels; c++) {
+        fov_vec in[FEW_GROUPS], sum = fov_sum_start();
+        FOV_UNROLL
+        for (size_t g = 0; g < groups; g++) {
+            in[g] = fov_vec_load(from + (g * channels + c) * QUAD);
+        }
+        FOV_UNROLL
+        for (size_t d = FOV_DIGITS; d-- > 0;) {
+            FOV_UNROLL
+            for (size_t g = 0; g < groups; g++) {
+                sum = fov_digit_add(sum, in[g], &digit[d][g]);
             }
+            sum = d > 0 ? fov_sum_lower(sum) : fov_sum_whole(sum);
         }
-        for (size_t b = 0; b < batches; b++) {
-            whole[b] = d > 0 ? fov_sum_lower(whole[b]) : fov_sum_whole(whole[b]);
-        }
+        whole[c] = sum;
     }
 }
 
 /* The same with the sums of each digit apart: where groups are many, what limits is how soon a sum can take its next product. */
-FOV_INLINE void column_sums_apart(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups,
+FOV_INLINE void column_sums_apart(const uint8_t *from, size_t step, size_t channels, const int32_t *weights, size_t groups,
                                   fov_vec *whole) {
-    fov_vec sum[FOV_DIGITS][2];
+    fov_vec sum[FOV_DIGITS][3];
     FOV_UNROLL
     for (size_t d = 0; d < FOV_DIGITS; d++) {
         FOV_UNROLL
-        for (size_t b = 0; b < batches; b++) {
-            sum[d][b] = d + 1 < FOV_DIGITS ? FOV_VEC(set1_epi32)(0) : fov_sum_start();
+        for (size_t c = 0; c < channels; c++) {
+            sum[d][c] = d + 1 < FOV_DIGITS ? FOV_VEC(set1_epi32)(0) : fov_sum_start();
         }
     }
     for (size_t g = 0; g < groups; g++) {
-        fov_vec in[2];
+        fov_vec in[3];
         FOV_UNROLL
-        for (size_t b = 0; b < batches; b++) {
-            in[b] = fov_vec_load(from + b * bytes + g * quad);
+        for (size_t c = 0; c < channels; c++) {
+            in[c] = fov_vec_load(from + g * step + c * QUAD);
         }
         FOV_UNROLL
         for (size_t d = 0; d < FOV_DIGITS; d++) {
             const fov_digit digit = fov_digit_load(weights + 4 * g, d);
             FOV_UNROLL
-            for (size_t b = 0; b < batches; b++) {
-                sum[d][b] = fov_digit_add(sum[d][b], in[b], &digit);
+            for (size_t c = 0; c < channels; c++) {
+                sum[d][c] = fov_digit_add(sum[d][c], in[c], &digit);
             }
         }
     }
     FOV_UNROLL
-    for (size_t b = 0; b < batches; b++) {
-        fov_vec all = sum[FOV_DIGITS - 1][b];
+    for (size_t c = 0; c < channels; c++) {
+        fov_vec all = sum[FOV_DIGITS - 1][c];
         FOV_UNROLL
         for (size_t d = FOV_DIGITS - 1; d-- > 0;) {
-            all = FOV_VEC(add_epi32)(fov_sum_lower(all), sum[d][b]);
+            all = FOV_VEC(add_epi32)(fov_sum_lower(all), sum[d][c]);
         }
-        whole[b] = fov_sum_whole(all);
+        whole[c] = fov_sum_whole(all);
     }
 }
 
-FOV_INLINE void column_sums(const uint8_t *from, size_t quad, size_t bytes, size_t batches, const int32_t *weights, size_t groups, bool few,
-                            fov_vec *whole) {
-    if (few) {
-        column_sums_joined(from, quad, bytes, batches, weights, groups, whole);
-    } else {
-        column_sums_apart(from, quad, bytes, batches, weights, groups, whole);
-    }
-}
-
-/* Outputs from `at`. The last lanes may be none of ours: what they write is overwritten by the next output, or falls into the slack. */
-FOV_INLINE void columns(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool few, size_t channels,
-                        bool mirror, size_t at, uint8_t *const *out) {
-    const size_t lanes = 4 * channels, quad = 4 * fov_pack_lanes(channels), bytes = (axis->in + 3) / 4 * quad;
+/* One output after the other, from `at`. */
+static void columns(const uint8_t *packed, const fov_filter_axis *axis, size_t channels, bool mirror, size_t at, uint8_t *const *out) {
     for (; at < axis->count; at++) {
-        const size_t i = mirror ? axis->count - 1 - at : at;
-        for (size_t lane = 0; lane < lanes; lane += FOV_LANES) {
-            fov_vec whole[2];
-            column_sums(packed + axis->first[i] * quad + 4 * lane, quad, bytes, batches, axis->weights + i * 4 * groups, groups, few,
-                        whole);
-            for (size_t b = 0; b < batches; b++) {
-                fov_vec_store_bytes(out[b] + at * lanes + lane, whole[b]);
+        const size_t i = mirror ? axis->count - 1 - at : at, step = channels * QUAD;
+        for (size_t c = 0; c < channels; c++) {
+            uint8_t values[ROWS];
+            for (size_t part = 0; part < PARTS; part++) {
+                fov_vec whole;
+                column_sums_apart(packed + axis->first[i] * step + c * QUAD + part * sizeof whole, step, 1,
+                                  axis->weights + i * 4 * axis->groups, axis->groups, &whole);
+                fov_vec_store_bytes(values + part * FOV_LANES, whole);
+            }
+            for (size_t g = 0; g < FOV_PACK_GROUPS; g++) {
+                memcpy(out[g] + (at * channels + c) * 4, values + 4 * g, 4);
             }
         }
     }
 }
 
+/* Its four rows of 128 bits to each group. */
+FOV_INLINE void store_pieces(fov_vec bytes, uint8_t *const *out, size_t at) {
 #if FOV_ISA_LEVEL >= 2
-/* Four outputs of 3 channels at once, 48 bytes and 16 that the next four overwrite. */
-FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool few, bool mirror,
-                            uint8_t *const *out) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11, 12, 13, 14, 15);
-    const size_t bytes = (axis->in + 3) / 4 * 64;
+    _mm_storeu_si128((__m128i *)(void *)(out[0] + at), _mm512_castsi512_si128(bytes));
+    _mm_storeu_si128((__m128i *)(void *)(out[1] + at), _mm512_extracti32x4_epi32(bytes, 1));
+    _mm_storeu_si128((__m128i *)(void *)(out[2] + at), _mm512_extracti32x4_epi32(bytes, 2));
+    _mm_storeu_si128((__m128i *)(void *)(out[3] + at), _mm512_extracti32x4_epi32(bytes, 3));
+#else
+    _mm_storeu_si128((__m128i *)(void *)(out[0] + at), _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128((__m128i *)(void *)(out[1] + at), _mm256_extracti128_si256(bytes, 1));
+#endif
+}
+
+/* Four outputs of 3 channels at once: 48 bytes to each group. */
+FOV_INLINE void columns_rgb(const uint8_t *packed, const fov_filter_axis *axis, size_t groups, bool few, bool mirror, uint8_t *const *out) {
     const ptrdiff_t step = mirror ? -1 : 1, stride = step * 4 * (ptrdiff_t)groups;
     const uint32_t *first = axis->first + (mirror ? axis->count - 1 : 0);
     const int32_t *weights = axis->weights + (mirror ? axis->count - 1 : 0) * 4 * groups;
     size_t at = 0;
-    for (; at + 4 <= axis->count; at += 4, first += 4 * step, weights += 4 * stride) {
-        fov_vec w0[2], w1[2], w2[2], w3[2];
-        column_sums(packed + first[0] * (size_t)64, 64, bytes, batches, weights, groups, few, w0);
-        column_sums(packed + first[step] * (size_t)64, 64, bytes, batches, weights + stride, groups, few, w1);
-        column_sums(packed + first[2 * step] * (size_t)64, 64, bytes, batches, weights + 2 * stride, groups, few, w2);
-        column_sums(packed + first[3 * step] * (size_t)64, 64, bytes, batches, weights + 3 * stride, groups, few, w3);
-        for (size_t b = 0; b < batches; b++) {
-            const fov_vec low = _mm512_packs_epi32(w0[b], w1[b]), high = _mm512_packs_epi32(w2[b], w3[b]);
-            fov_vec_store(out[b] + 12 * at, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
+    for (; at + 4 <= axis->count; at += 4) {
+        fov_vec whole[PARTS][12];
+        FOV_UNROLL
+        for (size_t k = 0; k < 4; k++, first += step, weights += stride) {
+            const uint8_t *from = packed + *first * (size_t)(3 * QUAD);
+            FOV_UNROLL
+            for (size_t part = 0; part < PARTS; part++) {
+                if (few) {
+                    column_sums_joined(from + part * sizeof(fov_vec), 3, weights, groups, whole[part] + 3 * k);
+                } else {
+                    column_sums_apart(from + part * sizeof(fov_vec), 3 * QUAD, 3, weights, groups, whole[part] + 3 * k);
+                }
+            }
+        }
+        FOV_UNROLL
+        for (size_t part = 0; part < PARTS; part++) {
+            FOV_UNROLL
+            for (size_t k = 0; k < 3; k++) {
+                const fov_vec *w = whole[part] + 4 * k;
+                store_pieces(FOV_VEC(packus_epi16)(FOV_VEC(packs_epi32)(w[0], w[1]), FOV_VEC(packs_epi32)(w[2], w[3])), out + part * PIECES,
+                             12 * at + 16 * k);
+            }
         }
     }
-    columns(packed, batches, axis, groups, few, 3, mirror, at, out);
+    columns(packed, axis, 3, mirror, at, out);
 }
-#else
-FOV_INLINE void columns_rgb(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t groups, bool few, bool mirror,
-                            uint8_t *const *out) {
-    columns(packed, batches, axis, groups, few, 3, mirror, 0, out);
-}
-#endif
 
-/* Two batches are the rule and unrolled; so are the usual numbers of groups. */
-FOV_INLINE void columns_any(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
-                            uint8_t *const *out) {
+/* The usual numbers of groups are unrolled. */
+void FOV_PIXEL_FN(pixel_columns)(const uint8_t *packed, const fov_filter_axis *axis, size_t channels, bool mirror, uint8_t *const *out) {
     if (channels != 3) {
-        columns(packed, batches, axis, axis->groups, false, channels, mirror, 0, out);
+        columns(packed, axis, channels, mirror, 0, out);
     } else if (axis->groups == 1) {
-        columns_rgb(packed, batches, axis, 1, true, mirror, out);
+        columns_rgb(packed, axis, 1, true, mirror, out);
     } else if (axis->groups == 2) {
-        columns_rgb(packed, batches, axis, 2, true, mirror, out);
+        columns_rgb(packed, axis, 2, true, mirror, out);
     } else if (axis->groups == 3) {
-        columns_rgb(packed, batches, axis, 3, true, mirror, out);
+        columns_rgb(packed, axis, 3, true, mirror, out);
     } else if (axis->groups == 4) {
-        columns_rgb(packed, batches, axis, 4, true, mirror, out);
+        columns_rgb(packed, axis, 4, true, mirror, out);
     } else {
-        columns_rgb(packed, batches, axis, axis->groups, false, mirror, out);
-    }
-}
-
-void FOV_PIXEL_FN(pixel_columns)(const uint8_t *packed, size_t batches, const fov_filter_axis *axis, size_t channels, bool mirror,
-                                 uint8_t *const *out) {
-    if (batches == 2) {
-        columns_any(packed, 2, axis, channels, mirror, out);
-    } else {
-        columns_any(packed, 1, axis, channels, mirror, out);
+        columns_rgb(packed, axis, axis->groups, false, mirror, out);
     }
 }
 

@@ -93,6 +93,30 @@ static inline fov_vec fov_vec_load_bytes(const uint8_t *from) {
 }
 #endif
 
+/* 16 bytes at `at` of each fourth of FOV_LANES rows. */
+FOV_INLINE fov_vec fov_fourths_load(const uint8_t *const *rows, size_t at) {
+#define FOV_PIECE(r) _mm_loadu_si128((const __m128i *)(const void *)(rows[r] + at))
+#if FOV_ISA_LEVEL == 1
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(FOV_PIECE(0)), FOV_PIECE(4), 1);
+#else
+    __m512i all = _mm512_castsi128_si512(FOV_PIECE(0));
+    all = _mm512_mask_broadcast_i32x4(all, 0x00F0, FOV_PIECE(4)); /* takes no shuffle */
+    all = _mm512_mask_broadcast_i32x4(all, 0x0F00, FOV_PIECE(8));
+    return _mm512_mask_broadcast_i32x4(all, 0xF000, FOV_PIECE(12));
+#endif
+#undef FOV_PIECE
+}
+
+/* From four such vectors, of rows 0, 1, 2 and 3 and so on, to those of each four bytes: a lane for each row. */
+FOV_INLINE void fov_fourths_turn(const fov_vec fourth[4], fov_vec quads[4]) {
+    const fov_vec low0 = FOV_VEC(unpacklo_epi32)(fourth[0], fourth[1]), low1 = FOV_VEC(unpacklo_epi32)(fourth[2], fourth[3]);
+    const fov_vec high0 = FOV_VEC(unpackhi_epi32)(fourth[0], fourth[1]), high1 = FOV_VEC(unpackhi_epi32)(fourth[2], fourth[3]);
+    quads[0] = FOV_VEC(unpacklo_epi64)(low0, low1);
+    quads[1] = FOV_VEC(unpackhi_epi64)(low0, low1);
+    quads[2] = FOV_VEC(unpacklo_epi64)(high0, high1);
+    quads[3] = FOV_VEC(unpackhi_epi64)(high0, high1);
+}
+
 #if FOV_ISA_LEVEL == 3
 #define FOV_DIGITS 3
 #define FOV_DIGIT_BITS 8

@@ -21,6 +21,9 @@ typedef struct fov_blob {
 FOV_MUST_USE fov_status fov_io_read(const char *path, size_t max_bytes, size_t padding, fov_blob *blob);
 /* The same into a buffer that is reused: grows blob->data as needed (blob must be initialised with {0}). */
 FOV_MUST_USE fov_status fov_io_read_into(const char *path, size_t max_bytes, size_t padding, fov_blob *blob, size_t *capacity);
+/* The same, but a file of more than `small` bytes is not read, which *large says; the blob is then empty. */
+FOV_MUST_USE fov_status fov_io_read_small(const char *path, size_t small, size_t max_bytes, size_t padding, fov_blob *blob,
+                                          size_t *capacity, bool *large);
 void fov_blob_clear(fov_blob *blob);
 
 /* A file that stays open and is read in pieces, by any number of threads at once. */

@@ -112,15 +112,19 @@ static fov_status read_open(int fd, const char *path, size_t size, size_t paddin
     return FOV_OK;
 }
 
-fov_status fov_io_read_into(const char *path, size_t max_bytes, size_t padding, fov_blob *blob, size_t *capacity) {
+fov_status fov_io_read_small(const char *path, size_t small, size_t max_bytes, size_t padding, fov_blob *blob, size_t *capacity,
+                             bool *large) {
     int fd = -1;
     size_t size = 0;
     blob->size = 0;
     blob->padding = 0;
+    *large = false;
     FOV_TRY(open_regular(path, &fd, &size));
     fov_status status = FOV_OK;
     if (size > max_bytes) {
         status = too_large(path, size, max_bytes);
+    } else if (size > small) {
+        *large = true;
     } else if (size == 0) {
         status = read_unsized(fd, path, max_bytes, padding, blob, capacity);
     } else {
@@ -131,8 +135,16 @@ fov_status fov_io_read_into(const char *path, size_t max_bytes, size_t padding, 
         blob->size = 0;
         return fov_forward_at(__FILE__, __LINE__, status);
     }
-    memset(blob->data + blob->size, 0, padding);
-    blob->padding = padding;
+    if (!*large) {
+        memset(blob->data + blob->size, 0, padding);
+        blob->padding = padding;
+    }
+    return FOV_OK;
+}
+
+fov_status fov_io_read_into(const char *path, size_t max_bytes, size_t padding, fov_blob *blob, size_t *capacity) {
+    bool large;
+    FOV_TRY(fov_io_read_small(path, max_bytes, max_bytes, padding, blob, capacity, &large));
     return FOV_OK;
 }
 

@@ -137,13 +137,10 @@ fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, 
         FOV_TRY(fov_picture_find_group(reader, index, i));
         return fov_picture_open_group(reader, &padded, width, height);
     }
-    const size_t most = reader->by_pieces ? WHOLE_BYTES : FOV_PICTURE_MAX_BYTES;
-    const fov_status status = fov_io_read_into(reader->path.data, most, FOV_DECODE_PADDING, &reader->blob, &reader->capacity);
-    if (status == FOV_E_LIMIT && reader->by_pieces) {
-        return open_large(reader, &padded, width, height);
-    }
-    FOV_TRY(status);
-    return open_bytes(reader, &padded, width, height);
+    bool large;
+    FOV_TRY(fov_io_read_small(reader->path.data, reader->by_pieces ? WHOLE_BYTES : FOV_PICTURE_MAX_BYTES, FOV_PICTURE_MAX_BYTES,
+                              FOV_DECODE_PADDING, &reader->blob, &reader->capacity, &large));
+    return large ? open_large(reader, &padded, width, height) : open_bytes(reader, &padded, width, height);
 }
 
 static bool over_limits(const fov_pack_record *record, const fov_decode_options *options) {

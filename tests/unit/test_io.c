@@ -137,6 +137,12 @@ static void test_read_into_reuses(void **state) {
     assert_int_equal(fov_io_read_into(at("short"), 100, 4, &blob, &capacity), FOV_OK);
     assert_ptr_equal(blob.data, before);
     assert_memory_equal(blob.data, "ab\0\0\0\0", 6);
+    bool large = false;
+    assert_int_equal(fov_io_read_small(at("long"), 3, 100, 4, &blob, &capacity, &large), FOV_OK);
+    assert_true(large && blob.size == 0);
+    assert_int_equal(fov_io_read_small(at("long"), 3, 4, 4, &blob, &capacity, &large), FOV_E_LIMIT);
+    assert_int_equal(fov_io_read_small(at("short"), 3, 100, 4, &blob, &capacity, &large), FOV_OK);
+    assert_true(!large && blob.size > 0);
     assert_int_equal(fov_io_read_into(at("none"), 100, 4, &blob, &capacity), FOV_E_NOTFOUND);
     assert_int_equal(blob.size, 0);
     fov_blob_clear(&blob);

@@ -14,6 +14,33 @@
 #include "folder_case.h"
 #include "strip_case.h"
 
+/* What a case works with. */
+typedef struct tools {
+    fov_decoder *decoder;
+    fov_augmenter *augmenter;
+    fov_image image;
+    strip_case c;
+} tools;
+
+static int take_tools(void **state) {
+    static tools t;
+    t = (tools){0};
+    fov_image_init(&t.image);
+    assert_int_equal(fov_decoder_new(&t.decoder), FOV_OK);
+    assert_int_equal(fov_augmenter_new(&t.augmenter), FOV_OK);
+    *state = &t;
+    return 0;
+}
+
+static int put_tools(void **state) {
+    tools *t = *state;
+    free(t->c.rows);
+    fov_image_clear(&t->image);
+    fov_augmenter_free(t->augmenter);
+    fov_decoder_free(t->decoder);
+    return fov_mem_stats_all().live_blocks == 0 ? 0 : -1;
+}
+
 static size_t below(fov_rng *rng, size_t bound) {
     return (size_t)fov_rng_below(rng, bound);
 }
@@ -96,14 +123,10 @@ static void choose_range(fov_rng *rng, size_t n, size_t *start, size_t *length) 
 
 /* Of a few hundred pictures, each whole and in three parts. */
 static void test_strips_are_the_whole(void **state) {
-    (void)state;
+    tools *t = *state;
     static const fov_pixel_format formats[] = {{3, false}, {3, false}, {1, false}, {3, true}, {2, true}, {4, false}};
-    strip_case c = {0};
-    fov_decoder *decoder;
-    fov_image image;
+    strip_case *c = &t->c;
     size_t many = 0, one = 0;
-    fov_image_init(&image);
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
     for (uint64_t i = 0; i < 240; i++) {
         fov_rng rng;
         fov_rng_init(&rng, 90, 0, i, 0, FOV_RNG_TEST);
@@ -121,23 +144,20 @@ static void test_strips_are_the_whole(void **state) {
                 choose_range(&rng, shown ? width : height, &part.left, &part.width);
                 choose_range(&rng, shown ? height : width, &part.top, &part.height);
             }
-            assert_int_equal(read_whole(decoder, &file, &options, &part, &image), FOV_OK);
-            c.spare = (size_t[]){0, 1, 64, 9999}[below(&rng, 4)];
-            assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, &part, &image), FOV_OK);
-            if (c.wrong) {
+            assert_int_equal(read_whole(t->decoder, &file, &options, &part, &t->image), FOV_OK);
+            c->spare = (size_t[]){0, 1, 64, 9999}[below(&rng, 4)];
+            assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, &part, &t->image), FOV_OK);
+            if (c->wrong) {
                 fail_msg("picture %d, orientation %u, part %u: the strips do not make it", (int)i, orientation, k);
             }
-            many += c.strips > 2;
-            one += c.strips == 1;
-            assert_true(!shown || c.strips == 1 || image.height > 64);
-            assert_true(!shown || c.strips > 1 || image.height <= 67);
+            many += c->strips > 2;
+            one += c->strips == 1;
+            assert_true(!shown || c->strips == 1 || t->image.height > 64);
+            assert_true(!shown || c->strips > 1 || t->image.height <= 67);
         }
         free(file.bytes);
     }
     assert_true(many > 100 && one > 100);
-    free(c.rows);
-    fov_image_clear(&image);
-    fov_decoder_free(decoder);
 }
 
 /* ---- views ---- */
@@ -178,15 +198,11 @@ static size_t make_views(fov_decoder *decoder, fov_augmenter *augmenter, const f
 }
 
 static void test_views(void **state) {
-    (void)state;
+    tools *t = *state;
     static const char *const recipes[] = {"simclr", "dino", "orientation_free", "resize(24) flip(0.5) | crop(40,0.5,1,bicubic) vflip(1)"};
     static uint8_t memory[2][FOV_MAX_VIEWS][48 * 48 * 6];
     uint8_t *views[2][FOV_MAX_VIEWS];
-    fov_decoder *decoder;
-    fov_augmenter *augmenter;
     size_t strips = 0;
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
-    assert_int_equal(fov_augmenter_new(&augmenter), FOV_OK);
     for (size_t v = 0; v < FOV_MAX_VIEWS; v++) {
         views[0][v] = memory[0][v];
         views[1][v] = memory[1][v];
@@ -206,7 +222,7 @@ static void test_views(void **state) {
         fov_text_clear(&dropped);
         memset(memory, (int)i, sizeof memory[0]);
         memset(memory[1], (int)i + 1, sizeof memory[1]);
-        strips += make_views(decoder, augmenter, &recipe, &file, &options, i, views[0], views[1]);
+        strips += make_views(t->decoder, t->augmenter, &recipe, &file, &options, i, views[0], views[1]);
         for (size_t v = 0; v < recipe.view_count; v++) {
             const size_t side = recipe.view[v].image_size;
             assert_memory_equal(views[0][v], views[1][v], side * side * fov_pixel_bytes(options.format));
@@ -214,20 +230,12 @@ static void test_views(void **state) {
         free(file.bytes);
     }
     assert_true(strips > 150);
-    fov_augmenter_free(augmenter);
-    fov_decoder_free(decoder);
 }
 
 static void test_preprocess(void **state) {
-    (void)state;
+    tools *t = *state;
     static uint8_t expected[32 * 32 * 3], out[32 * 32 * 3];
     uint8_t *outputs[1] = {out};
-    fov_decoder *decoder;
-    fov_augmenter *augmenter;
-    fov_image image;
-    fov_image_init(&image);
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
-    assert_int_equal(fov_augmenter_new(&augmenter), FOV_OK);
     for (unsigned orientation = 1; orientation <= 8; orientation++) {
         fov_rng rng;
         fov_image_info info;
@@ -236,30 +244,23 @@ static void test_preprocess(void **state) {
         preprocess.resize = 37;
         fov_rng_init(&rng, 92, 0, orientation, 0, FOV_RNG_TEST);
         picture_file file = make_file(&rng, orientation % 2 == 0, (fov_pixel_format){3, false}, 222, 333, orientation);
-        view_taker t = {.augmenter = augmenter, .preprocess = &preprocess, .outputs = outputs};
-        assert_int_equal(fov_image_decode(decoder, file.bytes, file.size, NULL, &image), FOV_OK);
-        assert_int_equal(fov_preprocess_apply(augmenter, &preprocess, &image, expected), FOV_OK);
-        assert_int_equal(fov_decoder_open(decoder, file.bytes, file.size, NULL, &info), FOV_OK);
-        assert_int_equal(fov_decoder_read_strips(decoder, NULL, take_views, &t), FOV_OK);
+        view_taker taker = {.augmenter = t->augmenter, .preprocess = &preprocess, .outputs = outputs};
+        assert_int_equal(fov_image_decode(t->decoder, file.bytes, file.size, NULL, &t->image), FOV_OK);
+        assert_int_equal(fov_preprocess_apply(t->augmenter, &preprocess, &t->image, expected), FOV_OK);
+        assert_int_equal(fov_decoder_open(t->decoder, file.bytes, file.size, NULL, &info), FOV_OK);
+        assert_int_equal(fov_decoder_read_strips(t->decoder, NULL, take_views, &taker), FOV_OK);
         assert_memory_equal(out, expected, sizeof out);
         free(file.bytes);
     }
-    fov_image_clear(&image);
-    fov_augmenter_free(augmenter);
-    fov_decoder_free(decoder);
 }
 
 /* ---- failures ---- */
 
 /* Files cut or changed anywhere: the same verdict, and the same words. */
 static void test_damage(void **state) {
-    (void)state;
-    strip_case c = {0};
-    fov_decoder *decoder;
-    fov_image image;
+    tools *t = *state;
+    strip_case *c = &t->c;
     size_t bad = 0;
-    fov_image_init(&image);
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
     for (uint64_t i = 0; i < 200; i++) {
         fov_rng rng;
         char said[256];
@@ -272,12 +273,12 @@ static void test_damage(void **state) {
         } else {
             file.bytes[at] ^= (uint8_t)(1 + below(&rng, 255));
         }
-        const fov_status status = read_whole(decoder, &file, &options, NULL, &image);
+        const fov_status status = read_whole(t->decoder, &file, &options, NULL, &t->image);
         (void)snprintf(said, sizeof said, "%s", status == FOV_OK ? "" : fov_last_error());
         const fov_image nothing = {0};
-        c.spare = (size_t[]){0, 1, 64, 9999}[below(&rng, 4)];
-        assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, status == FOV_OK ? &image : &nothing), status);
-        assert_true(status != FOV_OK || !c.wrong);
+        c->spare = (size_t[]){0, 1, 64, 9999}[below(&rng, 4)];
+        assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, NULL, status == FOV_OK ? &t->image : &nothing), status);
+        assert_true(status != FOV_OK || !c->wrong);
         if (status != FOV_OK) {
             assert_string_equal(fov_last_error(), said);
             bad++;
@@ -285,99 +286,76 @@ static void test_damage(void **state) {
         free(file.bytes);
     }
     assert_true(bad > 80 && bad < 190);
-    free(c.rows);
-    fov_image_clear(&image);
-    fov_decoder_free(decoder);
 }
 
 /* Bytes between the last code and the end are harmless to libjpeg and unknown to the fast decoder, which finds them after the last row. */
 static void test_begins_again(void **state) {
-    (void)state;
-    strip_case c = {0};
-    fov_decoder *decoder;
-    fov_image image;
+    tools *t = *state;
+    strip_case *c = &t->c;
     fov_rng rng;
-    fov_image_init(&image);
     fov_rng_init(&rng, 94, 0, 0, 0, FOV_RNG_TEST);
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
     picture_file file = make_file(&rng, true, (fov_pixel_format){3, false}, 100, 300, 3);
     static const uint8_t stray[] = {1, 2, 3, 4};
     splice(&file, file.size - 2, stray, sizeof stray);
-    assert_int_equal(read_whole(decoder, &file, NULL, NULL, &image), FOV_OK);
-    assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, NULL, NULL, &image), FOV_OK);
-    assert_false(c.wrong);
-    c.spare = 500;
-    const size_t begun = c.begun;
-    assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, NULL, NULL, &image), FOV_OK);
-    assert_false(c.wrong);
+    assert_int_equal(read_whole(t->decoder, &file, NULL, NULL, &t->image), FOV_OK);
+    assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, NULL, NULL, &t->image), FOV_OK);
+    assert_false(c->wrong);
+    c->spare = 500;
+    const size_t begun = c->begun;
+    assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, NULL, NULL, &t->image), FOV_OK);
+    assert_false(c->wrong);
     if (fov_pixel_loops_get()->jpeg) {
         assert_int_equal(begun, 2);
-        assert_int_equal(c.begun, 2);
+        assert_int_equal(c->begun, 2);
     }
     free(file.bytes);
-    free(c.rows);
-    fov_image_clear(&image);
-    fov_decoder_free(decoder);
 }
 
 /* What the taker says ends the reading, whichever strip it says it to; the decoder goes on. */
 static void test_takers_fail(void **state) {
-    (void)state;
-    strip_case c = {0};
-    fov_decoder *decoder;
-    fov_image image;
-    fov_image_init(&image);
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
+    tools *t = *state;
+    strip_case *c = &t->c;
     for (size_t i = 0; i < 16; i++) {
         fov_rng rng;
         fov_rng_init(&rng, 95, 0, i, 0, FOV_RNG_TEST);
         picture_file file = make_file(&rng, i < 8, (fov_pixel_format){3, false}, 50, 300, i % 2 == 0 ? 1 : 4);
         const fov_decode_options options = {.format = {.channels = 3, .deep = i % 4 > 1}}; /* libjpeg, where it is a JPEG */
-        assert_int_equal(read_whole(decoder, &file, &options, NULL, &image), FOV_OK);
-        c.answer = i % 3 == 0 ? FOV_E_NOMEM : FOV_E_DATA;
-        for (c.answer_at = 0; c.answer_at < 5; c.answer_at++) {
-            assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), c.answer);
-            assert_int_equal(c.strips, c.answer_at + 1);
+        assert_int_equal(read_whole(t->decoder, &file, &options, NULL, &t->image), FOV_OK);
+        c->answer = i % 3 == 0 ? FOV_E_NOMEM : FOV_E_DATA;
+        for (c->answer_at = 0; c->answer_at < 5; c->answer_at++) {
+            assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, NULL, &t->image), c->answer);
+            assert_int_equal(c->strips, c->answer_at + 1);
             assert_string_equal(fov_last_error(), "enough strips");
         }
-        c.answer = FOV_OK;
-        assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), FOV_OK);
-        assert_false(c.wrong);
+        c->answer = FOV_OK;
+        assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, NULL, &t->image), FOV_OK);
+        assert_false(c->wrong);
         free(file.bytes);
     }
-    free(c.rows);
-    fov_image_clear(&image);
-    fov_decoder_free(decoder);
 }
 
 /* A piece of the file that does not come, whichever: what its source says comes through, and the decoder goes on. */
 static void test_pieces_fail(void **state) {
-    (void)state;
-    strip_case c = {.spare = 2000};
-    fov_decoder *decoder;
-    fov_image image;
-    fov_image_init(&image);
-    assert_int_equal(fov_decoder_new(&decoder), FOV_OK);
+    tools *t = *state;
+    strip_case *c = &t->c;
+    c->spare = 2000;
     for (size_t i = 0; i < 6; i++) {
         fov_rng rng;
         fov_rng_init(&rng, 97, 0, i, 0, FOV_RNG_TEST);
         picture_file file = make_file(&rng, i < 4, (fov_pixel_format){3, false}, 70, 120, 1 + (unsigned)i);
         const fov_decode_options options = {.format = {.channels = 3, .deep = i % 2 == 1}, .lenient = i == 3};
-        assert_int_equal(read_whole(decoder, &file, &options, NULL, &image), FOV_OK);
-        c.fail_at = 0;
-        assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), FOV_OK);
-        assert_false(c.wrong);
-        const size_t calls = c.calls;
+        assert_int_equal(read_whole(t->decoder, &file, &options, NULL, &t->image), FOV_OK);
+        c->fail_at = 0;
+        assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, NULL, &t->image), FOV_OK);
+        assert_false(c->wrong);
+        const size_t calls = c->calls;
         assert_true(calls > 3);
-        for (c.fail_at = 1; c.fail_at <= calls; c.fail_at++) {
-            assert_int_equal(strip_read(&c, decoder, file.bytes, file.size, &options, NULL, &image), FOV_E_IO);
+        for (c->fail_at = 1; c->fail_at <= calls; c->fail_at++) {
+            assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, NULL, &t->image), FOV_E_IO);
             assert_string_equal(fov_last_error(), "a piece that does not come");
         }
         free(file.bytes);
     }
-    free(c.rows);
-    fov_image_clear(&image);
-    fov_decoder_free(decoder);
 }
 
 /* Memory runs out at each allocation in turn: FOV_E_NOMEM or the right views, and nothing is lost. */
@@ -427,11 +405,11 @@ static void test_out_of_memory(void **state) {
 }
 
 int main(void) {
+#define CASE(test) cmocka_unit_test_setup_teardown(test, take_tools, put_tools)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strips_are_the_whole), cmocka_unit_test(test_views),
-        cmocka_unit_test(test_preprocess),           cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_begins_again),         cmocka_unit_test(test_takers_fail),
-        cmocka_unit_test(test_pieces_fail),          cmocka_unit_test(test_out_of_memory),
+        CASE(test_strips_are_the_whole), CASE(test_views),       CASE(test_preprocess),  CASE(test_damage),
+        CASE(test_begins_again),         CASE(test_takers_fail), CASE(test_pieces_fail), cmocka_unit_test(test_out_of_memory),
     };
+#undef CASE
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
