@@ -40,10 +40,12 @@ typedef struct fov_cost {
  * Whoever runs them, chunks and bits are the same. */
 typedef struct fov_row_passes {
     size_t (*chunk)(const fov_node *node); /* rows of a chunk of the first pass; the last chunk may have fewer */
-    /* Once before a pass; says what it reads besides, in rows as wide as those of the operand, to be asked for in time; NULL: nothing. */
-    void (*start)(const fov_step *step, bool last, const fov_real *reads[2]);
+    /* Once before a pass; says what it reads besides, in rows as wide as those of the operand, to be asked for in time; NULL: nothing.
+     * Whether the last pass only writes its result, so that it may go elsewhere. */
+    bool (*start)(const fov_step *step, bool last, const fov_real *reads[2]);
     void (*first)(const fov_step *step, size_t chunk);
-    void (*last)(const fov_step *step, size_t row, size_t rows); /* any rows, in any order */
+    /* Any rows, in any order. `to`: where they go, if that may be elsewhere; NULL: where they belong. */
+    void (*last)(const fov_step *step, size_t row, size_t rows, fov_real *to);
 } fov_row_passes;
 
 /* Bits of fov_op.joins: a step of the node runs the last pass of the step before, the first pass of the step after. */

@@ -9,17 +9,17 @@
  *              ranges of k of one block are added in order. Only what lies across the tile is packed: A with k side by side, B transposed
  *              or with panels that are not full
  *
+ *   pairs      by rows, and a second product that takes the same rows transposed (both gradients of a layer) while they are in cache: a
+ *              thread takes some parts in a row and has sums of its own, which are added in order
+ *
  * Operands in bfloat16 are always packed.
  *
  * The portable set and double precision use OpenBLAS with one thread, by rows. */
 #include "kernels/gemm.h"
+
 #include "base/checked.h"
-
-#include <cblas.h>
-#include <limits.h>
-#include <pthread.h>
-
 #include "base/error.h"
+#include "kernels/gemm_blas.h"
 #include "kernels/kernels.h"
 
 enum {
@@ -39,50 +39,14 @@ enum {
     BLOCK_DEPTH = 256,
     CUT_LEAST = 512,      /* k of a range */
     GROUP_PACKED = 98304, /* numbers of B that stay in an L2 cache while a part's rows meet them */
+    PAIR_MOST = 65536,    /* numbers of D, which does so too */
+    PAIR_NUMBERS = 65536, /* of rows of A and E that D takes at a time */
     PAD = 16              /* numbers between packed panels of A */
 };
 
 /* Panels lie on the stack of the thread that packs them. */
 enum { PART_PANELS = PART_NUMBERS + PART_MOST * PAD, BLOCK_PANELS = BLOCK_PACKED + (PAIR_ROWS + PAIR_COLUMNS) * PAD };
 _Static_assert(BLOCK_PANELS * sizeof(float) < FOV_POOL_STACK && PART_PANELS * sizeof(float) < FOV_POOL_STACK, "panels fit a chunk's stack");
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void use_one_thread(void) {
-    openblas_set_num_threads(1);
-}
-
-static void blas(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, const size_t size[3], fov_real alpha, fov_real beta) {
-    (void)pthread_once(&once, use_one_thread);
-    FOV_ASSERT(size[0] <= INT_MAX && size[1] <= INT_MAX && size[2] <= INT_MAX);
-    FOV_ASSERT(a.stride <= INT_MAX && b.stride <= INT_MAX && c_stride <= INT_MAX);
-    const CBLAS_TRANSPOSE ta = a.transposed ? CblasTrans : CblasNoTrans;
-    const CBLAS_TRANSPOSE tb = b.transposed ? CblasTrans : CblasNoTrans;
-#ifdef FOVEA_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, (int)size[0], (int)size[1], (int)size[2], alpha, a.data, (int)a.stride, b.data, (int)b.stride, beta,
-                c, (int)c_stride);
-#else
-    cblas_sgemm(CblasRowMajor, ta, tb, (int)size[0], (int)size[1], (int)size[2], alpha, a.data, (int)a.stride, b.data, (int)b.stride, beta,
-                c, (int)c_stride);
-#endif
-}
-
-static bool has_tiles(const fov_kernels *kernels) {
-    return sizeof(fov_real) == sizeof(float) && kernels->tile_rows() * kernels->tile_columns() > 64;
-}
-
-void fov_gemm_serial(fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real alpha,
-                     fov_real beta) {
-    if (m == 0 || n == 0) {
-        return;
-    }
-    const fov_kernels *kernels = fov_kernels_get();
-    if (has_tiles(kernels)) {
-        kernels->gemm(c, c_stride, a.data, a.stride, a.transposed, b.data, b.stride, b.transposed, m, n, k, alpha, beta);
-    } else {
-        blas(c, c_stride, a, b, (const size_t[]){m, n, k}, alpha, beta);
-    }
-}
 
 /* ---- how a shape is cut ---- */
 
@@ -99,6 +63,7 @@ typedef struct scheme {
     size_t down, across;      /* by blocks: blocks of C */
     size_t cuts;              /* by blocks: ranges of k */
     size_t depths, deepest;   /* pieces of k (of a range) that are multiplied at a time, and the size of the largest */
+    size_t runs, round;       /* pairs: of parts, each with sums of its own; tiles whose rows D takes at a time */
     size_t a_panel;           /* numbers between packed panels of A */
     bool direct_a, direct_b;
     unsigned threads; /* parts are done so many at a time */
@@ -129,6 +94,12 @@ static void cut_by_blocks(scheme *s) {
     s->direct_b = !p->bf16 && !p->b.transposed && p->n % s->width == 0;
 }
 
+static void cut_pair(scheme *s) {
+    const fov_product *p = s->p;
+    s->round = fov_most_size(PAIR_NUMBERS / (s->height * (p->k + p->e_columns)), 1);
+    s->runs = fov_least_size(p->k * p->e_columns <= PAIR_MOST / 4 ? 2 * MIN_CHUNKS : MIN_CHUNKS, s->parts);
+}
+
 static scheme scheme_of(const fov_product *p) {
     scheme s = {.p = p, .kernels = fov_kernels_get(), .way = BY_BLAS, .cuts = 1};
     s.k = p->bf16 ? (p->k + 1) / 2 : p->k;
@@ -144,7 +115,7 @@ static scheme scheme_of(const fov_product *p) {
         s.tiles = fov_ceil_div(p->m, s.height);
         s.parts = part_count(p, s.tiles, s.height);
     }
-    if (!has_tiles(s.kernels)) {
+    if (!fov_gemm_has_tiles(s.kernels)) {
         FOV_ASSERT(!p->bf16 && p->make == NULL);
         return s;
     }
@@ -161,6 +132,9 @@ static scheme scheme_of(const fov_product *p) {
     s.depths = fov_most_size(fov_ceil_div(fov_ceil_div(s.k, s.cuts), depth), 1);
     s.deepest = fov_ceil_div(fov_ceil_div(s.k, s.cuts), s.depths) + 1;
     s.a_panel = (s.height * s.deepest + PAD + 15) / 16 * 16;
+    if (p->e_columns > 0) {
+        cut_pair(&s);
+    }
     return s;
 }
 
@@ -275,8 +249,8 @@ static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
 
 /* What a tile of a part asks for, one range of memory after the other. */
 typedef struct wanted {
-    const fov_real *from[5];
-    size_t numbers[5], count, all;
+    const fov_real *from[6];
+    size_t numbers[6], count, all;
 } wanted;
 
 static void want(wanted *w, const fov_real *rows, size_t numbers) {
@@ -304,9 +278,14 @@ static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
     for (size_t i = 0; i < 2 && p->make_reads[i] != NULL; i++) {
         want(&w, p->make_reads[i] + row * p->a.stride, numbers);
     }
-    want(&w, p->a.data + row * p->a.stride + (p->make == NULL ? from : 0), numbers);
+    if (p->a.data != NULL) {
+        want(&w, p->a.data + row * p->a.stride + (p->make == NULL ? from : 0), numbers);
+    }
     for (size_t i = 0; i < 2 && p->after_reads[i] != NULL; i++) {
         want(&w, p->after_reads[i] + tile_first(s, t) * p->c_stride, s->height * p->c_stride);
+    }
+    if (p->e_columns > 0) {
+        want(&w, p->e + tile_first(s, t) * p->e_columns, s->height * p->e_columns);
     }
     return w;
 }
@@ -320,9 +299,9 @@ static asking share_of(const wanted *w, size_t index, size_t count, size_t depth
     return (asking){w->from[i] + at, fov_ceil_div(w->all, fov_most_size(count * depth, 1))};
 }
 
-static void make_rows(const scheme *s, size_t begin, size_t end) {
+static void make_rows(const scheme *s, size_t begin, size_t end, fov_real *to) {
     const size_t row = tile_first(s, begin);
-    s->p->make(s->p->context, row, tile_first(s, end) - row);
+    s->p->make(s->p->context, row, tile_first(s, end) - row, to);
 }
 
 /* A part's rows as they lie against the panels of B: some of these stay in cache while all rows meet them, and what comes next is asked
@@ -336,7 +315,7 @@ static void multiply_rows(const scheme *s, size_t part, side b, size_t from, siz
         const size_t begin = cut_at(s->panels, g, groups), end = cut_at(s->panels, g + 1, groups);
         for (size_t t = a.begin; t < a.end; t++) {
             if (p->make != NULL && from + g == 0 && (t - a.begin) % slab == 0) {
-                make_rows(s, t, fov_least_size(t + slab, a.end));
+                make_rows(s, t, fov_least_size(t + slab, a.end), NULL);
             }
             const wanted w = wanted_by(s, part, t, from);
             for (size_t j = begin; j < end; j++) {
@@ -378,6 +357,74 @@ static void run_by_rows(fov_pool *pool, scheme *s, fov_real *work) {
     s->threads = fov_pool_threads(pool);
     fov_pool_for(pool, s->depths * s->panels, whole_panel_chunk, s);
     fov_pool_for(pool, s->parts, part_chunk, s);
+}
+
+/* ---- pairs: by rows, and a second product of these rows ---- */
+
+/* What one thread does in a row: the tiles whose rows D has still to take, and where they are. */
+typedef struct pair {
+    side rows;
+    size_t made; /* first tile whose rows are still to be made */
+    fov_real *slab, *d;
+    fov_real beta;
+} pair;
+
+/* D += A^T E of the rows that wait. */
+static void take_rows(const scheme *s, pair *q) {
+    const fov_product *p = s->p;
+    const size_t first = tile_first(s, q->rows.begin), depth = tile_first(s, q->rows.end) - first, tiles = fov_ceil_div(p->k, s->height);
+    const fov_real *e = p->e + first * p->e_columns;
+    for (size_t j = 0; j < p->e_columns; j += s->width) {
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t row = cut_at(p->k, t, tiles);
+            s->kernels->gemm_tile_at(q->d + row * p->e_columns + j, p->e_columns, cut_at(p->k, t + 1, tiles) - row, s->width,
+                                     q->rows.data + row, 1, p->a.stride, e + j, p->e_columns, depth, q->beta);
+        }
+    }
+    q->rows.begin = q->rows.end;
+    q->beta = 1;
+}
+
+static void pair_part(const scheme *s, pair *q, size_t part) {
+    const fov_product *p = s->p;
+    const size_t end = part_first(s, part + 1);
+    const side b = {.end = s->panels, .data = s->packed_b};
+    for (size_t t = part_first(s, part); t < end; t++) {
+        if (q->rows.begin == t) {
+            q->rows.data = p->a.data == NULL ? q->slab : p->a.data + tile_first(s, t) * p->a.stride;
+        }
+        if (p->make != NULL && q->made == t) {
+            q->made = fov_least_size(fov_least_size(t + slab_of(s), end), q->rows.begin + s->round);
+            const size_t along = tile_first(s, t) - tile_first(s, q->rows.begin);
+            make_rows(s, t, q->made, p->a.data == NULL ? q->slab + along * p->a.stride : NULL);
+        }
+        const wanted w = wanted_by(s, part, t, 0);
+        for (size_t j = 0; j < s->panels; j++) {
+            multiply_tile(s, p->c, p->c_stride, q->rows, b, t, j, s->k, p->beta, share_of(&w, j, s->panels, s->k));
+        }
+        q->rows.end = t + 1;
+        if (q->rows.end - q->rows.begin == s->round) {
+            take_rows(s, q);
+        }
+    }
+    if (p->after != NULL) {
+        p->after(p->context, part);
+    }
+}
+
+static void pair_chunk(void *context, size_t run, unsigned worker) {
+    (void)worker;
+    const scheme *s = context;
+    const fov_product *p = s->p;
+    _Alignas(64) fov_real slab[PART_NUMBERS];
+    const size_t begin = cut_at(s->parts, run, s->runs), end = cut_at(s->parts, run + 1, s->runs), first = part_first(s, begin);
+    pair q = {.rows = {.begin = first, .end = first, .direct = true}, .made = first, .slab = slab, .d = s->sums + run * p->k * p->e_columns};
+    for (size_t part = begin; part < end; part++) {
+        pair_part(s, &q, part);
+    }
+    if (q.rows.end > q.rows.begin) {
+        take_rows(s, &q);
+    }
 }
 
 /* ---- by blocks ---- */
@@ -440,6 +487,18 @@ static void run_by_blocks(fov_pool *pool, scheme *s, fov_real *work) {
     }
 }
 
+static void run_pairs(fov_pool *pool, scheme *s, fov_real *work) {
+    const fov_product *p = s->p;
+    const fov_product second = {.c = p->d, .c_stride = p->e_columns, .m = p->k, .n = p->e_columns, .beta = p->d_beta};
+    s->packed_b = work;
+    s->sums = work + s->panels * s->width * s->k;
+    s->threads = 1; /* the part below is this thread's next one */
+    fov_pool_for(pool, s->panels, whole_panel_chunk, s);
+    fov_pool_for(pool, s->runs, pair_chunk, s);
+    scheme sum = {.p = &second, .kernels = s->kernels, .sums = s->sums, .cuts = s->runs};
+    fov_pool_for(pool, p->k, sum_chunk, &sum);
+}
+
 /* ---- by OpenBLAS ---- */
 
 static void part_rows(const scheme *s, size_t part, size_t *first, size_t *rows) {
@@ -458,7 +517,7 @@ static void blas_chunk(void *context, size_t part, unsigned worker) {
     if (p->before != NULL) {
         p->before(p->context, part);
     }
-    blas(p->c + first * p->c_stride, p->c_stride, a, p->b, (const size_t[]){rows, p->n, p->k}, 1, p->beta);
+    fov_blas(p->c + first * p->c_stride, p->c_stride, a, p->b, (const size_t[]){rows, p->n, p->k}, 1, p->beta);
     if (p->after != NULL) {
         p->after(p->context, part);
     }
@@ -467,7 +526,7 @@ static void blas_chunk(void *context, size_t part, unsigned worker) {
 /* ---- all ---- */
 
 bool fov_product_bits_free(void) {
-    return has_tiles(fov_kernels_get());
+    return fov_gemm_has_tiles(fov_kernels_get());
 }
 
 size_t fov_product_work(const fov_product *p) {
@@ -476,7 +535,13 @@ size_t fov_product_work(const fov_product *p) {
     }
     const scheme s = scheme_of(p);
     const size_t numbers = s.way == BY_ROWS ? s.panels * s.width * s.k : s.cuts > 1 ? s.cuts * p->m * p->n : 0;
-    return numbers * sizeof(fov_real);
+    return (numbers + s.runs * p->k * p->e_columns) * sizeof(fov_real);
+}
+
+bool fov_product_pairs(const fov_product *p) {
+    const scheme s = scheme_of(p);
+    return s.way == BY_ROWS && !p->bf16 && p->part_rows > 0 && s.depths == 1 && s.panels * s.width * s.k <= GROUP_PACKED && s.runs > 1 &&
+           p->k * p->e_columns <= PAIR_MOST && p->e_columns % s.width == 0;
 }
 
 size_t fov_product_parts(const fov_product *p) {
@@ -495,7 +560,7 @@ static void before_chunk(void *context, size_t part, unsigned worker) {
         s->p->before(s->p->context, part);
     }
     if (s->p->make != NULL) {
-        make_rows(s, part_first(s, part), part_first(s, part + 1));
+        make_rows(s, part_first(s, part), part_first(s, part + 1), NULL);
     }
 }
 
@@ -512,6 +577,9 @@ void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
     scheme s = scheme_of(p);
     if (s.way == BY_BLAS) {
         fov_pool_for(pool, s.parts, blas_chunk, &s);
+    } else if (p->e_columns > 0) {
+        FOV_ASSERT(fov_product_pairs(p) && p->before == NULL);
+        run_pairs(pool, &s, work);
     } else if (s.way == BY_ROWS) {
         run_by_rows(pool, &s, work);
     } else {
@@ -523,15 +591,4 @@ void fov_product_run(fov_pool *pool, const fov_product *p, void *work) {
             fov_pool_for(pool, s.parts, after_chunk, &s);
         }
     }
-}
-
-size_t fov_gemm_work(size_t m, size_t n, size_t k) {
-    const fov_product plain = {.m = m, .n = n, .k = k}, turned = {.m = m, .n = n, .k = k, .a = {.transposed = true}};
-    return fov_most_size(fov_product_work(&plain), fov_product_work(&turned));
-}
-
-void fov_gemm(fov_pool *pool, fov_real *c, size_t c_stride, fov_matrix a, fov_matrix b, size_t m, size_t n, size_t k, fov_real beta,
-              void *work) {
-    const fov_product p = {.c = c, .c_stride = c_stride, .a = a, .b = b, .m = m, .n = n, .k = k, .beta = beta};
-    fov_product_run(pool, &p, work);
 }

@@ -19,17 +19,13 @@ enum { IN_X, IN_MEAN, IN_VAR, IN_COUNTER, IN_GAMMA, IN_BETA, IN_RESIDUAL, IN_COU
 /* Tensors of this many numbers are not found in a cache again. */
 #define PAST_COUNT ((size_t)4 << 20)
 
-/* Numbers that a chunk may have, and the rows: half a cache of the second level, with the other operand of a product beside it. */
-enum { CHUNK_NUMBERS = 28672, CHUNK_LEAST = 56, CHUNK_MOST = 224 };
-
 typedef struct bn_attr {
     double eps, momentum;
     bool relu;
 } bn_attr;
 
 static size_t chunk_rows(const fov_node *node) {
-    const size_t rows = CHUNK_NUMBERS / node->shape.dim[node->shape.rank - 1];
-    return rows < CHUNK_LEAST ? CHUNK_LEAST : rows > CHUNK_MOST ? CHUNK_MOST : rows;
+    return fov_pass_rows(node->shape.dim[node->shape.rank - 1]);
 }
 
 static fov_row_cut cut_of(const fov_node *node) {
@@ -195,17 +191,18 @@ static void affine(const bn_pass *p) {
     }
 }
 
-static void apply_rows(const bn_pass *p, size_t row, size_t rows, bool past) {
+/* `to`: where the rows are wanted; NULL: where they belong. */
+static void apply_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
     const size_t c = p->cut.width, first = row * c;
     const fov_real *residual = p->step->in[IN_RESIDUAL];
-    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
+    p->step->k->bn_apply(to != NULL ? to : (fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
                          residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, past, rows, c);
 }
 
 static void apply_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    apply_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past);
+    apply_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past, NULL);
 }
 
 static void forward(const fov_step *step) {
@@ -251,11 +248,11 @@ static void gradient_sums_chunk(void *context, size_t index, unsigned worker) {
     gradient_sums_of(p, from_the_end(p, index), p->past);
 }
 
-static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past) {
+static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
     const size_t c = p->cut.width, first = row * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out, g,
+    p->step->k->bn_gradient(to != NULL ? to : p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out, g,
                             (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift,
                             p->factor, p->center, p->slope, rows, c);
 }
@@ -263,7 +260,7 @@ static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past) 
 static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    gradient_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past);
+    gradient_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past, NULL);
 }
 
 static void add_to(fov_real *to, size_t i, double value, bool accumulate) {
@@ -313,7 +310,7 @@ static void backward(const fov_step *step) {
 
 /* ---- passes for other steps ---- */
 
-static void start_pass(const fov_step *step, bool last, const fov_real *reads[2]) {
+static bool start_pass(const fov_step *step, bool last, const fov_real *reads[2]) {
     const bool backwards = step->grad_out != NULL;
     const bn_pass p = backwards ? backward_pass_of(step) : pass_of(step);
     if (backwards && !last) {
@@ -325,6 +322,7 @@ static void start_pass(const fov_step *step, bool last, const fov_real *reads[2]
     }
     reads[0] = last || backwards ? step->in[IN_X] : NULL;
     reads[1] = last || backwards ? besides : NULL;
+    return !backwards || !p.add_x;
 }
 
 static void first_pass(const fov_step *step, size_t chunk) {
@@ -339,13 +337,13 @@ static void first_pass(const fov_step *step, size_t chunk) {
     }
 }
 
-static void last_pass(const fov_step *step, size_t row, size_t rows) {
+static void last_pass(const fov_step *step, size_t row, size_t rows, fov_real *to) {
     if (step->grad_out != NULL) {
         bn_pass p = backward_pass_of(step);
-        gradient_rows(&p, row, rows, false);
+        gradient_rows(&p, row, rows, false, to);
     } else {
         bn_pass p = pass_of(step);
-        apply_rows(&p, row, rows, false);
+        apply_rows(&p, row, rows, false, to);
     }
 }
 
