@@ -249,8 +249,8 @@ static void whole_panel_chunk(void *context, size_t chunk, unsigned worker) {
 
 /* What a tile of a part asks for, one range of memory after the other. */
 typedef struct wanted {
-    const fov_real *from[6];
-    size_t numbers[6], count, all;
+    const fov_real *from[7];
+    size_t numbers[7], count, all;
 } wanted;
 
 static void want(wanted *w, const fov_real *rows, size_t numbers) {
@@ -284,8 +284,13 @@ static wanted wanted_by(const scheme *s, size_t part, size_t t, size_t from) {
     for (size_t i = 0; i < 2 && p->after_reads[i] != NULL; i++) {
         want(&w, p->after_reads[i] + tile_first(s, t) * p->c_stride, s->height * p->c_stride);
     }
-    if (p->e_columns > 0) {
+    if (p->e != NULL) {
         want(&w, p->e + tile_first(s, t) * p->e_columns, s->height * p->e_columns);
+    }
+    for (size_t i = 0; i < 2 && p->e_reads[i] != NULL; i++) {
+        if (p->e_reads[i] != p->after_reads[0] && p->e_reads[i] != p->after_reads[1]) {
+            want(&w, p->e_reads[i] + tile_first(s, t) * p->e_columns, s->height * p->e_columns);
+        }
     }
     return w;
 }
@@ -365,7 +370,7 @@ static void run_by_rows(fov_pool *pool, scheme *s, fov_real *work) {
 typedef struct pair {
     side rows;
     size_t made; /* first tile whose rows are still to be made */
-    fov_real *slab, *d;
+    fov_real *slab, *slab_e, *d;
     fov_real beta;
 } pair;
 
@@ -373,7 +378,10 @@ typedef struct pair {
 static void take_rows(const scheme *s, pair *q) {
     const fov_product *p = s->p;
     const size_t first = tile_first(s, q->rows.begin), depth = tile_first(s, q->rows.end) - first, tiles = fov_ceil_div(p->k, s->height);
-    const fov_real *e = p->e + first * p->e_columns;
+    const fov_real *e = p->e == NULL ? q->slab_e : p->e + first * p->e_columns;
+    if (p->e == NULL) {
+        p->make_e(p->context, first, depth, q->slab_e);
+    }
     for (size_t j = 0; j < p->e_columns; j += s->width) {
         for (size_t t = 0; t < tiles; t++) {
             const size_t row = cut_at(p->k, t, tiles);
@@ -418,7 +426,9 @@ static void pair_chunk(void *context, size_t run, unsigned worker) {
     const fov_product *p = s->p;
     _Alignas(64) fov_real slab[PART_NUMBERS];
     const size_t begin = cut_at(s->parts, run, s->runs), end = cut_at(s->parts, run + 1, s->runs), first = part_first(s, begin);
-    pair q = {.rows = {.begin = first, .end = first, .direct = true}, .made = first, .slab = slab, .d = s->sums + run * p->k * p->e_columns};
+    pair q = {.rows = {.begin = first, .end = first, .direct = true}, .made = first, .slab = slab};
+    q.slab_e = slab + s->round * s->height * p->k;
+    q.d = s->sums + run * p->k * p->e_columns;
     for (size_t part = begin; part < end; part++) {
         pair_part(s, &q, part);
     }

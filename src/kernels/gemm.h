@@ -36,10 +36,13 @@ typedef struct fov_product {
     /* Memory that `make` and `after` read besides, in rows as wide as those of A and of C, which is asked for in time; NULL: none. */
     const fov_real *make_reads[2], *after_reads[2];
     /* A second product from the same rows, while they are in cache: D [k, e_columns] = A^T E + d_beta D, E [m, e_columns]; 0 columns: none.
-     * For what fov_product_pairs allows. With `make` A may have no memory (a.data NULL): its rows then live only until both have read them. */
+     * For what fov_product_pairs allows. With `make` A may have no memory (a.data NULL): its rows then live only until both have read them.
+     * So may E (e NULL): make_e makes its rows to `to`, from rows of e_reads. */
     const fov_real *e;
     fov_real *d, d_beta;
     size_t e_columns;
+    void (*make_e)(void *context, size_t row, size_t rows, fov_real *to);
+    const fov_real *e_reads[2];
 } fov_product;
 
 /* Whether a product can make a second one: tiles, little of B and D, whole vectors of E, part_rows said. Reads sizes alone. */

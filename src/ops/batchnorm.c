@@ -11,6 +11,7 @@
  * the first backward pass writes g where dresidual belongs, and the second one reads it there. */
 #include <math.h>
 
+#include "base/checked.h"
 #include "ops/ops.h"
 #include "ops/row_shared.h"
 
@@ -78,6 +79,7 @@ typedef struct bn_pass {
     bool passed;                       /* dresidual is dy, and lies there already */
     bool add_x, add_residual;          /* dx and dresidual are added to, not written */
     bool past;                         /* results go past the caches: they are larger than those */
+    const fov_real *made;              /* the residual of the rows at hand, if it was made for them; NULL: it is in memory */
 } bn_pass;
 
 static bn_pass pass_of(const fov_step *step) {
@@ -194,15 +196,42 @@ static void affine(const bn_pass *p) {
 /* `to`: where the rows are wanted; NULL: where they belong. */
 static void apply_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
     const size_t c = p->cut.width, first = row * c;
-    const fov_real *residual = p->step->in[IN_RESIDUAL];
-    p->step->k->bn_apply(to != NULL ? to : (fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
-                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, past, rows, c);
+    const fov_real *in = p->step->in[IN_RESIDUAL], *x = (const fov_real *)p->step->in[IN_X] + first;
+    const fov_real *residual = p->made != NULL ? p->made : in == NULL ? NULL : in + first;
+    fov_real *place = (fov_real *)p->step->out + first;
+    if (to != NULL) {
+        p->step->k->bn_apply(to, x, residual, p->scale, p->shift, p->relu, false, rows, c);
+    }
+    if (to == NULL || p->step->read_later) {
+        p->step->k->bn_apply(place, x, residual, p->scale, p->shift, p->relu, past, rows, c);
+    }
+}
+
+enum { SLAB_NUMBERS = 8192 }; /* of a residual that is made here: with x and y it stays in the first cache */
+
+/* Rows whose residual is made by the last pass of another step, a few at a time. */
+static void apply_within(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
+    const size_t c = p->cut.width;
+    _Alignas(64) fov_real slab[SLAB_NUMBERS];
+    bn_pass piece = *p;
+    for (size_t done = 0, count; done < rows; done += count) {
+        const bool fits = c <= SLAB_NUMBERS;
+        count = fov_least_size(rows - done, fits ? SLAB_NUMBERS / c : rows);
+        const fov_step *before = p->step->before;
+        before->node->op->row_passes->last(before, row + done, count, fits ? slab : NULL);
+        piece.made = fits ? slab : NULL;
+        apply_rows(&piece, row + done, count, past, to == NULL ? NULL : to + done * c);
+    }
+}
+
+static void result_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
+    (p->step->before != NULL ? apply_within : apply_rows)(p, row, rows, past, to);
 }
 
 static void apply_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    apply_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past, NULL);
+    result_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past, NULL);
 }
 
 static void forward(const fov_step *step) {
@@ -222,7 +251,9 @@ static void forward(const fov_step *step) {
 static void again(const fov_step *step) {
     bn_pass p = pass_of(step);
     affine(&p);
-    fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+    if (!step->last_left) {
+        fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+    }
 }
 
 /* ---- backward ---- */
@@ -343,7 +374,7 @@ static void last_pass(const fov_step *step, size_t row, size_t rows, fov_real *t
         gradient_rows(&p, row, rows, false, to);
     } else {
         bn_pass p = pass_of(step);
-        apply_rows(&p, row, rows, false, to);
+        result_rows(&p, row, rows, to != NULL && p.past, to);
     }
 }
 
@@ -353,7 +384,8 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){(6.0 + residual) * n, 11.0 * n, (3.0 + residual) * bytes, (5.0 + 2.0 * residual) * bytes};
 }
 
-static const fov_row_passes row_passes = {.chunk = chunk_rows, .start = start_pass, .first = first_pass, .last = last_pass};
+static const fov_row_passes row_passes = {
+    .chunk = chunk_rows, .start = start_pass, .first = first_pass, .last = last_pass, .within = FOV_READS_IN(IN_RESIDUAL)};
 
 #define BN_READS (FOV_READS_IN(IN_X) | FOV_READS_IN(IN_GAMMA) | FOV_READS_IN(IN_BETA))
 #define BN_OP(extra, over, ...)                                                                                                            \

@@ -28,13 +28,6 @@ bool fov_point_suits(const fov_conv *c) {
     return c->kh == 1 && c->kw == 1 && c->pad == 0;
 }
 
-unsigned fov_point_joins(const fov_conv *c, bool backward) {
-    if (!fov_product_bits_free()) {
-        return 0U;
-    }
-    return c->stride == 1 ? FOV_JOINS_LAST | FOV_JOINS_FIRST : backward ? 0U : FOV_JOINS_FIRST;
-}
-
 static size_t rows_of(const fov_conv *c) {
     return c->n * c->oh * c->ow;
 }
@@ -101,6 +94,11 @@ static void last_rows(void *context, size_t row, size_t rows, fov_real *to) {
     before->node->op->row_passes->last(before, row, rows, to);
 }
 
+static void rebuilt_rows(void *context, size_t row, size_t rows, fov_real *to) {
+    const fov_step *rebuilt = ((const point *)context)->step->rebuilt;
+    rebuilt->node->op->row_passes->last(rebuilt, row, rows, to);
+}
+
 static void first_part(void *context, size_t part) {
     const point *p = context;
     p->step->after->node->op->row_passes->first(p->step->after, part);
@@ -148,6 +146,16 @@ static fov_product gradients_product(const fov_conv *c, const fov_real *dout, co
 static bool pairs(const fov_conv *c) {
     const fov_product product = gradients_product(c, NULL, NULL, NULL);
     return c->stride == 1 && fov_product_pairs(&product);
+}
+
+unsigned fov_point_joins(const fov_conv *c, bool backward) {
+    if (!fov_product_bits_free()) {
+        return 0U;
+    }
+    if (c->stride > 1) {
+        return backward ? 0U : FOV_JOINS_FIRST;
+    }
+    return FOV_JOINS_LAST | FOV_JOINS_FIRST | (backward && pairs(c) ? FOV_JOINS_REBUILT : 0U);
 }
 
 fov_conv_bytes fov_point_forward_bytes(const fov_conv *c) {
@@ -217,6 +225,11 @@ bool fov_point_gradients(const fov_step *step, const fov_conv *c, const fov_conv
     product.context = &p;
     if (join(step, &product) && !g->dout_later) {
         product.a.data = NULL;
+    }
+    if (step->rebuilt != NULL) {
+        product.e = NULL;
+        product.make_e = rebuilt_rows;
+        (void)step->rebuilt->node->op->row_passes->start(step->rebuilt, true, product.e_reads);
     }
     fov_product_run(step->pool, &product, step->work);
     return true;
