@@ -78,7 +78,7 @@ struct fov_plan {
     size_t store_count;
     fov_real **idle;                 /* gradients that no step writes: a run zeroes them */
     size_t *idle_counts, idle_count; /* their elements, how many there are */
-    fov_step *running; /* what each step got in this run */
+    fov_step *running;               /* what each step got in this run */
     bool timed, ran;
 };
 

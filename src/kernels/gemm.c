@@ -94,12 +94,6 @@ static void cut_by_blocks(scheme *s) {
     s->direct_b = !p->bf16 && !p->b.transposed && p->n % s->width == 0;
 }
 
-static void cut_pair(scheme *s) {
-    const fov_product *p = s->p;
-    s->round = fov_most_size(PAIR_NUMBERS / (s->height * (p->k + p->e_columns)), 1);
-    s->runs = fov_least_size(p->k * p->e_columns <= PAIR_MOST / 4 ? 2 * MIN_CHUNKS : MIN_CHUNKS, s->parts);
-}
-
 static scheme scheme_of(const fov_product *p) {
     scheme s = {.p = p, .kernels = fov_kernels_get(), .way = BY_BLAS, .cuts = 1};
     s.k = p->bf16 ? (p->k + 1) / 2 : p->k;
@@ -133,7 +127,8 @@ static scheme scheme_of(const fov_product *p) {
     s.deepest = fov_ceil_div(fov_ceil_div(s.k, s.cuts), s.depths) + 1;
     s.a_panel = (s.height * s.deepest + PAD + 15) / 16 * 16;
     if (p->e_columns > 0) {
-        cut_pair(&s);
+        s.round = fov_most_size(PAIR_NUMBERS / (s.height * (p->k + p->e_columns)), 1);
+        s.runs = fov_least_size(p->k * p->e_columns <= PAIR_MOST / 4 ? 2 * MIN_CHUNKS : MIN_CHUNKS, s.parts);
     }
     return s;
 }

@@ -283,8 +283,8 @@ static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past, 
     const size_t c = p->cut.width, first = row * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(to != NULL ? to : p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out, g,
-                            (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift,
+    p->step->k->bn_gradient(to != NULL ? to : p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out,
+                            g, (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift,
                             p->factor, p->center, p->slope, rows, c);
 }
 

@@ -275,8 +275,8 @@ static const fov_shape joined_shape = {.rank = 4, .dim = {8, 9, 9, 16}}; /* 648 
 enum { RESIDUAL_SIDE = 18 }; /* so that there are more numbers than scratch takes */
 
 /* relu(norm(x W) + residual), or without relu */
-static fov_node *any_layer(fov_graph *g, const char *name, fov_node *x, size_t out, size_t size, size_t stride,
-                           fov_node *residual, bool relu) {
+static fov_node *any_layer(fov_graph *g, const char *name, fov_node *x, size_t out, size_t size, size_t stride, fov_node *residual,
+                           bool relu) {
     const fov_param_spec one = {.init = FOV_INIT_ONE}, moving = {.role = FOV_PARAM_BUFFER};
     fov_graph_push(g, "%s", name);
     x = fov_conv2d(g, x, parameter(g, "conv", FOV_SHAPE(out, size, size, x->shape.dim[3])), NULL, stride, size / 2);

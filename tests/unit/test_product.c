@@ -323,9 +323,8 @@ static void test_bf16_kernels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_way),
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_pairs), cmocka_unit_test(test_what_is_no_pair),
-        cmocka_unit_test(test_bf16_kernels),
+        cmocka_unit_test(test_every_way),       cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_what_is_no_pair), cmocka_unit_test(test_bf16_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
