@@ -43,15 +43,16 @@ static fov_node *block(fov_graph *g, fov_node *x, const fov_backbone_spec *spec,
     }
     const resnet_shape *shape = spec->backbone->shape;
     const size_t out = shape->bottleneck ? 4 * width : width;
-    fov_node *identity = x;
+    fov_node *y = x, *identity = x;
+    if (shape->bottleneck) { /* next to what makes x, so that a pass over x runs beside the product */
+        y = norm(g, conv(g, y, "conv1", width, 1, 1, layer), "bn1", true, layer);
+    }
     if (stride != 1 || x->shape.dim[3] != out) {
         fov_graph_push(g, "downsample");
         identity = norm(g, conv(g, x, "0", out, 1, stride, layer), "1", false, layer);
         fov_graph_pop(g);
     }
-    fov_node *y = x;
     if (shape->bottleneck) {
-        y = norm(g, conv(g, y, "conv1", width, 1, 1, layer), "bn1", true, layer);
         y = norm(g, conv(g, y, "conv2", width, 3, stride, layer), "bn2", true, layer);
         y = conv(g, y, "conv3", out, 1, 1, layer);
     } else {

@@ -40,15 +40,23 @@ typedef struct fov_cost {
  * Whoever runs them, chunks and bits are the same. */
 typedef struct fov_row_passes {
     size_t (*chunk)(const fov_node *node); /* rows of a chunk of the first pass; the last chunk may have fewer */
-    /* Once before a pass; says what it reads besides, in rows as wide as those of the operand, to be asked for in time; NULL: nothing. */
-    void (*start)(const fov_step *step, bool last, const fov_real *reads[2]);
+    /* Once before a pass; says what it reads besides, in rows as wide as those of the operand, to be asked for in time; NULL: nothing.
+     * Whether the last pass only writes its result, so that it may go elsewhere. */
+    bool (*start)(const fov_step *step, bool last, const fov_real *reads[2]);
     void (*first)(const fov_step *step, size_t chunk);
-    void (*last)(const fov_step *step, size_t row, size_t rows); /* any rows, in any order */
+    /* Any rows, in any order. `to`: where they go, if that may be elsewhere, and a copy where they belong if the step's result is read
+     * later; NULL: where they belong. */
+    void (*last)(const fov_step *step, size_t row, size_t rows, fov_real *to);
+    /* An input, as FOV_READS_IN bit, of which making the output reads the same rows as it makes, so that the last pass of the step that
+     * makes this input can run within (fov_step.before); 0: none. */
+    uint32_t within;
 } fov_row_passes;
 
-/* Bits of fov_op.joins: a step of the node runs the last pass of the step before, the first pass of the step after. */
+/* Bits of fov_op.joins: a step of the node runs the last pass of the step before, the first pass of the step after; its backward step makes
+ * input 0, where it was not kept, by the last pass of the step that rebuilds it (fov_step.rebuilt), if both inputs get gradients. */
 #define FOV_JOINS_LAST 1U
 #define FOV_JOINS_FIRST 2U
+#define FOV_JOINS_REBUILT 4U
 
 struct fov_op {
     const char *name;
@@ -112,7 +120,9 @@ struct fov_step {
     void *work;                     /* forward_work or backward_work bytes, contents undefined */
     unsigned char *worker_base;     /* see fov_step_worker */
     const fov_step *before, *after; /* the step whose last pass, whose first pass this one runs; NULL: none */
+    const fov_step *rebuilt;        /* the step whose last pass makes input 0 of a backward step; NULL: it is there */
     bool first_done, last_left;     /* the first pass was run already; the last one will be */
+    bool read_later;                /* of last_left: not only the step that runs it reads the result */
     bool training;
     uint64_t seed, counter; /* for ops that draw: counter is the training step */
 };

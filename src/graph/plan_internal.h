@@ -51,7 +51,10 @@ typedef struct fov_plan_step {
     const fov_node *node;
     bool backward;
     fov_plan_drop again;                 /* rebuilds the node's value, how */
-    bool first_done, last_left;          /* the step before runs its first pass, the step after its last one */
+    bool first_done;                     /* the step before runs its first pass */
+    size_t left_to;                      /* the step that runs its last pass; FOV_NO_STEP: itself */
+    bool read_later;                     /* and others read its result as well */
+    size_t before, rebuilt;              /* whose last pass this one runs, to make its operand or residual, or input 0 again */
     size_t work, worker_work, grad_work; /* pieces */
     bool accumulate[FOV_MAX_INPUTS];
     double microseconds;
@@ -75,6 +78,7 @@ struct fov_plan {
     size_t store_count;
     fov_real **idle;                 /* gradients that no step writes: a run zeroes them */
     size_t *idle_counts, idle_count; /* their elements, how many there are */
+    fov_step *running;               /* what each step got in this run */
     bool timed, ran;
 };
 
@@ -91,7 +95,7 @@ void fov_plan_share_gradient(fov_plan *plan, size_t s);
 
 /* Whether the backward steps of `node` and of its first input follow each other and are joined: one runs a pass of the other. */
 bool fov_plan_joins_backward(const fov_plan *plan, const fov_node *node);
-/* Joins steps (sets first_done and last_left); then lets the bytes that joined steps need live through both. */
+/* Joins steps (sets first_done, left_to and what belongs to it); then lets the bytes that joined steps need live through both. */
 void fov_plan_join_steps(fov_plan *plan);
 void fov_plan_join_pieces(fov_plan *plan);
 
@@ -112,6 +116,12 @@ static inline bool fov_plan_has_step(const fov_plan *plan, const fov_node *node)
 
 static inline fov_plan_node *fov_plan_root(const fov_plan *plan, const fov_node *node) {
     return &plan->nodes[plan->nodes[node->id].root];
+}
+
+static inline bool fov_plan_step_reads(const fov_plan_step *step, unsigned i) {
+    const fov_node *node = step->node;
+    return node->input[i] != NULL &&
+           (step->backward ? fov_backward_reads(node, i) : step->again == FOV_DROP_NOT || fov_again_reads(node, step->again, i));
 }
 
 /* Gives each piece its offset; returns the bytes needed. `placed` has room for `count` pointers. */

@@ -37,8 +37,13 @@ bool fov_plan_joins_backward(const fov_plan *plan, const fov_node *node) {
     return false;
 }
 
-void fov_plan_join_steps(fov_plan *plan) {
-    for (size_t s = 1; s < plan->step_count && !plan->options.no_reuse; s++) {
+static void leave(fov_plan *plan, size_t s, size_t runner) {
+    plan->steps[s].left_to = runner;
+    plan->steps[runner].before = s;
+}
+
+static void join_neighbours(fov_plan *plan) {
+    for (size_t s = 1; s < plan->step_count; s++) {
         fov_plan_step *before = &plan->steps[s - 1], *after = &plan->steps[s];
         if (before->backward != after->backward || before->again != FOV_DROP_NOT || after->again != FOV_DROP_NOT) {
             continue;
@@ -48,13 +53,107 @@ void fov_plan_join_steps(fov_plan *plan) {
                           : follows       ? joint_of(before->node, after->node, false)
                                           : JOINT_NONE;
         after->first_done = how == JOINT_FIRST;
-        before->last_left = how == JOINT_LAST;
+        if (how == JOINT_LAST) {
+            leave(plan, s - 1, s);
+            before->read_later = true;
+        }
+    }
+}
+
+/* The first step after `from` that reads the value that step s makes. */
+static size_t reader_after(const fov_plan *plan, size_t s, size_t from) {
+    const uint32_t id = plan->steps[s].node->id;
+    const size_t again = plan->nodes[id].again_step;
+    const size_t end = again != FOV_NO_STEP && again > s ? again : plan->step_count; /* then another step makes it */
+    for (size_t t = from + 1; t < end; t++) {
+        const fov_plan_step *step = &plan->steps[t];
+        bool reads = step->backward && step->node->id == id && (step->node->op->reads & FOV_READS_OUT) != 0;
+        for (unsigned i = 0; i < step->node->input_count; i++) {
+            reads = reads || (fov_plan_step_reads(step, i) && plan->nodes[step->node->input[i]->id].root == id);
+        }
+        if (reads) {
+            return t;
+        }
+    }
+    return FOV_NO_STEP;
+}
+
+/* Whether the step's last pass can run within another one's, which reads its rows among others, and reads them nowhere else. */
+static bool fits_within(const fov_plan_step *step, const fov_plan_step *reader) {
+    const fov_node *node = reader->node;
+    if (reader->backward || reader->again != step->again || node->op->row_passes == NULL || reader->before != FOV_NO_STEP) {
+        return false;
+    }
+    uint32_t places = 0;
+    for (unsigned i = 0; i < node->input_count; i++) {
+        places |= node->input[i] == step->node ? FOV_READS_IN(i) : 0U;
+    }
+    return places != 0 && places == node->op->row_passes->within;
+}
+
+static bool fits_rebuilding(const fov_plan *plan, const fov_plan_step *step, const fov_plan_step *reader) {
+    const fov_node *node = reader->node;
+    return step->again == FOV_DROP_AGAIN && reader->backward && node->input[0] == step->node && runs(node, true, FOV_JOINS_REBUILT) &&
+           plan->nodes[node->input[0]->id].wants && node->input[1] != NULL && plan->nodes[node->input[1]->id].wants;
+}
+
+/* A value that waits for its first reader, however far away. */
+static void leave_to_readers(fov_plan *plan) {
+    for (size_t s = 0; s < plan->step_count; s++) {
+        fov_plan_step *step = &plan->steps[s];
+        const bool able = step->node->op->row_passes != NULL && !step->backward && step->again != FOV_DROP_RERUN;
+        const size_t runner = able && step->left_to == FOV_NO_STEP ? reader_after(plan, s, s) : FOV_NO_STEP;
+        if (runner == FOV_NO_STEP) {
+            continue;
+        }
+        const bool read_later = plan->nodes[step->node->id].kept || reader_after(plan, s, runner) != FOV_NO_STEP;
+        if (fits_within(step, &plan->steps[runner])) {
+            leave(plan, s, runner);
+            step->read_later = read_later;
+        } else if (!read_later && fits_rebuilding(plan, step, &plan->steps[runner])) {
+            step->left_to = runner;
+            plan->steps[runner].rebuilt = s;
+        }
+    }
+}
+
+void fov_plan_join_steps(fov_plan *plan) {
+    if (!plan->options.no_reuse) {
+        join_neighbours(plan);
+        leave_to_readers(plan);
+    }
+}
+
+static void keep_piece(fov_plan *plan, size_t piece, size_t last) {
+    if (piece != FOV_NO_PIECE && plan->pieces[piece].last < last) {
+        plan->pieces[piece].last = last;
+    }
+}
+
+/* All that a step of forward or of rebuilding reads and writes lives until its last pass has run, which may run within one that is left
+ * too. */
+static void keep_until_left(fov_plan *plan, size_t s) {
+    const fov_plan_step *step = &plan->steps[s];
+    const fov_plan_node *info = &plan->nodes[step->node->id];
+    const bool again = step->again != FOV_DROP_NOT;
+    size_t last = s;
+    while (plan->steps[last].left_to != FOV_NO_STEP) {
+        last = plan->steps[last].left_to;
+    }
+    keep_piece(plan, step->work, last);
+    keep_piece(plan, info->stash, last);
+    keep_piece(plan, again ? info->value_again : info->value, last);
+    for (unsigned i = 0; i < step->node->input_count; i++) {
+        if (fov_plan_step_reads(step, i)) {
+            const fov_plan_node *root = fov_plan_root(plan, step->node->input[i]);
+            keep_piece(plan, again && root->value_again != FOV_NO_PIECE ? root->value_again : root->value, last);
+        }
     }
 }
 
 /* Whether step s and the one after it are joined. */
 static bool joined(const fov_plan *plan, size_t s) {
-    return s + 1 < plan->step_count && (plan->steps[s].last_left || plan->steps[s + 1].first_done);
+    return s + 1 < plan->step_count && (plan->steps[s].left_to == s + 1 || plan->steps[s + 1].first_done);
 }
 
 void fov_plan_join_pieces(fov_plan *plan) {
@@ -62,5 +161,10 @@ void fov_plan_join_pieces(fov_plan *plan) {
         fov_piece *piece = &plan->pieces[i];
         piece->first -= piece->first > 0 && joined(plan, piece->first - 1) ? 1 : 0;
         piece->last += joined(plan, piece->last) ? 1 : 0;
+    }
+    for (size_t s = 0; s < plan->step_count; s++) {
+        if (plan->steps[s].left_to != FOV_NO_STEP && !plan->steps[s].backward) {
+            keep_until_left(plan, s);
+        }
     }
 }

@@ -112,8 +112,15 @@ static fov_status mark_gradients(fov_plan *plan) {
 /* ---- steps ---- */
 
 static size_t add_step(fov_plan *plan, const fov_node *node, bool backward, fov_plan_drop again) {
-    plan->steps[plan->step_count] = (fov_plan_step){
-        .node = node, .backward = backward, .again = again, .work = FOV_NO_PIECE, .worker_work = FOV_NO_PIECE, .grad_work = FOV_NO_PIECE};
+    plan->steps[plan->step_count] = (fov_plan_step){.node = node,
+                                                    .backward = backward,
+                                                    .again = again,
+                                                    .left_to = FOV_NO_STEP,
+                                                    .before = FOV_NO_STEP,
+                                                    .rebuilt = FOV_NO_STEP,
+                                                    .work = FOV_NO_PIECE,
+                                                    .worker_work = FOV_NO_PIECE,
+                                                    .grad_work = FOV_NO_PIECE};
     return plan->step_count++;
 }
 
@@ -184,12 +191,6 @@ static void note_use(fov_plan *plan, const fov_node *node, size_t step) {
     *last = step > *last ? step : *last;
 }
 
-static bool step_reads(const fov_plan_step *step, unsigned i) {
-    const fov_node *node = step->node;
-    return node->input[i] != NULL &&
-           (step->backward ? fov_backward_reads(node, i) : step->again == FOV_DROP_NOT || fov_again_reads(node, step->again, i));
-}
-
 /* Last uses of values and first writes of gradients, step by step; sets the accumulate flags on the way. */
 static void trace_steps(fov_plan *plan) {
     if (plan->loss != NULL) {
@@ -202,7 +203,7 @@ static void trace_steps(fov_plan *plan) {
             note_use(plan, node, s);
         }
         for (unsigned i = 0; i < node->input_count; i++) {
-            if (step_reads(step, i)) {
+            if (fov_plan_step_reads(step, i)) {
                 note_use(plan, node->input[i], s);
             }
             if (step->backward && gives_gradient(plan, node, i)) {
@@ -445,5 +446,7 @@ fov_status fov_plan_layout(fov_plan *plan, fov_node *const *outputs, size_t outp
         FOV_TRY(find_chain(plan, outputs, output_count, &chain));
     }
     FOV_TRY(lay_out(plan, outputs, output_count, chain));
+    plan->running = fov_arena_alloc(&plan->arena, (plan->step_count + 1) * sizeof *plan->running);
+    FOV_TRY_ALLOC(plan->running);
     return find_idle(plan);
 }

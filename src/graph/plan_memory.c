@@ -46,7 +46,7 @@ void fov_plan_describe_memory(const fov_plan *plan, fov_text *text) {
         fov_text_printf(text, "%s %s %s", k == 0 ? "" : ",", bytes, names[k]);
     }
     for (size_t i = 0; i < plan->step_count; i++) {
-        passes += (plan->steps[i].first_done ? 1U : 0U) + (plan->steps[i].last_left ? 1U : 0U);
+        passes += (plan->steps[i].first_done ? 1U : 0U) + (plan->steps[i].left_to != FOV_NO_STEP ? 1U : 0U);
         if (plan->steps[i].again != FOV_DROP_NOT) {
             again++;
             again_bytes += fov_node_bytes(plan->steps[i].node);

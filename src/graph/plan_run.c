@@ -129,7 +129,8 @@ static fov_step step_of(const fov_plan *plan, const fov_plan_step *planned, cons
                      .work = piece_at(plan, planned->work),
                      .worker_base = piece_at(plan, planned->worker_work),
                      .first_done = planned->first_done,
-                     .last_left = planned->last_left,
+                     .last_left = planned->left_to != FOV_NO_STEP,
+                     .read_later = planned->read_later,
                      .training = fov_graph_training(plan->graph),
                      .seed = run->seed,
                      .counter = run->counter};
@@ -150,21 +151,20 @@ static fov_step step_of(const fov_plan *plan, const fov_plan_step *planned, cons
 static void run_step(const fov_plan *plan, size_t s, const fov_run *run) {
     const fov_plan_step *planned = &plan->steps[s];
     const fov_op *op = planned->node->op;
-    fov_step step = step_of(plan, planned, run), before, after;
-    if (s > 0 && plan->steps[s - 1].last_left) {
-        before = step_of(plan, &plan->steps[s - 1], run);
-        step.before = &before;
-    }
+    fov_step *step = &plan->running[s];
+    *step = step_of(plan, planned, run);
+    step->before = planned->before == FOV_NO_STEP ? NULL : &plan->running[planned->before];
+    step->rebuilt = planned->rebuilt == FOV_NO_STEP ? NULL : &plan->running[planned->rebuilt];
     if (s + 1 < plan->step_count && plan->steps[s + 1].first_done) {
-        after = step_of(plan, &plan->steps[s + 1], run);
-        step.after = &after;
+        plan->running[s + 1] = step_of(plan, &plan->steps[s + 1], run);
+        step->after = &plan->running[s + 1];
     }
     if (planned->backward) {
-        op->backward(&step);
+        op->backward(step);
     } else if (planned->again == FOV_DROP_AGAIN) {
-        op->again(&step);
+        op->again(step);
     } else {
-        op->forward(&step);
+        op->forward(step);
     }
 }
 

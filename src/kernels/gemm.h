@@ -30,11 +30,23 @@ typedef struct fov_product {
     void (*after)(void *context, size_t part);
     void *context;
     size_t part_rows; /* of a part, the last may have fewer; 0: as suits the caches */
-    /* Makes rows of A, a few at a time and just before they are read; NULL: they are there. */
-    void (*make)(void *context, size_t row, size_t rows);
+    /* Makes rows of A, a few at a time and just before they are read; NULL: they are there. `to`: where they are wanted, side by side;
+     * NULL: where they belong. */
+    void (*make)(void *context, size_t row, size_t rows, fov_real *to);
     /* Memory that `make` and `after` read besides, in rows as wide as those of A and of C, which is asked for in time; NULL: none. */
     const fov_real *make_reads[2], *after_reads[2];
+    /* A second product from the same rows, while they are in cache: D [k, e_columns] = A^T E + d_beta D, E [m, e_columns]; 0 columns: none.
+     * For what fov_product_pairs allows. With `make` A may have no memory (a.data NULL): its rows then live only until both have read them.
+     * So may E (e NULL): make_e makes its rows to `to`, from rows of e_reads. */
+    const fov_real *e;
+    fov_real *d, d_beta;
+    size_t e_columns;
+    void (*make_e)(void *context, size_t row, size_t rows, fov_real *to);
+    const fov_real *e_reads[2];
 } fov_product;
+
+/* Whether a product can make a second one: tiles, little of B and D, whole vectors of E, part_rows said. Reads sizes alone. */
+bool fov_product_pairs(const fov_product *p);
 
 /* Whether numbers of C are the same bits however its rows are cut into parts: of our tiles yes, of OpenBLAS no. */
 bool fov_product_bits_free(void);

@@ -11,6 +11,7 @@
  * the first backward pass writes g where dresidual belongs, and the second one reads it there. */
 #include <math.h>
 
+#include "base/checked.h"
 #include "ops/ops.h"
 #include "ops/row_shared.h"
 
@@ -19,17 +20,13 @@ enum { IN_X, IN_MEAN, IN_VAR, IN_COUNTER, IN_GAMMA, IN_BETA, IN_RESIDUAL, IN_COU
 /* Tensors of this many numbers are not found in a cache again. */
 #define PAST_COUNT ((size_t)4 << 20)
 
-/* Numbers that a chunk may have, and the rows: half a cache of the second level, with the other operand of a product beside it. */
-enum { CHUNK_NUMBERS = 28672, CHUNK_LEAST = 56, CHUNK_MOST = 224 };
-
 typedef struct bn_attr {
     double eps, momentum;
     bool relu;
 } bn_attr;
 
 static size_t chunk_rows(const fov_node *node) {
-    const size_t rows = CHUNK_NUMBERS / node->shape.dim[node->shape.rank - 1];
-    return rows < CHUNK_LEAST ? CHUNK_LEAST : rows > CHUNK_MOST ? CHUNK_MOST : rows;
+    return fov_pass_rows(node->shape.dim[node->shape.rank - 1]);
 }
 
 static fov_row_cut cut_of(const fov_node *node) {
@@ -82,6 +79,7 @@ typedef struct bn_pass {
     bool passed;                       /* dresidual is dy, and lies there already */
     bool add_x, add_residual;          /* dx and dresidual are added to, not written */
     bool past;                         /* results go past the caches: they are larger than those */
+    const fov_real *made;              /* the residual of the rows at hand, if it was made for them; NULL: it is in memory */
 } bn_pass;
 
 static bn_pass pass_of(const fov_step *step) {
@@ -195,17 +193,45 @@ static void affine(const bn_pass *p) {
     }
 }
 
-static void apply_rows(const bn_pass *p, size_t row, size_t rows, bool past) {
+/* `to`: where the rows are wanted; NULL: where they belong. */
+static void apply_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
     const size_t c = p->cut.width, first = row * c;
-    const fov_real *residual = p->step->in[IN_RESIDUAL];
-    p->step->k->bn_apply((fov_real *)p->step->out + first, (const fov_real *)p->step->in[IN_X] + first,
-                         residual == NULL ? NULL : residual + first, p->scale, p->shift, p->relu, past, rows, c);
+    const fov_real *in = p->step->in[IN_RESIDUAL], *x = (const fov_real *)p->step->in[IN_X] + first;
+    const fov_real *residual = p->made != NULL ? p->made : in == NULL ? NULL : in + first;
+    fov_real *place = (fov_real *)p->step->out + first;
+    if (to != NULL) {
+        p->step->k->bn_apply(to, x, residual, p->scale, p->shift, p->relu, false, rows, c);
+    }
+    if (to == NULL || p->step->read_later) {
+        p->step->k->bn_apply(place, x, residual, p->scale, p->shift, p->relu, past, rows, c);
+    }
+}
+
+enum { SLAB_NUMBERS = 8192 }; /* of a residual that is made here: with x and y it stays in the first cache */
+
+/* Rows whose residual is made by the last pass of another step, a few at a time. */
+static void apply_within(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
+    const size_t c = p->cut.width;
+    _Alignas(64) fov_real slab[SLAB_NUMBERS];
+    bn_pass piece = *p;
+    for (size_t done = 0, count; done < rows; done += count) {
+        const bool fits = c <= SLAB_NUMBERS;
+        count = fov_least_size(rows - done, fits ? SLAB_NUMBERS / c : rows);
+        const fov_step *before = p->step->before;
+        before->node->op->row_passes->last(before, row + done, count, fits ? slab : NULL);
+        piece.made = fits ? slab : NULL;
+        apply_rows(&piece, row + done, count, past, to == NULL ? NULL : to + done * c);
+    }
+}
+
+static void result_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
+    (p->step->before != NULL ? apply_within : apply_rows)(p, row, rows, past, to);
 }
 
 static void apply_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    apply_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past);
+    result_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past, NULL);
 }
 
 static void forward(const fov_step *step) {
@@ -225,7 +251,9 @@ static void forward(const fov_step *step) {
 static void again(const fov_step *step) {
     bn_pass p = pass_of(step);
     affine(&p);
-    fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+    if (!step->last_left) {
+        fov_pool_for(step->pool, p.cut.chunks, apply_chunk, &p);
+    }
 }
 
 /* ---- backward ---- */
@@ -251,19 +279,19 @@ static void gradient_sums_chunk(void *context, size_t index, unsigned worker) {
     gradient_sums_of(p, from_the_end(p, index), p->past);
 }
 
-static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past) {
+static void gradient_rows(const bn_pass *p, size_t row, size_t rows, bool past, fov_real *to) {
     const size_t c = p->cut.width, first = row * c;
     const fov_real *g = (p->masked ? p->step->grad_in[IN_RESIDUAL] : p->step->grad_out) + first;
     const fov_real *y = p->masked ? NULL : mask_source(p, first);
-    p->step->k->bn_gradient(p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out, g,
-                            (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift,
+    p->step->k->bn_gradient(to != NULL ? to : p->step->grad_in[IN_X] + first, p->add_x, past && p->step->grad_in[IN_X] != p->step->grad_out,
+                            g, (const fov_real *)p->step->in[IN_X] + first, y, p->mean, p->relu && !p->masked ? p->scale : NULL, p->shift,
                             p->factor, p->center, p->slope, rows, c);
 }
 
 static void gradient_chunk(void *context, size_t chunk, unsigned worker) {
     (void)worker;
     const bn_pass *p = context;
-    gradient_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past);
+    gradient_rows(p, fov_cut_first(&p->cut, chunk), fov_cut_count(&p->cut, chunk), p->past, NULL);
 }
 
 static void add_to(fov_real *to, size_t i, double value, bool accumulate) {
@@ -313,7 +341,7 @@ static void backward(const fov_step *step) {
 
 /* ---- passes for other steps ---- */
 
-static void start_pass(const fov_step *step, bool last, const fov_real *reads[2]) {
+static bool start_pass(const fov_step *step, bool last, const fov_real *reads[2]) {
     const bool backwards = step->grad_out != NULL;
     const bn_pass p = backwards ? backward_pass_of(step) : pass_of(step);
     if (backwards && !last) {
@@ -325,6 +353,7 @@ static void start_pass(const fov_step *step, bool last, const fov_real *reads[2]
     }
     reads[0] = last || backwards ? step->in[IN_X] : NULL;
     reads[1] = last || backwards ? besides : NULL;
+    return !backwards || !p.add_x;
 }
 
 static void first_pass(const fov_step *step, size_t chunk) {
@@ -339,13 +368,13 @@ static void first_pass(const fov_step *step, size_t chunk) {
     }
 }
 
-static void last_pass(const fov_step *step, size_t row, size_t rows) {
+static void last_pass(const fov_step *step, size_t row, size_t rows, fov_real *to) {
     if (step->grad_out != NULL) {
         bn_pass p = backward_pass_of(step);
-        gradient_rows(&p, row, rows, false);
+        gradient_rows(&p, row, rows, false, to);
     } else {
         bn_pass p = pass_of(step);
-        apply_rows(&p, row, rows, false);
+        result_rows(&p, row, rows, to != NULL && p.past, to);
     }
 }
 
@@ -355,7 +384,8 @@ static fov_cost cost(const fov_node *node) {
     return (fov_cost){(6.0 + residual) * n, 11.0 * n, (3.0 + residual) * bytes, (5.0 + 2.0 * residual) * bytes};
 }
 
-static const fov_row_passes row_passes = {.chunk = chunk_rows, .start = start_pass, .first = first_pass, .last = last_pass};
+static const fov_row_passes row_passes = {
+    .chunk = chunk_rows, .start = start_pass, .first = first_pass, .last = last_pass, .within = FOV_READS_IN(IN_RESIDUAL)};
 
 #define BN_READS (FOV_READS_IN(IN_X) | FOV_READS_IN(IN_GAMMA) | FOV_READS_IN(IN_BETA))
 #define BN_OP(extra, over, ...)                                                                                                            \

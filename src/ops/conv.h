@@ -51,6 +51,15 @@ void fov_point_weight_gradient(const fov_step *step, const fov_conv *c, fov_real
                                bool add);
 fov_conv_bytes fov_point_weight_gradient_bytes(const fov_conv *c);
 
+/* Both gradients in one pass over dout, where that pays; false: it does not, and nothing was done. */
+typedef struct fov_conv_gradients {
+    fov_real *din, *dweight;
+    const fov_real *dout, *in, *weight;
+    bool add_in, add_weight;
+    bool dout_later; /* somebody reads dout afterwards */
+} fov_conv_gradients;
+bool fov_point_gradients(const fov_step *step, const fov_conv *c, const fov_conv_gradients *g);
+
 /* Every pass directly. out [n, oh, ow, co] = conv(in [n, h, w, ci], weight). Uses step->work and the workers' scratch. */
 void fov_conv_forward(const fov_step *step, const fov_conv *c, fov_real *out, const fov_real *in, const fov_real *weight);
 fov_conv_bytes fov_conv_forward_bytes(const fov_conv *c);

@@ -148,10 +148,19 @@ static void bias_gradient_chunk(void *context, size_t chunk, unsigned worker) {
 static void backward(const fov_step *step) {
     const fov_conv c = conv_of(step->node);
     const conv_way *way = way_of(step->node, &c);
-    if (step->grad_in[0] != NULL) {
+    const fov_conv_gradients both = {.din = step->grad_in[0],
+                                     .dweight = step->grad_in[1],
+                                     .dout = step->grad_out,
+                                     .in = step->in[0],
+                                     .weight = step->in[1],
+                                     .add_in = step->accumulate[0],
+                                     .add_weight = step->accumulate[1],
+                                     .dout_later = step->grad_in[2] != NULL};
+    const bool done = way == &point && both.din != NULL && both.dweight != NULL && fov_point_gradients(step, &c, &both);
+    if (step->grad_in[0] != NULL && !done) {
         way->input(step, &c, step->grad_in[0], step->grad_out, step->in[1], step->accumulate[0]);
     }
-    if (step->grad_in[1] != NULL) {
+    if (step->grad_in[1] != NULL && !done) {
         way->weight(step, &c, step->grad_in[1], step->grad_out, step->in[0], step->accumulate[1]);
     }
     if (step->grad_in[2] != NULL) {

@@ -6,8 +6,10 @@
  * Parts run passes of neighbouring steps (fov_op.joins) on their rows. */
 #include <string.h>
 
+#include "base/checked.h"
 #include "kernels/gemm.h"
 #include "ops/conv.h"
+#include "ops/row_shared.h"
 
 /* Whole vectors and cache lines, so that what follows in `work` is aligned. */
 enum { ALIGN_REALS = 16 };
@@ -24,13 +26,6 @@ typedef struct point {
 
 bool fov_point_suits(const fov_conv *c) {
     return c->kh == 1 && c->kw == 1 && c->pad == 0;
-}
-
-unsigned fov_point_joins(const fov_conv *c, bool backward) {
-    if (!fov_product_bits_free()) {
-        return 0U;
-    }
-    return c->stride == 1 ? FOV_JOINS_LAST | FOV_JOINS_FIRST : backward ? 0U : FOV_JOINS_FIRST;
 }
 
 static size_t rows_of(const fov_conv *c) {
@@ -94,9 +89,14 @@ static void scatter_part(void *context, size_t part) {
     }
 }
 
-static void last_rows(void *context, size_t row, size_t rows) {
+static void last_rows(void *context, size_t row, size_t rows, fov_real *to) {
     const fov_step *before = ((const point *)context)->step->before;
-    before->node->op->row_passes->last(before, row, rows);
+    before->node->op->row_passes->last(before, row, rows, to);
+}
+
+static void rebuilt_rows(void *context, size_t row, size_t rows, fov_real *to) {
+    const fov_step *rebuilt = ((const point *)context)->step->rebuilt;
+    rebuilt->node->op->row_passes->last(rebuilt, row, rows, to);
 }
 
 static void first_part(void *context, size_t part) {
@@ -104,18 +104,21 @@ static void first_part(void *context, size_t part) {
     p->step->after->node->op->row_passes->first(p->step->after, part);
 }
 
-/* Makes the product's parts run what the step runs of its neighbours. */
-static void join(const fov_step *step, fov_product *product) {
+/* Makes the product's parts run what the step runs of its neighbours. Whether rows of A are made, and may live in the product alone. */
+static bool join(const fov_step *step, fov_product *product) {
+    bool only_written = false;
     if (step->before != NULL) {
         product->make = last_rows;
-        step->before->node->op->row_passes->start(step->before, true, product->make_reads);
+        only_written = step->before->node->op->row_passes->start(step->before, true, product->make_reads);
     }
     if (step->after != NULL) {
         const fov_row_passes *passes = step->after->node->op->row_passes;
         product->after = first_part;
+        FOV_ASSERT(product->part_rows == 0 || product->part_rows == passes->chunk(step->after->node));
         product->part_rows = passes->chunk(step->after->node);
-        passes->start(step->after, false, product->after_reads);
+        (void)passes->start(step->after, false, product->after_reads);
     }
+    return only_written;
 }
 
 static fov_product forward_product(const fov_conv *c, const fov_real *in, const fov_real *weight) {
@@ -131,6 +134,30 @@ static fov_product weight_product(const fov_conv *c, const fov_real *dout, const
     return (fov_product){.a = {dout, c->co, true}, .b = {in, c->ci, false}, .c_stride = c->ci, .m = c->co, .n = c->ci, .k = rows_of(c)};
 }
 
+/* Both gradients at once, in parts that do not depend on whether a batch-norm's pass runs beside. */
+static fov_product gradients_product(const fov_conv *c, const fov_real *dout, const fov_real *in, const fov_real *weight) {
+    fov_product product = input_product(c, dout, weight);
+    product.part_rows = fov_pass_rows(c->ci);
+    product.e = in;
+    product.e_columns = c->ci;
+    return product;
+}
+
+static bool pairs(const fov_conv *c) {
+    const fov_product product = gradients_product(c, NULL, NULL, NULL);
+    return c->stride == 1 && fov_product_pairs(&product);
+}
+
+unsigned fov_point_joins(const fov_conv *c, bool backward) {
+    if (!fov_product_bits_free()) {
+        return 0U;
+    }
+    if (c->stride > 1) {
+        return backward ? 0U : FOV_JOINS_FIRST;
+    }
+    return FOV_JOINS_LAST | FOV_JOINS_FIRST | (backward && pairs(c) ? FOV_JOINS_REBUILT : 0U);
+}
+
 fov_conv_bytes fov_point_forward_bytes(const fov_conv *c) {
     const fov_product p = forward_product(c, NULL, NULL);
     return (fov_conv_bytes){.work = pixel_bytes(c) + fov_product_work(&p)};
@@ -142,8 +169,9 @@ fov_conv_bytes fov_point_input_gradient_bytes(const fov_conv *c) {
 }
 
 fov_conv_bytes fov_point_weight_gradient_bytes(const fov_conv *c) {
-    const fov_product p = weight_product(c, NULL, NULL);
-    return (fov_conv_bytes){.work = pixel_bytes(c) + fov_product_work(&p)};
+    const fov_product p = weight_product(c, NULL, NULL), both = gradients_product(c, NULL, NULL, NULL);
+    const size_t work = pairs(c) ? fov_product_work(&both) : 0;
+    return (fov_conv_bytes){.work = fov_most_size(pixel_bytes(c) + fov_product_work(&p), work)};
 }
 
 static void *rest_of_work(const fov_step *step, const fov_conv *c) {
@@ -156,7 +184,7 @@ void fov_point_forward(const fov_step *step, const fov_conv *c, fov_real *out, c
     product.c = out;
     product.context = &p;
     product.before = c->stride == 1 ? NULL : gather_part;
-    join(step, &product);
+    (void)join(step, &product);
     fov_product_run(step->pool, &product, rest_of_work(step, c));
 }
 
@@ -168,7 +196,7 @@ void fov_point_input_gradient(const fov_step *step, const fov_conv *c, fov_real 
     product.beta = c->stride == 1 && add ? 1 : 0;
     product.context = &p;
     product.after = c->stride == 1 ? NULL : scatter_part;
-    join(step, &product);
+    (void)join(step, &product);
     fov_product_run(step->pool, &product, rest_of_work(step, c));
 }
 
@@ -182,4 +210,27 @@ void fov_point_weight_gradient(const fov_step *step, const fov_conv *c, fov_real
         fov_pool_for(step->pool, c->n * c->oh, gather_line, &p);
     }
     fov_product_run(step->pool, &product, rest_of_work(step, c));
+}
+
+bool fov_point_gradients(const fov_step *step, const fov_conv *c, const fov_conv_gradients *g) {
+    if (!pairs(c)) {
+        return false;
+    }
+    fov_product product = gradients_product(c, g->dout, g->in, g->weight);
+    point p = {.step = step, .c = c, .product = &product};
+    product.c = g->din;
+    product.beta = g->add_in ? 1 : 0;
+    product.d = g->dweight;
+    product.d_beta = g->add_weight ? 1 : 0;
+    product.context = &p;
+    if (join(step, &product) && !g->dout_later) {
+        product.a.data = NULL;
+    }
+    if (step->rebuilt != NULL) {
+        product.e = NULL;
+        product.make_e = rebuilt_rows;
+        (void)step->rebuilt->node->op->row_passes->start(step->rebuilt, true, product.e_reads);
+    }
+    fov_product_run(step->pool, &product, step->work);
+    return true;
 }

@@ -46,6 +46,14 @@ static inline size_t fov_cut_flat_count(const fov_row_cut *cut, size_t chunk, si
     return count - first < most ? count - first : most;
 }
 
+/* Rows of `width` numbers that a pass beside a product takes at a time (fov_row_passes.chunk): half a cache of the second level, with the
+ * other operand beside it. */
+static inline size_t fov_pass_rows(size_t width) {
+    enum { NUMBERS = 28672, LEAST = 56, MOST = 224 };
+    const size_t rows = NUMBERS / width;
+    return rows < LEAST ? LEAST : rows > MOST ? MOST : rows;
+}
+
 /* y (+)= the `parts` rows of partial [parts, d], added in order. */
 void fov_add_partials(const fov_kernels *k, fov_real *y, const fov_real *partial, size_t parts, size_t d, bool accumulate);
 

@@ -189,6 +189,105 @@ static void test_same_bits(void **state) {
     }
 }
 
+/* ---- pairs ---- */
+
+typedef struct pair_case {
+    size_t m, n, k, e, part_rows;
+    bool add, second_add, made, alone; /* C, D are added to; rows of A are made; and have no memory */
+} pair_case;
+
+static void make_pair_rows(void *context, size_t row, size_t rows, fov_real *to) {
+    const beside *b = context;
+    const size_t stride = b->p->a.stride;
+    memcpy(to != NULL ? to : b->a + row * stride, b->source + row * stride, rows * stride * sizeof *to);
+}
+
+static double column_product(const fov_real *a, size_t a_stride, const fov_real *b, size_t b_stride, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (double)a[i * a_stride] * (double)b[i * b_stride];
+    }
+    return sum;
+}
+
+static void one_pair(const pair_case *t) {
+    fov_real *source = random_reals(t->m * t->k, 1), *b = random_reals(t->k * t->n, 2), *e = random_reals(t->m * t->e, 3);
+    fov_real *c_old = random_reals(t->m * t->n, 4), *d_old = random_reals(t->k * t->e, 5), *a = random_reals(t->m * t->k, 6);
+    fov_real *c = random_reals(t->m * t->n, 7), *d = random_reals(t->k * t->e, 8), *d_first = random_reals(t->k * t->e, 9);
+    double *sums = fov_mem_array(FOV_MEM_BASE, t->m, sizeof *sums);
+    fov_product p = {.c = c, .c_stride = t->n, .a = {t->made ? a : source, t->k, false}, .b = {b, t->n, false}, .m = t->m, .n = t->n};
+    p.k = t->k;
+    p.part_rows = t->part_rows;
+    p.beta = t->add;
+    p.e = e;
+    p.e_columns = t->e;
+    p.d = d;
+    p.d_beta = t->second_add;
+    beside context = {.p = &p, .source = source, .a = a, .sums = sums, .after = fov_mem_zalloc(FOV_MEM_BASE, t->m)};
+    p.context = &context;
+    p.after = sum_part;
+    p.make = t->made ? make_pair_rows : NULL;
+    p.a.data = t->alone ? NULL : p.a.data;
+    assert_true(fov_product_pairs(&p));
+    void *work = fov_mem_alloc(FOV_MEM_BASE, fov_product_work(&p));
+    for (unsigned threads = 1; threads < 5; threads += 2) {
+        fov_pool *pool = NULL;
+        assert_int_equal(fov_pool_new(&pool, threads), FOV_OK);
+        memcpy(c, c_old, t->m * t->n * sizeof *c);
+        memcpy(d, d_old, t->k * t->e * sizeof *d);
+        memset(sums, 0, t->m * sizeof *sums);
+        fov_product_run(pool, &p, work);
+        assert_true(threads == 1 || memcmp(d, d_first, t->k * t->e * sizeof *d) == 0);
+        memcpy(d_first, d, t->k * t->e * sizeof *d);
+        fov_pool_free(pool);
+    }
+    for (size_t part = 0; part < fov_product_parts(&p); part++) {
+        assert_int_equal(context.after[part], 2);
+    }
+    p.a.data = source;
+    check_numbers(&p, c_old, sums);
+    for (size_t i = 0; i < t->k; i++) {
+        for (size_t j = 0; j < t->e; j += 3) {
+            const double want = (t->second_add ? (double)d_old[i * t->e + j] : 0) + column_product(source + i, t->k, e + j, t->e, t->m);
+            assert_true(fabs((double)d[i * t->e + j] - want) < 2e-7 * (double)t->m + 1e-6);
+        }
+    }
+    void *const used[] = {source, b, e, c_old, d_old, a, c, d, d_first, sums, context.after, work};
+    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) {
+        fov_mem_free(used[i]);
+    }
+}
+
+static void test_pairs(void **state) {
+    (void)state;
+    static const pair_case cases[] = {
+        {700, 64, 96, 64, 224, false, false, false, false}, {701, 40, 33, 64, 112, true, false, true, false},
+        {555, 64, 500, 96, 56, false, true, true, true},    {2000, 256, 64, 256, 112, true, true, true, true},
+        {3001, 64, 256, 64, 224, false, false, true, true}, {113, 32, 14, 32, 112, false, false, true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0] && has_tiles(); i++) {
+        one_pair(&cases[i]);
+    }
+}
+
+/* Too much of B or D, columns of E that are no whole vectors, one part, parts unsaid, rows of A across: not as a pair. */
+static void test_what_is_no_pair(void **state) {
+    (void)state;
+    const fov_product fits = {.m = 1000, .n = 64, .k = 128, .part_rows = 112, .e_columns = 64};
+    fov_product p[7] = {fits, fits, fits, fits, fits, fits, fits};
+    p[0].k = 600;
+    p[1].n = 1024;
+    p[2].e_columns = 1024;
+    p[3].e_columns = 65;
+    p[4].m = 112;
+    p[5].part_rows = 0;
+    p[6].a.transposed = true;
+    assert_int_equal(fov_product_pairs(&fits), has_tiles());
+    for (size_t i = 0; i < 7; i++) {
+        assert_false(fov_product_pairs(&p[i]));
+    }
+}
+
 /* Panels and tiles of every set. */
 static void test_bf16_kernels(void **state) {
     (void)state;
@@ -224,9 +323,8 @@ static void test_bf16_kernels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_way),
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_bf16_kernels),
+        cmocka_unit_test(test_every_way),       cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_what_is_no_pair), cmocka_unit_test(test_bf16_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
