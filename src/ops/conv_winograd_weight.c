@@ -24,7 +24,7 @@ enum {
     UNIT = 16, /* channels that fill a line of the caches, or several */
     WANTED_CHUNKS = 16,
     LEAST_SHARED = 8,                              /* blocks of few channels for whose sake transforms are made once */
-    GROUP_REALS = (32 << 20) / (int)sizeof(float), /* of those transforms at a time, which L3 can hold */
+    GROUP_REALS = (20 << 20) / (int)sizeof(float), /* of those transforms at a time, which L3 can hold */
     SHARED_TILES = 144,
     TRANSFORM_TILES = 8, /* that a chunk transforms for all */
     PAD_REALS = 16,      /* between rows and places whose distance would be a multiple of what the caches are divided by */
@@ -87,14 +87,8 @@ static winograd_weight cut(const fov_conv *c) {
 typedef struct block {
     fov_range co, ci;
     fov_real *sums, *in, *out; /* [place][co, ci], [place][tile, ci], [place][tile, co] */
+    fov_stream pixels[2];      /* of inputs and output gradients that come next */
 } block;
-
-static inline __attribute__((always_inline)) void ask_for(const winograd_weight *g, const block *b, const fov_winograd_tile *t,
-                                                          size_t row) {
-    const fov_conv *c = &g->c;
-    fov_winograd_ask_window(&g->map, t, row, g->in + b->ci.first, c->ci, fov_range_count(b->ci));
-    fov_winograd_ask_outputs(&g->map, t, row, g->dout + b->co.first, c->co, fov_range_count(b->co), 0);
-}
 
 static void transform(const winograd_weight *g, const block *b, fov_range tiles) {
     const fov_conv *c = &g->c;
@@ -104,7 +98,8 @@ static void transform(const winograd_weight *g, const block *b, fov_range tiles)
         if (i + 1 < tiles.last) {
             next = fov_winograd_tile_at(&g->map, i + 1);
             for (size_t row = 0; row < g->map.axis.window; row++) {
-                ask_for(g, b, &next, row);
+                fov_winograd_ask_window(&g->map, &next, row, g->in + b->ci.first, c->ci, fov_range_count(b->ci));
+                fov_winograd_ask_outputs(&g->map, &next, row, g->dout + b->co.first, c->co, fov_range_count(b->co), 0);
             }
         }
         g->k->winograd_input(g->map.way, b->in + (i - tiles.first) * g->in_row, g->in_step, g->in + t.in_pixel * c->ci + b->ci.first,
@@ -115,43 +110,36 @@ static void transform(const winograd_weight *g, const block *b, fov_range tiles)
     }
 }
 
-/* Asks for part `i` of `count` of the pixels that some tiles need, see conv_winograd.c. */
-static inline __attribute__((always_inline)) void ask_for_part(const winograd_weight *g, const block *b, fov_range tiles, size_t i,
-                                                               size_t count) {
-    const size_t window = g->map.axis.window;
-    const fov_range rows = fov_range_part(window * fov_range_count(tiles), i, count);
-    for (size_t row = rows.first; row < rows.last; row++) {
-        const fov_winograd_tile t = fov_winograd_tile_at(&g->map, tiles.first + row / window);
-        ask_for(g, b, &t, row % window);
+/* What tile `call` of a place asks for, and the bytes from step to step. Shared operands: the next place's. Else pixels of the next tiles,
+ * inputs and output gradients in turn. */
+static const fov_real *ahead_of(const winograd_weight *g, const block *b, size_t place, size_t call, size_t calls, size_t k, size_t *step) {
+    if (!g->shared) {
+        const size_t at = place * calls + call, count = g->map.places * calls;
+        return fov_stream_part(&b->pixels[at % 2], at / 2, fov_ceil_div(count, 2), k, step);
     }
+    const size_t in_lines = fov_range_count(b->ci) / UNIT, lines = in_lines + fov_range_count(b->co) / UNIT;
+    if (place + 1 == g->map.places || call >= lines) {
+        *step = 0;
+        return b->in;
+    }
+    *step = (call < in_lines ? g->in_row : g->out_row) * sizeof(fov_real);
+    return call < in_lines ? b->in + (place + 1) * g->in_step + call * UNIT : b->out + (place + 1) * g->out_step + (call - in_lines) * UNIT;
 }
 
-/* Line `line` of all that a place has of the operands: of each tile's channels, at the first of them. */
-static const fov_real *line_of(const winograd_weight *g, const block *b, size_t place, size_t line, size_t *row) {
-    const size_t in_lines = fov_range_count(b->ci) / UNIT;
-    if (line < in_lines) {
-        *row = g->in_row;
-        return b->in + place * g->in_step + line * UNIT;
-    }
-    *row = g->out_row;
-    return b->out + place * g->out_step + (line - in_lines) * UNIT;
-}
-
-/* The sums of k tiles, of one place; meanwhile the operands of the next place come into the caches, and pixels of the next tiles. */
-static void multiply_place(const winograd_weight *g, const block *b, size_t place, size_t k, fov_range next, fov_real beta) {
+/* The sums of k tiles. */
+static void multiply(const winograd_weight *g, const block *b, size_t k, fov_real beta) {
     const size_t parts = fov_ceil_div(fov_range_count(b->co), g->k->tile_rows());
-    const size_t panels = fov_ceil_div(fov_range_count(b->ci), g->columns), calls = panels * parts;
-    const size_t lines = (fov_range_count(b->co) + fov_range_count(b->ci)) / UNIT;
-    const size_t asked = place + 1 < g->map.places ? lines : 0;
-    for (size_t call = 0; call < calls; call++) {
-        const size_t j = call / parts * g->columns;
-        const fov_range rows = fov_range_part(fov_range_count(b->co), call % parts, parts);
-        size_t row = 0;
-        const fov_real *ahead = call < asked ? line_of(g, b, place + 1, call, &row) : b->in;
-        g->k->gemm_tile_ahead(b->sums + place * g->sum_step + rows.first * g->in_width + j, g->in_width, fov_range_count(rows), g->columns,
-                              b->out + place * g->out_step + rows.first, 1, g->out_row, b->in + place * g->in_step + j, g->in_row, k, beta,
-                              ahead, row * sizeof(fov_real));
-        ask_for_part(g, b, next, place * calls + call, g->map.places * calls);
+    const size_t calls = fov_ceil_div(fov_range_count(b->ci), g->columns) * parts;
+    for (size_t place = 0; place < g->map.places; place++) {
+        for (size_t call = 0; call < calls; call++) {
+            const size_t j = call / parts * g->columns;
+            const fov_range rows = fov_range_part(fov_range_count(b->co), call % parts, parts);
+            size_t step = 0;
+            const fov_real *ahead = ahead_of(g, b, place, call, calls, k, &step);
+            g->k->gemm_tile_ahead(b->sums + place * g->sum_step + rows.first * g->in_width + j, g->in_width, fov_range_count(rows),
+                                  g->columns, b->out + place * g->out_step + rows.first, 1, g->out_row, b->in + place * g->in_step + j,
+                                  g->in_row, k, beta, ahead, step);
+        }
     }
 }
 
@@ -172,6 +160,15 @@ static block block_of(const winograd_weight *g, size_t chunk) {
 
 /* ---- each chunk transforms what it needs ---- */
 
+/* The pixels that tiles need and no tile before them, inputs or output gradients. */
+static fov_stream pixels_of(const winograd_weight *g, fov_range tiles, bool of_inputs) {
+    const fov_conv *c = &g->c;
+    const fov_real *from = of_inputs ? g->in : g->dout;
+    const size_t row = of_inputs ? c->w * c->ci : c->ow * c->co;
+    size_t (*const rows)(const fov_winograd_map *, size_t) = of_inputs ? fov_winograd_rows_in : fov_winograd_rows_out;
+    return (fov_stream){from + rows(&g->map, tiles.first) * row, from + rows(&g->map, tiles.last) * row};
+}
+
 static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     const winograd_weight *g = context;
     const size_t set = chunk / (g->out_blocks * g->in_blocks);
@@ -184,11 +181,11 @@ static void weight_chunk(void *context, size_t chunk, unsigned worker) {
     for (size_t i = 0; i < blocks; i++) {
         const fov_range here = fov_range_part(fov_range_count(tiles), i, blocks);
         transform(g, &b, (fov_range){tiles.first + here.first, tiles.first + here.last});
-        const fov_range next = i + 1 < blocks ? fov_range_part(fov_range_count(tiles), i + 1, blocks) : (fov_range){0, 0};
-        for (size_t place = 0; place < g->map.places; place++) {
-            multiply_place(g, &b, place, fov_range_count(here), (fov_range){tiles.first + next.first, tiles.first + next.last},
-                           i > 0 ? 1 : 0);
-        }
+        const size_t end = fov_range_part(fov_range_count(tiles), i + 1 < blocks ? i + 1 : i, blocks).last;
+        const fov_range next = {tiles.first + here.last, tiles.first + end};
+        b.pixels[0] = pixels_of(g, next, true);
+        b.pixels[1] = pixels_of(g, next, false);
+        multiply(g, &b, fov_range_count(here), i > 0 ? 1 : 0);
     }
     sums_to_filters(g, &b, g->to + set * g->c.co * TAPS * g->c.ci, g->sets == 1 && g->add);
 }
@@ -220,9 +217,7 @@ static void shared_chunk(void *context, size_t chunk, unsigned worker) {
         const fov_range here = fov_range_part(count, i, blocks);
         b.in = (fov_real *)g->step->work + here.first * g->in_row + b.ci.first;
         b.out = (fov_real *)g->step->work + shared_out(g) + here.first * g->out_row + b.co.first;
-        for (size_t place = 0; place < g->map.places; place++) {
-            multiply_place(g, &b, place, fov_range_count(here), (fov_range){0, 0}, i > 0 ? 1 : 0);
-        }
+        multiply(g, &b, fov_range_count(here), i > 0 ? 1 : 0);
     }
     sums_to_filters(g, &b, g->to, g->add);
 }
