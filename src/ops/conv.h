@@ -131,6 +131,23 @@ static inline __attribute__((always_inline)) void fov_winograd_ask_outputs(const
     }
 }
 
+/* Rows of all pictures, one after the other, that tiles before `tile` need: of inputs, of outputs. */
+size_t fov_winograd_rows_in(const fov_winograd_map *m, size_t tile);
+size_t fov_winograd_rows_out(const fov_winograd_map *m, size_t tile);
+
+/* Bytes that will be needed soon, asked for while register tiles run (gemm_tile_ahead): so they cost nothing. Prefetches in a burst are
+ * dropped once memory has enough to do. */
+typedef struct fov_stream {
+    const fov_real *first, *last;
+} fov_stream;
+
+/* What one of `calls` tiles of k steps asks for, and the bytes from step to step. */
+static inline const fov_real *fov_stream_part(const fov_stream *s, size_t call, size_t calls, size_t k, size_t *step) {
+    const fov_range part = fov_range_part((size_t)(s->last - s->first), call, calls);
+    *step = fov_range_count(part) * sizeof(fov_real) / k;
+    return s->first + part.first;
+}
+
 /* ---- shared by weight gradients ---- */
 
 /* A block of images [n, h, w, c]: some images, some rows. */

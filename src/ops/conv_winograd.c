@@ -6,8 +6,8 @@
  * output channels stay in L2 until they are transformed back. The weights are transformed once a pass. Where there are more numbers of
  * transformed weights than of transformed pixels, it goes the other way round: pixels are transformed once a pass, and a panel of weights
  * stays in the caches while all tiles are multiplied with it. Channels lie side by side in pictures and matrices, so nothing is ever
- * copied or transposed. While products are made memory is idle: the pixels that come next, and the places of results, are asked for then.
- */
+ * copied or transposed. While products are made memory is idle: the weights and pixels that come next, and the places of results, are asked
+ * for then. */
 #include "base/checked.h"
 #include "kernels/kernels.h"
 #include "ops/conv.h"
@@ -77,6 +77,18 @@ fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile) {
     return t;
 }
 
+size_t fov_winograd_rows_in(const fov_winograd_map *m, size_t tile) {
+    const size_t each = m->tiles_y * m->tiles_x, last = tile == 0 ? 0 : tile - 1;
+    const size_t rows = last % each / m->tiles_x * m->axis.advance + m->axis.window - m->pad;
+    return tile == 0 ? 0 : last / each * m->in_h + fov_least_size(rows, m->in_h);
+}
+
+size_t fov_winograd_rows_out(const fov_winograd_map *m, size_t tile) {
+    const size_t each = m->tiles_y * m->tiles_x, last = tile == 0 ? 0 : tile - 1;
+    const size_t rows = (last % each / m->tiles_x + 1) * m->axis.outputs;
+    return tile == 0 ? 0 : last / each * m->out_h + fov_least_size(rows, m->out_h);
+}
+
 static size_t tiles_of(fov_winograd_way way, size_t h, size_t w) {
     const size_t size = fov_winograd_axis_of(way).outputs;
     return fov_ceil_div(h, size) * fov_ceil_div(w, size);
@@ -127,31 +139,25 @@ fov_winograd_map fov_winograd_map_back_of(const fov_conv *c) {
     return map_of(way, c->n, (const size_t[]){c->h, c->w}, (const size_t[]){c->oh, c->ow}, pad);
 }
 
-/* The tiles of a block. */
+/* The tiles of a block, and the pixels that no earlier block needs. */
 typedef struct tiles {
     size_t count;
+    fov_stream pixels;
     fov_winograd_tile at[MOST_TILES];
 } tiles;
 
 static void list_tiles(const winograd *g, tiles *t, size_t block) {
     const fov_range all = fov_range_part(g->map.tiles, block, g->blocks);
+    const size_t row = g->map.in_w * g->in_c;
     t->count = fov_range_count(all);
+    t->pixels.first = g->in + fov_winograd_rows_in(&g->map, all.first) * row;
+    t->pixels.last = g->in + fov_winograd_rows_in(&g->map, all.last) * row;
     for (size_t i = 0; i < t->count; i++) {
         t->at[i] = fov_winograd_tile_at(&g->map, all.first + i);
     }
 }
 
-/* Asks, bit by bit while products are made, for what is needed from memory when they are done: part `i` of `count` of the inputs of the
- * next block. */
-static inline __attribute__((always_inline)) void ask_for_inputs(const winograd *g, const tiles *next, size_t i, size_t count) {
-    const size_t window = g->map.axis.window;
-    const fov_range rows = fov_range_part(window * next->count, i, count);
-    for (size_t row = rows.first; row < rows.last; row++) {
-        fov_winograd_ask_window(&g->map, &next->at[row / window], row % window, g->in, g->in_c, g->in_c);
-    }
-}
-
-/* And of the outputs of this one. */
+/* Asks for lines of outputs, to be written: part `i` of `count`. */
 static inline __attribute__((always_inline)) void ask_for_outputs(const winograd *g, const tiles *here, size_t channel, size_t i,
                                                                   size_t count) {
     const size_t size = g->map.axis.outputs;
@@ -176,19 +182,22 @@ static void transform_inputs(const winograd *g, const tiles *here, fov_real *v) 
     }
 }
 
+/* Meanwhile the weights of the next place come into the caches, or the pixels of the next block. */
 static void multiply(const winograd *g, const tiles *here, const tiles *next, size_t panel, const fov_real *u, const fov_real *v,
                      fov_real *m) {
     const size_t parts = fov_ceil_div(here->count, g->k->tile_rows()), places = g->map.places;
     for (size_t place = 0; place < places; place++) {
+        const fov_stream weights = {u + (place + 1) * g->u_step, u + (place + 2) * g->u_step};
         for (size_t p = 0; p < parts; p++) {
             const fov_range rows = fov_range_part(here->count, p, parts);
-            g->k->gemm_tile_at(m + place * g->m_step + rows.first * g->columns, g->columns, fov_range_count(rows), g->columns,
-                               v + place * g->v_step + rows.first * g->v_row, g->v_row, 1, u + place * g->u_step, g->columns, g->in_c, 0);
+            size_t step = 0;
+            const fov_real *ahead = next == NULL ? fov_stream_part(&weights, p, parts, g->in_c, &step)
+                                                 : fov_stream_part(&next->pixels, place * parts + p, places * parts, g->in_c, &step);
+            g->k->gemm_tile_ahead(m + place * g->m_step + rows.first * g->columns, g->columns, fov_range_count(rows), g->columns,
+                                  v + place * g->v_step + rows.first * g->v_row, g->v_row, 1, u + place * g->u_step, g->columns, g->in_c, 0,
+                                  ahead, step);
         }
         ask_for_outputs(g, here, panel * g->columns, place, places);
-        if (next != NULL) {
-            ask_for_inputs(g, next, place, places);
-        }
     }
 }
 
@@ -249,7 +258,8 @@ static void run_of_blocks(void *context, size_t chunk, unsigned worker) {
         }
         transform_inputs(g, here, v);
         for (size_t panel = panels.first; panel < panels.last; panel++) {
-            make_outputs(g, here, panel + 1 == panels.last ? next : NULL, panel, g->transformed + panel * panel_reals(g), v, m);
+            make_outputs(g, here, panel + 1 == panels.last && next->count > 0 ? next : NULL, panel, g->transformed + panel * panel_reals(g),
+                         v, m);
         }
     }
 }
