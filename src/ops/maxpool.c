@@ -1,7 +1,8 @@
 /* Largest value of each window, with minus infinity outside the picture. Ties go to the first tap in scan order, and a NaN wins, as in
  * PyTorch.
  *
- * The winning tap is kept as one byte an output; backward adds dy there, one picture a chunk since windows overlap. */
+ * The winning tap is kept as one byte an output; backward adds dy there, one picture a chunk since windows overlap. Rows
+ * of dx are zeroed when the first window reaches them, so that they are still in cache when dy is added. */
 #include "ops/ops.h"
 #include "ops/row_shared.h"
 
@@ -72,17 +73,21 @@ static void backward_image(void *context, size_t n, unsigned worker) {
     const pool_attr *a = step->node->attr;
     const size_t *in = step->node->input[0]->shape.dim;
     const size_t *out = step->node->shape.dim;
-    fov_real *image = step->grad_in[0] + n * in[1] * in[2] * in[3];
-    if (!step->accumulate[0]) {
-        step->k->fill(image, 0, in[1] * in[2] * in[3]);
-    }
+    const size_t row = in[2] * in[3];
+    fov_real *image = step->grad_in[0] + n * in[1] * row;
+    size_t begun = step->accumulate[0] ? in[1] : 0; /* rows of dx that are there */
     for (size_t j = 0; j < out[1]; j++) {
         const window y = window_of(a, j, in[1]);
+        const size_t end = j + 1 < out[1] ? y.from + y.last - y.first : in[1];
+        if (end > begun) {
+            step->k->fill(image + begun * row, 0, (end - begun) * row);
+            begun = end;
+        }
         for (size_t i = 0; i < out[2]; i++) {
             const window x = window_of(a, i, in[2]);
             const size_t at = ((n * out[1] + j) * out[2] + i) * out[3];
             const size_t taps[4] = {y.first, y.last, x.first, x.last};
-            step->k->maxpool_pixel_backward(image + (y.from * in[2] + x.from) * in[3], in[2] * in[3], step->grad_out + at,
+            step->k->maxpool_pixel_backward(image + y.from * row + x.from * in[3], row, step->grad_out + at,
                                             (const uint8_t *)step->stash + at, taps, a->kernel, in[3]);
         }
     }

@@ -16,6 +16,12 @@ INLINE void store_taps(uint8_t *p, mask x) {
     memcpy(p, &taps, sizeof taps);
 }
 
+INLINE mask load_taps(const uint8_t *p) {
+    taps_of_lanes taps;
+    memcpy(&taps, p, sizeof taps);
+    return __builtin_convertvector(taps, mask);
+}
+
 INLINE vec choose(mask which, vec a, vec b) {
     return (vec)((which & (mask)a) | (~which & (mask)b));
 }
@@ -71,17 +77,35 @@ void FOV_ISA_FN(maxpool_pixel)(fov_real *y, uint8_t *index, const fov_real *x, s
     }
 }
 
-void FOV_ISA_FN(maxpool_pixel_backward)(fov_real *dx, size_t x_row, const fov_real *dy, const uint8_t *index, const size_t taps[4],
-                                        size_t kernel, size_t c) {
+/* LANES channels: dy and its taps stay in registers over the window. */
+INLINE void unpool_lanes(fov_real *dx, size_t x_row, const fov_real *dy, const uint8_t *index, const size_t taps[4], size_t kernel,
+                         size_t c) {
+    const mask from = load_taps(index), value = (mask)load(dy);
+    for (size_t row = taps[0]; row < taps[1]; row++) {
+        fov_real *to = dx + (row - taps[0]) * x_row;
+        for (size_t column = taps[2]; column < taps[3]; column++, to += c) {
+            const mask here = from == (mask){0} + (int)(row * kernel + column);
+            store(to, load(to) + (vec)(here & value));
+        }
+    }
+}
+
+static void unpool_one(fov_real *dx, size_t x_row, fov_real dy, uint8_t index, const size_t taps[4], size_t kernel, size_t c) {
     for (size_t row = taps[0]; row < taps[1]; row++) {
         for (size_t column = taps[2]; column < taps[3]; column++) {
-            fov_real *restrict to = dx + (row - taps[0]) * x_row + (column - taps[2]) * c;
-            const uint8_t tap = (uint8_t)(row * kernel + column);
-#pragma omp simd
-            for (size_t j = 0; j < c; j++) {
-                to[j] += index[j] == tap ? dy[j] : 0;
-            }
+            dx[(row - taps[0]) * x_row + (column - taps[2]) * c] += row * kernel + column == index ? dy : 0;
         }
+    }
+}
+
+void FOV_ISA_FN(maxpool_pixel_backward)(fov_real *dx, size_t x_row, const fov_real *dy, const uint8_t *index, const size_t taps[4],
+                                        size_t kernel, size_t c) {
+    size_t j = 0;
+    for (; j + LANES <= c; j += LANES) {
+        unpool_lanes(dx + j, x_row, dy + j, index + j, taps, kernel, c);
+    }
+    for (; j < c; j++) {
+        unpool_one(dx + j, x_row, dy[j], index[j], taps, kernel, c);
     }
 }
 
