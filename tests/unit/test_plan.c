@@ -413,7 +413,9 @@ static void passes_run_further_on_leave_the_bits(void **state) {
     network net = {0};
     residual_network(&net, RESIDUAL_SIDE, 96);
     const far_passes far = passes_leave_the_bits(net, 0);
-    assert_true(far.forward > 0 && far.again > 0);
+    assert_true(far.forward > 0);
+    /* Where products run no passes, rebuilding does not make this network smaller, so that nothing is rebuilt. */
+    assert_int_equal(far.again > 0, fov_product_bits_free());
     assert_int_equal(far.rebuilt > 0, fov_product_bits_free());
     residual_network(&net, 2, 8256); /* rows that do not fit a slab */
     assert_true(passes_leave_the_bits(net, 0).forward > 0);
