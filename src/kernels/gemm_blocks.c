@@ -110,8 +110,8 @@ static void sum_chunk(void *context, size_t chunk, unsigned worker) {
     }
 }
 
-void fov_add_sums(fov_pool *pool, const fov_scheme *s) {
-    fov_pool_for(pool, fov_ceil_div(s->p->m, sum_rows(s->p)), sum_chunk, (void *)(uintptr_t)s); /* which only reads it */
+void fov_add_sums(fov_pool *pool, fov_scheme *s) {
+    fov_pool_for(pool, fov_ceil_div(s->p->m, sum_rows(s->p)), sum_chunk, s);
 }
 
 void fov_run_by_blocks(fov_pool *pool, fov_scheme *s, fov_real *work) {

@@ -90,6 +90,6 @@ void fov_run_by_blocks(fov_pool *pool, fov_scheme *s, fov_real *work);
 /* The caller's rows of A, of tiles from `begin` to before `end`; `to` as in fov_product.make. */
 void fov_make_rows(const fov_scheme *s, size_t begin, size_t end, fov_real *to);
 /* C = beta C + the `cuts` sums, in their order. */
-void fov_add_sums(fov_pool *pool, const fov_scheme *s);
+void fov_add_sums(fov_pool *pool, fov_scheme *s);
 
 #endif

@@ -135,8 +135,8 @@ static inline __attribute__((always_inline)) void fov_winograd_ask_outputs(const
 size_t fov_winograd_rows_in(const fov_winograd_map *m, size_t tile);
 size_t fov_winograd_rows_out(const fov_winograd_map *m, size_t tile);
 
-/* Bytes that will be needed soon, asked for while register tiles run (gemm_tile_ahead): so they cost nothing. Prefetches in a burst are
- * dropped once memory has enough to do. */
+/* Bytes that will be needed soon, asked for while register tiles run (gemm_tile_ahead): so they cost nothing. A burst of
+ * prefetches arrives in part only, as it seems because memory has enough to do by then. */
 typedef struct fov_stream {
     const fov_real *first, *last;
 } fov_stream;

@@ -452,73 +452,48 @@ INLINE void filter_gradient(const fov_winograd_way way, fov_real *w, size_t w_st
 
 /* ---- entries ---- */
 
-/* In each case the way is a constant. */
+/* RUN with the way as a constant. */
+#define X(name, ...)                                                                                                                       \
+    case FOV_WINOGRAD_##name:                                                                                                              \
+        RUN(FOV_WINOGRAD_##name);                                                                                                          \
+        break;
+#define BY_WAY(way)                                                                                                                        \
+    switch (way) {                                                                                                                         \
+        FOV_WINOGRAD_EACH(X)                                                                                                               \
+    case FOV_WINOGRAD_WAYS:                                                                                                                \
+        break;                                                                                                                             \
+    }
 
 void FOV_ISA_FN(winograd_input)(fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
                                 const size_t inside[4], size_t n) {
-#define X(name, ...)                                                                                                                       \
-    case FOV_WINOGRAD_##name:                                                                                                              \
-        input(FOV_WINOGRAD_##name, v, v_step, x, x_row, x_column, inside, n);                                                              \
-        break;
-    switch (way) {
-        FOV_WINOGRAD_EACH(X)
-    case FOV_WINOGRAD_WAYS:
-        break;
-    }
-#undef X
+#define RUN(constant) input(constant, v, v_step, x, x_row, x_column, inside, n)
+    BY_WAY(way)
+#undef RUN
 }
 
 void FOV_ISA_FN(winograd_gradient)(fov_winograd_way way, fov_real *v, size_t v_step, const fov_real *x, size_t x_row, size_t x_column,
                                    size_t rows, size_t columns, size_t n) {
-#define X(name, ...)                                                                                                                       \
-    case FOV_WINOGRAD_##name:                                                                                                              \
-        gradient(FOV_WINOGRAD_##name, v, v_step, x, x_row, x_column, rows, columns, n);                                                    \
-        break;
-    switch (way) {
-        FOV_WINOGRAD_EACH(X)
-    case FOV_WINOGRAD_WAYS:
-        break;
-    }
-#undef X
+#define RUN(constant) gradient(constant, v, v_step, x, x_row, x_column, rows, columns, n)
+    BY_WAY(way)
+#undef RUN
 }
 
 void FOV_ISA_FN(winograd_output)(fov_winograd_way way, fov_real *y, size_t y_row, size_t y_column, size_t rows, size_t columns,
                                  const fov_real *m, size_t m_step, int add, size_t n) {
-#define X(name, ...)                                                                                                                       \
-    case FOV_WINOGRAD_##name:                                                                                                              \
-        output(FOV_WINOGRAD_##name, y, y_row, y_column, rows, columns, m, m_step, add, n);                                                 \
-        break;
-    switch (way) {
-        FOV_WINOGRAD_EACH(X)
-    case FOV_WINOGRAD_WAYS:
-        break;
-    }
-#undef X
+#define RUN(constant) output(constant, y, y_row, y_column, rows, columns, m, m_step, add, n)
+    BY_WAY(way)
+#undef RUN
 }
 
 void FOV_ISA_FN(winograd_filter)(fov_winograd_way way, fov_real *u, size_t u_step, const fov_real *w, size_t w_step, size_t n) {
-#define X(name, ...)                                                                                                                       \
-    case FOV_WINOGRAD_##name:                                                                                                              \
-        filter(FOV_WINOGRAD_##name, u, u_step, w, w_step, n);                                                                              \
-        break;
-    switch (way) {
-        FOV_WINOGRAD_EACH(X)
-    case FOV_WINOGRAD_WAYS:
-        break;
-    }
-#undef X
+#define RUN(constant) filter(constant, u, u_step, w, w_step, n)
+    BY_WAY(way)
+#undef RUN
 }
 
 void FOV_ISA_FN(winograd_filter_gradient)(fov_winograd_way way, fov_real *w, size_t w_step, const fov_real *u, size_t u_step, int add,
                                           size_t n) {
-#define X(name, ...)                                                                                                                       \
-    case FOV_WINOGRAD_##name:                                                                                                              \
-        filter_gradient(FOV_WINOGRAD_##name, w, w_step, u, u_step, add, n);                                                                \
-        break;
-    switch (way) {
-        FOV_WINOGRAD_EACH(X)
-    case FOV_WINOGRAD_WAYS:
-        break;
-    }
-#undef X
+#define RUN(constant) filter_gradient(constant, w, w_step, u, u_step, add, n)
+    BY_WAY(way)
+#undef RUN
 }
