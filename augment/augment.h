@@ -84,20 +84,30 @@ typedef enum fov_scratch {
     FOV_SCRATCH_COUNT = FOV_SCRATCH_LANES + FOV_LANE_SLOTS * (FOV_MAX_VIEWS - 1)
 } fov_scratch;
 
+/* What a resize from columns keeps. */
+typedef struct fov_sideways {
+    int32_t *sums; /* [open][sums_step], a column of the box of those outputs that are begun, which take turns */
+    uint8_t *rows; /* [FOV_PACK_ROWS][row_step], of which `kept` are finished by the first pass and wait for the second */
+    uint8_t *groups, *out;
+    size_t samples, open, sums_step, kept, row_step, group_bytes;
+    fov_filter_axis apart;
+} fov_sideways;
+
 /* A resize that is under way. */
 typedef struct fov_resizer {
     const fov_pixel_loops *loops;
     uint8_t *output;
-    size_t left, top, width, height; /* of the box on the frame */
+    size_t left, top, width, height; /* of the box on the frame, as its strips lie */
     size_t channels;
-    bool deep, mirror, upward;
+    bool deep, mirror, upward, by_columns;
     fov_filter_axis x, y;
     size_t samples;     /* of an output row */
     uint8_t *ring;      /* groups of filtered rows, and one place more for what is of no group */
     size_t group_bytes; /* of one of them */
-    size_t next;        /* group that goes into the ring next; SIZE_MAX: none */
-    size_t made;        /* output rows */
+    size_t next;        /* group that goes into the ring next; SIZE_MAX: none. By columns: how many came */
+    size_t made;        /* output rows, or columns */
     const void **group; /* those of one output */
+    fov_sideways sideways;
 } fov_resizer;
 
 struct fov_augmenter {
@@ -116,8 +126,8 @@ void *fov_augmenter_scratch(fov_augmenter *augmenter, fov_scratch slot, size_t c
 /* Pillow's antialiased resize of the box, the box's edge being the picture's edge; of any channels and depth. output: window_width x
  * window_height pixels. Sides up to 2^20. */
 FOV_MUST_USE fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output);
-/* The same from strips (fov_decoder_read_strips): `begin` with the first one, which tells size and direction, then `feed` with each of
- * them. The strips together hold the box; the output is there after the one that holds its last row. One resize a lane (below
+/* The same from strips (fov_decoder_read_strips; sideways ones have 8 bits): `begin` with the first one, which tells size and direction,
+ * then `feed` with each of them. The strips together hold the box; the output is there after the one that holds its last row. One resize a lane (below
  * FOV_MAX_VIEWS); lane 0 is also that of fov_resize_apply and its scratch that of other steps, so that these come when it is done. */
 FOV_MUST_USE fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_strip *strip, const fov_resize *resize,
                                          uint8_t *output);

@@ -71,9 +71,10 @@ FOV_MUST_USE fov_status fov_codec_rows(const fov_codec_file *file, const fov_win
 struct fov_codec_strips {
     fov_strip_fn take;
     void *context;
-    fov_image whole;      /* of the part as it is shown; no pixels */
-    unsigned orientation; /* 1 to 4 */
-    fov_image *turned;    /* storage for strips as they are shown, where that is not as they lie */
+    fov_image whole;      /* of the part as it is passed on; no pixels */
+    unsigned orientation; /* 1 to 4, that makes strips what is passed on */
+    bool sideways;
+    fov_image *turned;    /* storage for strips as they are passed on, where that is not as they lie */
     size_t first, filled; /* rows of the window in the image: number of the first, and how many */
     bool begun;           /* a strip was passed on */
 };

@@ -419,18 +419,31 @@ size_t fov_decoder_part_bytes(const fov_decoder *decoder, const fov_decode_part 
     return find_frame(decoder, part, &f) == FOV_OK ? f.window.width * f.window.height * fov_pixel_bytes(decoder->file.options.format) : 0;
 }
 
+/* The part as its strips are passed on: sideways where it is turned by a quarter. */
+static fov_codec_strips strips_of(fov_decoder *decoder, const shown_frame *f, fov_strip_fn take, void *context) {
+    static const unsigned rest[] = {0, 1, 2, 3, 4, 1, 4, 3, 2}; /* by orientation, what is left to do with strips */
+    fov_codec_strips strips = {.take = take, .context = context, .turned = &decoder->upright};
+    fov_image *const whole = &strips.whole;
+    strips.orientation = rest[f->orientation];
+    strips.sideways = f->orientation >= 5;
+    whole->left = strips.sideways ? f->window.top : f->window.left;
+    whole->top = strips.sideways ? f->window.left : f->window.top;
+    whole->full_width = strips.sideways ? f->height : f->width;
+    whole->full_height = strips.sideways ? f->width : f->height;
+    whole->shrink = f->window.shrink;
+    return strips;
+}
+
 static fov_status read_strips(fov_decoder *decoder, const shown_frame *f, fov_strip_fn take, void *context) {
     const fov_window window = window_in_file(f);
     const fov_codec_file *const file = &decoder->file;
-    fov_codec_strips strips = {.take = take, .context = context, .orientation = f->orientation, .turned = &decoder->upright};
-    strips.whole = (fov_image){.width = f->window.width, .height = f->window.height};
-    set_place(f, &strips.whole);
-    if (!file->by_rows || file->options.lenient || f->orientation >= 5) {
+    if (!file->by_rows || file->options.lenient || (f->orientation >= 5 && file->options.format.deep)) {
         FOV_TRY(read_window(decoder, f, &decoder->strip));
         const fov_strip all = {.image = decoder->strip, .first = true};
         FOV_TRY(take(context, &all));
         return FOV_OK;
     }
+    fov_codec_strips strips = strips_of(decoder, f, take, context);
     decoder->file.strips = &strips;
     const fov_status status = decoder->opened->codec->read(state_of(decoder, decoder->opened), &decoder->file, &window, &decoder->strip);
     decoder->file.strips = NULL;

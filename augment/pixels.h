@@ -58,6 +58,8 @@ typedef struct fov_box {
  * pixel_columns   horizontal filter of packed rows; `mirror` right to left. Each four of them go to an out of their own, arranged as the
  *                 set's pixel_rows likes: 4 x axis->count x channels bytes
  * pixel_rows      vertical filter of output `index` from its span[index] groups; count = samples of a row
+ * pixel_sum_row   sums[i] += weight row[i], or = where the sums `begin`; pixel_sum_bytes  such sums rounded to bytes: the vertical filter row
+ *                 by row, with weights of the portable set
  * pixel_deep_pack, _columns, _rows  the same for 16 bits: packed [width][16 lanes or a multiple], lane = row * channels + channel;
  *                 out and groups[g] are [4 rows][count] floats
  * pixel_table     out[i] = table[in[i]]; `out` may be `in`

@@ -12,25 +12,20 @@
  *
  * Rows are filtered horizontally in groups of four, four groups at a time, when the vertical pass first needs one of them, into a ring of
  * the groups that one output looks at. The work set stays in cache, and a large picture needs no copy of itself, nor to be there as a
- * whole: it may come in strips, downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same. */
+ * whole: it may come in strips, downwards or upwards. Groups are counted from the top of the box either way, so that sums are the same.
+ * Strips of columns are resize_sideways.c's. */
 #include <math.h>
 #include <string.h>
 
-#include "augment/augment.h"
+#include "augment/resize.h"
 #include "base/checked.h"
 
 #define GROUP 4
 #define MAX_SIDE ((size_t)1 << 20)
 
-/* One axis of the box on the frame: pixels [start, start + size), of which the box begins at `origin` and is `extent` long. */
-typedef struct span {
-    size_t start, size;
-    double origin, extent;
-} span;
-
-static span box_span(size_t left, size_t width, size_t shrink) {
+static fov_span box_span(size_t left, size_t width, size_t shrink) {
     const size_t start = left / shrink, end = (left + width + shrink - 1) / shrink;
-    return (span){start, end - start, (double)(left % shrink) / (double)shrink, (double)width / (double)shrink};
+    return (fov_span){start, end - start, (double)(left % shrink) / (double)shrink, (double)width / (double)shrink};
 }
 
 /* Inputs of each output, then their groups of four: the most that one output has, and where each begins. */
@@ -59,35 +54,34 @@ static void axis_places(const fov_filter *filter, double support, fov_filter_axi
     }
 }
 
-/* The axis for outputs [offset, offset + count) of `out`, in one block of scratch. */
-static fov_status make_axis(fov_augmenter *augmenter, fov_scratch slot, const span *in, size_t out, size_t offset, size_t count,
-                            bool bicubic, bool deep, fov_filter_axis *axis) {
-    const fov_filter filter = {.origin = in->origin, .scale = in->extent / (double)out, .in = in->size, .bicubic = bicubic};
-    const double support = (bicubic ? 2.0 : 1.0) * (filter.scale < 1.0 ? 1.0 : filter.scale);
+fov_status fov_resize_axis(fov_augmenter *augmenter, fov_scratch slot, const fov_pixel_loops *loops, const fov_span *in, fov_axis_outputs o,
+                           fov_filter_axis *axis) {
+    const fov_filter filter = {.origin = in->origin, .scale = in->extent / (double)o.out, .in = in->size, .bicubic = o.bicubic};
+    const double support = (o.bicubic ? 2.0 : 1.0) * (filter.scale < 1.0 ? 1.0 : filter.scale);
     const size_t widest = (size_t)ceil(support) * 2 + 1, tap_limit = widest < in->size ? widest : in->size;
     const size_t groups = (tap_limit + 2 * (GROUP - 1)) / GROUP;
-    const size_t weight = deep ? sizeof(double) : sizeof(int32_t);
+    const size_t weight = o.deep ? sizeof(double) : sizeof(int32_t);
     const size_t per_output = groups * GROUP * weight + 4 * sizeof(uint32_t), tile = tap_limit * FOV_FILTER_TILE * sizeof(double);
     size_t bytes;
-    if (!fov_mul_size(count, per_output, &bytes) || !fov_add_size(bytes, tile, &bytes)) {
-        return FOV_FAIL(FOV_E_LIMIT, "resize from %zu to %zu needs more weights than memory can hold", in->size, out);
+    if (!fov_mul_size(o.count, per_output, &bytes) || !fov_add_size(bytes, tile, &bytes)) {
+        return FOV_FAIL(FOV_E_LIMIT, "resize from %zu to %zu needs more weights than memory can hold", in->size, o.out);
     }
     char *block = fov_augmenter_scratch(augmenter, slot, bytes, 1);
     FOV_TRY_ALLOC(block);
-    *axis = (fov_filter_axis){.in = in->size, .offset = offset, .count = count};
+    *axis = (fov_filter_axis){.in = in->size, .offset = o.offset, .count = o.count};
     axis->tile = (double *)(void *)block;
-    axis->real = deep ? (double *)(void *)(block + tile) : NULL;
-    axis->weights = deep ? NULL : (int32_t *)(void *)(block + tile);
-    axis->first = (uint32_t *)(void *)(block + tile + count * groups * GROUP * weight);
-    axis->span = axis->first + count;
-    axis->start = axis->span + count;
-    axis->taps = axis->start + count;
+    axis->real = o.deep ? (double *)(void *)(block + tile) : NULL;
+    axis->weights = o.deep ? NULL : (int32_t *)(void *)(block + tile);
+    axis->first = (uint32_t *)(void *)(block + tile + o.count * groups * GROUP * weight);
+    axis->span = axis->first + o.count;
+    axis->start = axis->span + o.count;
+    axis->taps = axis->start + o.count;
     axis_places(&filter, support, axis);
     FOV_ASSERT(axis->groups <= groups && axis->tap_limit <= tap_limit);
-    if (deep) {
-        augmenter->loops->pixel_weights_real(&filter, axis);
+    if (o.deep) {
+        loops->pixel_weights_real(&filter, axis);
     } else {
-        augmenter->loops->pixel_weights(&filter, axis);
+        loops->pixel_weights(&filter, axis);
     }
     return FOV_OK;
 }
@@ -200,8 +194,7 @@ static fov_status check(const fov_image *image, const fov_resize *z) {
     return FOV_OK;
 }
 
-/* Scratch of a lane: the first is the one that other steps share. */
-static fov_scratch lane_slot(size_t lane, fov_scratch slot) {
+fov_scratch fov_lane_slot(size_t lane, fov_scratch slot) {
     return lane == 0 ? slot : FOV_SCRATCH_LANES + (fov_scratch)(FOV_LANE_SLOTS * (lane - 1) + (slot - FOV_SCRATCH_AXIS_X));
 }
 
@@ -210,10 +203,24 @@ static fov_status make_buffers(fov_augmenter *augmenter, size_t lane, fov_resize
     FOV_TRY_ALLOC(fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, packed, 1));
     r->group_bytes =
         r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
-    r->ring = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_ROWS), ring_groups(r) + 1, r->group_bytes);
+    r->ring = fov_augmenter_scratch(augmenter, fov_lane_slot(lane, FOV_SCRATCH_ROWS), ring_groups(r) + 1, r->group_bytes);
     FOV_TRY_ALLOC(r->ring);
-    r->group = fov_augmenter_scratch(augmenter, lane_slot(lane, FOV_SCRATCH_POINTERS), r->y.groups, sizeof *r->group);
+    r->group = fov_augmenter_scratch(augmenter, fov_lane_slot(lane, FOV_SCRATCH_POINTERS), r->y.groups, sizeof *r->group);
     FOV_TRY_ALLOC(r->group);
+    return FOV_OK;
+}
+
+/* Weights and room for strips of rows. */
+static fov_status begin_rows(fov_augmenter *augmenter, size_t lane, const fov_resize *z, const fov_span *x, const fov_span *y) {
+    fov_resizer *const r = &augmenter->resizer[lane];
+    const bool bicubic = z->interpolation == FOV_BICUBIC;
+    const fov_axis_outputs across = {z->out_width, z->window_left, z->window_width, bicubic, r->deep};
+    const fov_axis_outputs down = {z->out_height, z->window_top, z->window_height, bicubic, r->deep};
+    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_X), augmenter->loops, x, across, &r->x));
+    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_Y), augmenter->loops, y, down, &r->y));
+    FOV_TRY(make_buffers(augmenter, lane, r));
+    const size_t last = r->y.count - 1;
+    r->next = r->upward ? r->y.first[last] + r->y.span[last] - 1 : r->y.first[0];
     return FOV_OK;
 }
 
@@ -221,25 +228,21 @@ fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_str
     const fov_image *image = &strip->image;
     FOV_TRY(check(image, resize));
     const fov_resize *z = resize;
-    const bool bicubic = z->interpolation == FOV_BICUBIC, deep = image->deep;
     const size_t shrink = image->shrink > 1 ? image->shrink : 1;
-    const span x = box_span(z->left, z->width, shrink), y = box_span(z->top, z->height, shrink);
+    const fov_span x = box_span(z->left, z->width, shrink), y = box_span(z->top, z->height, shrink);
+    const fov_span *const along = strip->sideways ? &y : &x, *const down = strip->sideways ? &x : &y;
     fov_resizer *r = &augmenter->resizer[lane];
-    *r = (fov_resizer){.loops = augmenter->loops, .output = output, .deep = deep, .upward = strip->upward};
-    r->left = x.start;
-    r->top = y.start;
-    r->width = x.size;
-    r->height = y.size;
+    *r = (fov_resizer){.loops = augmenter->loops, .output = output, .deep = image->deep, .upward = strip->upward};
+    r->by_columns = strip->sideways;
+    r->left = along->start;
+    r->top = down->start;
+    r->width = along->size;
+    r->height = down->size;
     r->channels = image->channels;
     r->mirror = z->mirror;
     r->samples = z->window_width * image->channels;
-    FOV_TRY(
-        make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_X), &x, z->out_width, z->window_left, z->window_width, bicubic, deep, &r->x));
-    FOV_TRY(make_axis(augmenter, lane_slot(lane, FOV_SCRATCH_AXIS_Y), &y, z->out_height, z->window_top, z->window_height, bicubic, deep,
-                      &r->y));
-    FOV_TRY(make_buffers(augmenter, lane, r));
-    const size_t last = r->y.count - 1;
-    r->next = r->upward ? r->y.first[last] + r->y.span[last] - 1 : r->y.first[0];
+    FOV_ASSERT(!r->by_columns || !r->deep);
+    FOV_TRY(r->by_columns ? fov_sideways_begin(augmenter, lane, z, &x, &y) : begin_rows(augmenter, lane, z, &x, &y));
     return FOV_OK;
 }
 
@@ -253,7 +256,13 @@ void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *str
     strip_rows rows = {
         .row_bytes = strip->width * pixel, .first = strip->top + skipped - r->top, .end = strip->top + strip->height - r->top};
     rows.pixels = strip->pixels + skipped * rows.row_bytes + (r->left - strip->left) * pixel;
-    run(r, &rows, augmenter->scratch[FOV_SCRATCH_PACKED].bytes);
+    uint8_t *const packed = augmenter->scratch[FOV_SCRATCH_PACKED].bytes;
+    if (r->by_columns) {
+        const size_t end = rows.end < r->height ? rows.end : r->height;
+        fov_sideways_feed(r, rows.pixels, rows.row_bytes, rows.first, end, packed);
+    } else {
+        run(r, &rows, packed);
+    }
 }
 
 fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output) {

@@ -2,7 +2,8 @@
  *
  * A codec asks for the places of rows and need not know which. A strip keeps the last rows of the one before it, as many as a resize may be
  * waiting with (it takes rows by fours), so that whoever takes strips keeps none of them. Strips of pictures that are turned upside down or
- * mirrored are turned one by one; they then come from the bottom up. */
+ * mirrored are turned one by one; they then come from the bottom up. Those of pictures turned by a quarter are passed on sideways, which is
+ * the picture but for a turn of the other kinds: rows must not be made columns before a resize has made few of many. */
 #include <string.h>
 
 #include "augment/codec.h"
@@ -44,7 +45,8 @@ fov_status fov_codec_room(const fov_codec_file *file, const fov_window *window, 
 static fov_status pass_on(fov_codec_strips *s, const fov_window *window, const fov_image *image) {
     fov_image lying = *image;
     lying.height = s->filled;
-    fov_strip strip = {.image = lying, .first = !s->begun, .upward = s->orientation == 3 || s->orientation == 4};
+    fov_strip strip = {.image = lying, .first = !s->begun, .sideways = s->sideways};
+    strip.upward = s->orientation == 3 || s->orientation == 4;
     if (s->orientation != 1) {
         FOV_TRY(fov_image_orient(&lying, s->orientation, s->turned));
         strip.image = *s->turned;

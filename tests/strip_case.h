@@ -14,6 +14,7 @@ typedef struct strip_case {
     size_t strips, begun; /* how many came, and how often from the start */
     size_t low, high;     /* rows that are there: [low, high) */
     bool wrong;           /* not as promised */
+    bool sideways;        /* so they came, and so they are in `rows` */
     fov_status answer;    /* what the taker says to strip number `answer_at`; FOV_OK: nothing */
     size_t answer_at;
     size_t spare;   /* > 0: the file comes in pieces of up to that many bytes more than are asked for */
@@ -21,8 +22,24 @@ typedef struct strip_case {
     size_t calls;   /* for pieces */
 } strip_case;
 
+/* The part as the strips lie; no pixels. */
+static fov_image strip_part(const strip_case *c, const fov_strip *strip) {
+    const fov_image *p = c->part;
+    fov_image part = *p;
+    if (strip->sideways) {
+        part.left = p->top;
+        part.top = p->left;
+        part.width = p->height;
+        part.height = p->width;
+        part.full_width = p->full_height;
+        part.full_height = p->full_width;
+    }
+    part.pixels = NULL;
+    return part;
+}
+
 static bool strip_place(strip_case *c, const fov_strip *strip) {
-    const fov_image *i = &strip->image, *p = c->part;
+    const fov_image *i = &strip->image, lying = strip_part(c, strip), *p = &lying;
     const bool same = i->left == p->left && i->width == p->width && i->channels == p->channels && i->deep == p->deep &&
                       i->shrink == p->shrink && i->full_width == p->full_width && i->full_height == p->full_height;
     if (!same || i->height == 0 || i->top < p->top || i->top + i->height > p->top + p->height) {
@@ -49,8 +66,9 @@ static fov_status strip_take(void *context, const fov_strip *strip) {
         c->wrong = true;
         return FOV_OK;
     }
-    const fov_image *i = &strip->image;
-    const size_t bytes = i->width * fov_pixel_bytes(fov_image_format(i)), top = i->top - c->part->top;
+    const fov_image *i = &strip->image, part = strip_part(c, strip);
+    const size_t bytes = i->width * fov_pixel_bytes(fov_image_format(i)), top = i->top - part.top;
+    c->sideways = strip->sideways;
     for (size_t y = 0; y < i->height; y++) {
         uint8_t *row = c->rows + (top + y) * bytes;
         const uint8_t *from = i->pixels + y * bytes;
@@ -92,6 +110,24 @@ static inline fov_status strip_get(void *context, size_t at, size_t count, const
     return FOV_OK;
 }
 
+/* Whether the strips make the part. */
+static inline bool strip_whole(const strip_case *c) {
+    const fov_image *p = c->part;
+    const size_t pixel = fov_pixel_bytes(fov_image_format(p));
+    if (c->low != 0 || c->high != (c->sideways ? p->width : p->height)) {
+        return false;
+    }
+    for (size_t y = 0; y < p->height; y++) {
+        for (size_t x = 0; x < p->width; x++) {
+            const size_t at = c->sideways ? x * p->height + y : y * p->width + x;
+            if (memcmp(c->rows + at * pixel, p->pixels + (y * p->width + x) * pixel, pixel) != 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Reads the file in strips that must make `part`, which was read as a whole. */
 static inline fov_status strip_read(strip_case *c, fov_decoder *decoder, const uint8_t *bytes, size_t size,
                                     const fov_decode_options *options, const fov_decode_part *wanted, const fov_image *part) {
@@ -118,9 +154,7 @@ static inline fov_status strip_read(strip_case *c, fov_decoder *decoder, const u
     status = fov_decoder_read_strips(decoder, wanted, strip_take, c);
     free(pieces.piece);
     c->calls = pieces.calls;
-    if (status == FOV_OK && (c->low != 0 || c->high != part->height || memcmp(c->rows, part->pixels, all) != 0)) {
-        c->wrong = true;
-    }
+    c->wrong |= status == FOV_OK && !strip_whole(c);
     return status;
 }
 

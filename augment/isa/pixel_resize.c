@@ -339,3 +339,23 @@ void FOV_PIXEL_FN(pixel_rows)(const uint8_t *const *groups, const fov_filter_axi
 }
 
 #endif
+
+/* ---- row by row ---- */
+
+void FOV_PIXEL_FN(pixel_sum_row)(const uint8_t *restrict row, int32_t weight, size_t count, bool begin, int32_t *restrict sums) {
+    if (begin) {
+        for (size_t x = 0; x < count; x++) {
+            sums[x] = weight * row[x];
+        }
+        return;
+    }
+    for (size_t x = 0; x < count; x++) {
+        sums[x] += weight * row[x];
+    }
+}
+
+void FOV_PIXEL_FN(pixel_sum_bytes)(const int32_t *restrict sums, size_t count, uint8_t *restrict out) {
+    for (size_t x = 0; x < count; x++) {
+        out[x] = (uint8_t)fov_clip8((sums[x] + (1 << (FOV_RESIZE_BITS - 1))) >> FOV_RESIZE_BITS);
+    }
+}

@@ -47,10 +47,29 @@ static fov_image cut(const fov_image *whole, size_t left, size_t top, size_t wid
     return part;
 }
 
+/* The part mirrored at its diagonal. */
+static fov_image lay_sideways(const fov_image *part) {
+    const size_t pixel = fov_pixel_bytes(fov_image_format(part));
+    fov_image lying = *part;
+    lying.pixels = malloc(part->width * part->height * pixel);
+    assert_non_null(lying.pixels);
+    for (size_t i = 0; i < part->width * part->height; i++) {
+        const size_t x = i % part->width, y = i / part->width;
+        memcpy(lying.pixels + (x * part->height + y) * pixel, part->pixels + i * pixel, pixel);
+    }
+    lying.left = part->top;
+    lying.top = part->left;
+    lying.width = part->height;
+    lying.height = part->width;
+    lying.full_width = part->full_height;
+    lying.full_height = part->full_width;
+    return lying;
+}
+
 /* The part again in strips of any heights, which overlap as a decoder's do, downwards or upwards, in any lane. */
-static void resize_strips(fov_augmenter *augmenter, fov_rng *rng, const fov_image *part, const fov_resize *z, uint8_t *out) {
+static void resize_strips(fov_augmenter *augmenter, fov_rng *rng, const fov_image *part, bool sideways, const fov_resize *z, uint8_t *out) {
     const size_t row_bytes = part->width * fov_pixel_bytes(fov_image_format(part)), lane = pixel_below(rng, FOV_MAX_VIEWS);
-    fov_strip strip = {.image = *part, .first = true, .upward = pixel_below(rng, 2) == 0};
+    fov_strip strip = {.image = *part, .first = true, .upward = pixel_below(rng, 2) == 0, .sideways = sideways};
     for (size_t done = 0; done < part->height; strip.first = false) {
         const size_t keep = done < FOV_STRIP_OVERLAP ? done : FOV_STRIP_OVERLAP, left = part->height - done;
         const size_t more = 1 + pixel_below(rng, left < 30 ? left : 30);
@@ -95,8 +114,15 @@ static void check_part(fov_augmenter *augmenter, fov_rng *rng) {
             assert_int_equal(fov_resize_apply(augmenter, &part, &z, out), FOV_OK);
             assert_memory_equal(out, expected, bytes);
             memset(out, 0xA5, bytes);
-            resize_strips(augmenter, rng, &part, &z, out);
+            resize_strips(augmenter, rng, &part, false, &z, out);
             assert_memory_equal(out, expected, bytes);
+            if (!frame.deep) {
+                fov_image lying = lay_sideways(&part);
+                memset(out, 0xA5, bytes);
+                resize_strips(augmenter, rng, &lying, true, &z, out);
+                free(lying.pixels);
+                assert_memory_equal(out, expected, bytes);
+            }
         }
     }
     free(frame.pixels);
