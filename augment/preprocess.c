@@ -31,7 +31,8 @@ fov_status fov_preprocess_strip(fov_augmenter *augmenter, const fov_preprocess *
         const bool whole = image->full_width == 0;
         const size_t along = whole ? image->width : image->full_width, down = whole ? image->height : image->full_height;
         fov_resize resize;
-        fov_resize_center(strip->sideways ? down : along, strip->sideways ? along : down, preprocess->resize, preprocess->image_size, preprocess->interpolation, &resize);
+        fov_resize_center(strip->sideways ? down : along, strip->sideways ? along : down, preprocess->resize, preprocess->image_size,
+                          preprocess->interpolation, &resize);
         FOV_TRY(fov_resize_begin(augmenter, 0, strip, &resize, output));
     }
     fov_resize_feed(augmenter, 0, &strip->image);
