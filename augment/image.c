@@ -416,7 +416,11 @@ fov_status fov_decoder_read(fov_decoder *decoder, const fov_decode_part *part, f
 size_t fov_decoder_part_bytes(const fov_decoder *decoder, const fov_decode_part *part) {
     FOV_ASSERT(decoder->opened != NULL);
     shown_frame f;
-    return find_frame(decoder, part, &f) == FOV_OK ? f.window.width * f.window.height * fov_pixel_bytes(decoder->file.options.format) : 0;
+    if (find_frame(decoder, part, &f) != FOV_OK) {
+        return 0;
+    }
+    const size_t bytes = f.window.width * f.window.height * fov_pixel_bytes(decoder->file.options.format);
+    return f.orientation == 1 ? bytes : 2 * bytes;
 }
 
 /* The part as its strips are passed on: sideways where it is turned by a quarter. */

@@ -127,7 +127,7 @@ bool fov_image_by_pieces(fov_image_kind kind);
 /* The same part in strips: all its columns, and some rows at a time, from the top down or from the bottom up. The strips that follow the
  * first overlap the one before by FOV_STRIP_OVERLAP rows. A picture of 8 bits that is turned by a quarter comes sideways: rows of its strips
  * are columns of the picture. What is known of a whole picture only when its file was read to the end (interlaced PNG, progressive JPEG,
- * WebP, TIFF, and with `lenient` all) comes as one strip, as does one of 16 bits that is turned by a quarter. */
+ * WebP, and with `lenient` all) comes as one strip, as does one of 16 bits that is turned by a quarter. */
 #define FOV_STRIP_OVERLAP ((size_t)3)
 typedef struct fov_strip {
     fov_image image; /* a part of the picture */
@@ -138,7 +138,8 @@ typedef struct fov_strip {
 typedef fov_status (*fov_strip_fn)(void *context, const fov_strip *strip); /* what it returns but FOV_OK ends the reading and is returned */
 /* Instead of `read`, with all that is said of it; the strips are the decoder's. After a failure what was taken is void. */
 FOV_MUST_USE fov_status fov_decoder_read_strips(fov_decoder *decoder, const fov_decode_part *part, fov_strip_fn take, void *context);
-/* Bytes of pixels that `read` would give; 0 for a part that it would refuse. */
+/* Bytes of pixels that `read` would hold: those that it gives, and the same again as they lie in the file, where they must be turned. 0 for
+ * a part that it would refuse. */
 size_t fov_decoder_part_bytes(const fov_decoder *decoder, const fov_decode_part *part);
 
 /* Instead of `read`: the verdict of reading the whole picture, cheaper where no pixels are needed for it. */

@@ -1,9 +1,10 @@
-/* TIFF by libtiff: the first picture of a file, from memory. The only file that includes tiffio.h.
+/* TIFF by libtiff: the first picture of a file. The only file that includes tiffio.h.
  *
  * TIFF is a container for nearly anything; what is read is what pictures for learning are kept in: unsigned samples of 8 or 16 bits, grey,
  * RGB, palette or any number of bands, interleaved or plane by plane, in strips or tiles, under the usual lossless compressions or JPEG.
  * Everything else is refused with a message that says what the file has. Blocks (strips or tiles) are independent, so only those that meet
- * the part are read, each into scratch, then turned to pixels row by row.
+ * the part are read, each into scratch, then turned to pixels row by row; of tiles, a row of them is put together first. Memory is that of
+ * blocks, then, not of the picture. Uncompressed strips may be as large as that: they are read by us, some rows at a time.
  *
  * libtiff gets the bytes through callbacks that cannot leave them and tells its errors and warnings to us. It allocates for itself, but
  * never more at once than the file's size and a margin; the tables of blocks lie in the file. Sizes that a header declares are compared
@@ -20,6 +21,8 @@
 
 enum { MESSAGE_BYTES = 200, GREY = 128, PALETTE = 256 };
 #define ALLOC_MARGIN ((tmsize_t)16 << 20)
+#define READ_BYTES ((size_t)64 << 10)  /* of a file at once, where it comes in pieces */
+#define PLAIN_BYTES ((size_t)64 << 10) /* of an uncompressed strip */
 
 typedef struct fov_tiff {
     TIFF *tiff;
@@ -30,12 +33,24 @@ typedef struct fov_tiff {
     fov_samples samples;   /* what is made of the file's samples: differs from them for palettes */
     uint16_t planes, bits; /* as the file has them */
     bool tiled, separate, inverted, palette;
-    size_t block_width, block_height; /* of strips or tiles; strips are as wide as the picture */
-    size_t pixel_bytes;               /* of a pixel in a block */
+    bool plain; /* uncompressed strips whose rows can be read where they lie */
+    size_t block_width,
+        block_height;   /* of strips or tiles; strips are as wide as the picture. Plain ones: the rows that are read at once */
+    size_t strip_rows;  /* of plain strips as the file has them */
+    size_t pixel_bytes; /* of a pixel in a block */
     uint16_t map[PALETTE][3];
-    uint8_t *block, *mixed, *row; /* scratch: a block as libtiff gives it, one of all planes, a row of colours of a palette */
-    size_t block_bytes, mixed_bytes, row_bytes;
+    uint8_t *block, *mixed, *row; /* scratch: a block as libtiff gives it, one of all planes, a row of colours of a palette, */
+    uint8_t *band;                /* what a row of tiles has of the window */
+    size_t block_bytes, mixed_bytes, row_bytes, band_bytes;
+    fov_status taken; /* of those who take rows and give bytes */
 } fov_tiff;
+
+static size_t lesser(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+static size_t greater(size_t a, size_t b) {
+    return a > b ? a : b;
+}
 
 /* ---- callbacks ---- */
 
@@ -43,10 +58,17 @@ static tmsize_t on_read(thandle_t handle, void *out, tmsize_t count) {
     fov_tiff *const t = handle;
     const uint64_t left = t->at < t->file->size ? t->file->size - t->at : 0;
     const size_t n = count <= 0 ? 0 : (uint64_t)count < left ? (size_t)count : (size_t)left;
-    if (n > 0) {
-        memcpy(out, t->file->bytes + t->at, n);
+    for (size_t done = 0, got = 0; done < n; done += got, t->at += got) {
+        const size_t wanted = n - done < READ_BYTES ? n - done : READ_BYTES;
+        fov_piece piece;
+        const fov_status status = fov_codec_piece(t->file, (size_t)t->at, wanted, &piece);
+        if (status != FOV_OK) {
+            t->taken = status; /* to stay: libtiff may go on */
+            return (tmsize_t)done;
+        }
+        got = piece.size < n - done ? piece.size : n - done;
+        memcpy((uint8_t *)out + done, piece.bytes, got);
     }
-    t->at += n;
     return (tmsize_t)n;
 }
 
@@ -95,6 +117,7 @@ static int on_warning(TIFF *tiff, void *user, const char *module, const char *fo
 }
 
 static fov_status fail(const fov_tiff *t) {
+    FOV_TRY(t->taken);
     return FOV_FAIL(FOV_E_FORMAT, "TIFF: %s", t->message[0] != '\0' ? t->message : "the data are damaged");
 }
 
@@ -261,7 +284,16 @@ static fov_status find_blocks(fov_tiff *t, unsigned compression) {
                         t->file->size, width, height, t->planes);
     }
     const tmsize_t theirs = t->tiled ? TIFFTileSize(t->tiff) : TIFFVStripSize(t->tiff, (uint32_t)t->block_height);
-    return theirs == (tmsize_t)bytes ? FOV_OK : fail(t);
+    if (theirs != (tmsize_t)bytes) {
+        return fail(t);
+    }
+    t->plain = !t->tiled && compression == COMPRESSION_NONE && get16(t, TIFFTAG_FILLORDER, FILLORDER_MSB2LSB) == FILLORDER_MSB2LSB;
+    if (t->plain) {
+        const size_t rows = PLAIN_BYTES / (t->block_width * t->pixel_bytes);
+        t->strip_rows = t->block_height;
+        t->block_height = rows == 0 ? 1 : lesser(rows, t->strip_rows);
+    }
+    return FOV_OK;
 }
 
 static fov_status read_header(fov_tiff *t) {
@@ -293,7 +325,10 @@ static fov_status tiff_open(void *state, fov_codec_file *file) {
     t->at = 0;
     t->message[0] = '\0';
     t->warnings = 0;
+    t->taken = FOV_OK;
+    file->by_rows = true;
     FOV_TRY(open_tiff(t));
+    FOV_TRY(t->taken); /* a tag that could not be read looks like one that is not there */
     FOV_TRY(read_header(t));
     file->warnings = t->warnings; /* about tags that are not understood, as a rule */
     return FOV_OK;
@@ -303,8 +338,27 @@ static fov_status tiff_open(void *state, fov_codec_file *file) {
 
 /* Rows of the block that begins at row y: a strip at the end is shorter. */
 static size_t rows_of(const fov_tiff *t, size_t y) {
-    const size_t left = t->file->info.height - y;
-    return t->tiled || t->block_height < left ? t->block_height : left;
+    const size_t left = t->file->info.height - y,
+                 rows = t->plain ? lesser(t->block_height, t->strip_rows - y % t->strip_rows) : t->block_height;
+    return t->tiled ? rows : lesser(rows, left);
+}
+
+/* Rows of an uncompressed strip, from row y of the picture on. */
+static bool read_plain(fov_tiff *t, uint32_t strip, size_t y, size_t bytes) {
+    const uint64_t before = (uint64_t)(y % t->strip_rows) * t->block_width * t->pixel_bytes;
+    const uint64_t offset = TIFFGetStrileOffset(t->tiff, strip), size = t->file->size;
+    if (TIFFGetStrileByteCount(t->tiff, strip) < before + bytes || offset > size || size - offset < before + bytes) {
+        (void)snprintf(t->message, sizeof t->message, "strip %u ends within its rows", (unsigned)strip);
+        return false;
+    }
+    t->at = offset + before;
+    if (on_read(t, t->block, (tmsize_t)bytes) != (tmsize_t)bytes) {
+        return false;
+    }
+    if (t->bits == 16 && TIFFIsByteSwapped(t->tiff)) {
+        TIFFSwabArrayOfShort((uint16_t *)(void *)t->block, (tmsize_t)(bytes / 2));
+    }
+    return true;
 }
 
 /* Reads the block at (x, y) of a plane. */
@@ -314,6 +368,9 @@ static bool read_block(fov_tiff *t, size_t x, size_t y, size_t plane) {
                                     : TIFFComputeStrip(t->tiff, (uint32_t)y, (uint16_t)plane);
     /* libtiff takes a strip whose data are for more rows than it has, and then may leave the block as it was: so it never is another's. */
     memset(t->block, GREY, (size_t)bytes);
+    if (t->plain) {
+        return read_plain(t, index, y, (size_t)bytes);
+    }
     const tmsize_t got =
         t->tiled ? TIFFReadEncodedTile(t->tiff, index, t->block, bytes) : TIFFReadEncodedStrip(t->tiff, index, t->block, bytes);
     return got == bytes;
@@ -361,26 +418,45 @@ static uint8_t *load_block(fov_tiff *t, size_t x, size_t y) {
     return block;
 }
 
-static size_t lesser(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-static size_t greater(size_t a, size_t b) {
-    return a > b ? a : b;
+/* Where row r of the picture goes, from the window's first column on. A row of tiles is put together in a band, if it is not all in memory.
+ */
+static fov_status place_of(fov_tiff *t, size_t r, const fov_window *w, fov_image *image, uint8_t **row) {
+    size_t one = 1;
+    if (t->tiled && t->file->strips != NULL) {
+        *row = t->band + r % t->block_height * w->width * fov_pixel_bytes(t->file->options.format);
+        return FOV_OK;
+    }
+    FOV_TRY(fov_codec_rows(t->file, w, image, r - w->top, &one, row));
+    return FOV_OK;
 }
 
-/* Puts what the block at (x, y) has of the window into the image. */
-static void place_block(fov_tiff *t, const uint8_t *block, size_t x, size_t y, const fov_window *w, fov_image *image) {
+/* Puts what the block at (x, y) has of the window to its place. */
+static fov_status place_block(fov_tiff *t, const uint8_t *block, size_t x, size_t y, const fov_window *w, fov_image *image) {
     const size_t left = greater(x, w->left), right = lesser(x + t->block_width, w->left + w->width), count = right - left;
-    const size_t top = greater(y, w->top), bottom = lesser(y + t->block_height, w->top + w->height);
+    const size_t top = greater(y, w->top), bottom = lesser(y + rows_of(t, y), w->top + w->height);
     const size_t pixel = (size_t)t->planes * (t->bits / 8);
     for (size_t r = top; r < bottom; r++) {
         const uint8_t *const from = block + ((r - y) * t->block_width + left - x) * pixel;
-        uint8_t *const to = image->pixels + ((r - w->top) * w->width + left - w->left) * fov_pixel_bytes(t->file->options.format);
+        uint8_t *to;
+        FOV_TRY(place_of(t, r, w, image, &to));
         for (size_t i = 0; i < count && t->palette; i++) {
             memcpy(t->row + 6 * i, t->map[from[i]], 6);
         }
-        fov_samples_convert(&t->samples, &t->file->options, t->palette ? t->row : from, count, to);
+        fov_samples_convert(&t->samples, &t->file->options, t->palette ? t->row : from, count,
+                            to + (left - w->left) * fov_pixel_bytes(t->file->options.format));
     }
+    return FOV_OK;
+}
+
+/* The row of tiles from row y on, when all of them are placed. */
+static fov_status pass_band(fov_tiff *t, size_t y, const fov_window *w, fov_image *image) {
+    const size_t bytes = w->width * fov_pixel_bytes(t->file->options.format), bottom = lesser(y + t->block_height, w->top + w->height);
+    for (size_t r = greater(y, w->top), one = 1; r < bottom; r++) {
+        uint8_t *to;
+        FOV_TRY(fov_codec_rows(t->file, w, image, r - w->top, &one, &to));
+        memcpy(to, t->band + r % t->block_height * bytes, bytes);
+    }
+    return FOV_OK;
 }
 
 static fov_status make_room(fov_tiff *t, const fov_window *w, fov_image *image) {
@@ -394,31 +470,48 @@ static fov_status make_room(fov_tiff *t, const fov_window *w, fov_image *image) 
     if (t->palette) {
         FOV_TRY_ALLOC(fov_codec_scratch(&t->row, &t->row_bytes, 6 * t->block_width));
     }
+    if (t->tiled && t->file->strips != NULL) {
+        const size_t sides[3] = {w->width, t->block_height, fov_pixel_bytes(format)};
+        size_t band;
+        if (!fov_product_size(sides, 3, &band) || band > FOV_IMAGE_MAX_BYTES) {
+            return FOV_FAIL(FOV_E_LIMIT, "TIFF: tiles of %zu rows are more than a picture may hold", t->block_height);
+        }
+        FOV_TRY_ALLOC(fov_codec_scratch(&t->band, &t->band_bytes, band));
+    }
     if (t->file->options.lenient) {
         memset(image->pixels, GREY, w->width * w->height * fov_pixel_bytes(format));
     }
     return FOV_OK;
 }
 
+/* The blocks from row y on that meet the window; *good counts those that can be read. */
+static fov_status read_across(fov_tiff *t, size_t y, const fov_window *w, fov_image *image, size_t *good) {
+    for (size_t x = w->left / t->block_width * t->block_width; x < w->left + w->width; x += t->block_width) {
+        const uint8_t *const block = load_block(t, x, y);
+        if ((block == NULL || t->warnings > 0) && !t->file->options.lenient) {
+            return fail(t);
+        }
+        if (block != NULL) {
+            FOV_TRY(place_block(t, block, x, y, w, image));
+        }
+        *good += block != NULL;
+        t->file->warnings += block == NULL;
+    }
+    if (t->tiled && t->file->strips != NULL) {
+        FOV_TRY(pass_band(t, y, w, image));
+    }
+    return FOV_OK;
+}
+
 static fov_status tiff_read(void *state, fov_codec_file *file, const fov_window *w, fov_image *image) {
     fov_tiff *const t = state;
-    const size_t first_x = w->left / t->block_width * t->block_width, first_y = w->top / t->block_height * t->block_height;
     size_t good = 0;
     FOV_TRY(make_room(t, w, image));
     t->warnings = 0;
     t->message[0] = '\0';
-    for (size_t y = first_y; y < w->top + w->height; y += t->block_height) {
-        for (size_t x = first_x; x < w->left + w->width; x += t->block_width) {
-            const uint8_t *const block = load_block(t, x, y);
-            if ((block == NULL || t->warnings > 0) && !file->options.lenient) {
-                return fail(t);
-            }
-            if (block != NULL) {
-                place_block(t, block, x, y, w, image);
-            }
-            good += block != NULL;
-            file->warnings += block == NULL;
-        }
+    for (size_t y = t->plain ? w->top : w->top / t->block_height * t->block_height; y < w->top + w->height; y += rows_of(t, y)) {
+        FOV_TRY(read_across(t, y, w, image, &good));
+        FOV_TRY(t->taken);
     }
     file->warnings += t->warnings;
     return good > 0 ? FOV_OK : fail(t);
@@ -432,6 +525,7 @@ static void tiff_close(void *state) {
     }
     fov_codec_trim(&t->block, &t->block_bytes);
     fov_codec_trim(&t->mixed, &t->mixed_bytes);
+    fov_codec_trim(&t->band, &t->band_bytes);
 }
 
 static void tiff_clear(void *state) {
@@ -439,9 +533,11 @@ static void tiff_clear(void *state) {
     fov_mem_free(t->block);
     fov_mem_free(t->mixed);
     fov_mem_free(t->row);
+    fov_mem_free(t->band);
 }
 
 const fov_codec fov_codec_tiff = {.kind = FOV_IMAGE_TIFF,
+                                  .by_pieces = true,
                                   .state_bytes = sizeof(fov_tiff),
                                   .open = tiff_open,
                                   .read = tiff_read,

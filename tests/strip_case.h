@@ -150,7 +150,8 @@ static inline fov_status strip_read(strip_case *c, fov_decoder *decoder, const u
         free(pieces.piece);
         return status;
     }
-    c->wrong = fov_decoder_part_bytes(decoder, wanted) != all;
+    const bool turned = info.orientation > 1 && (options == NULL || !options->keep_orientation);
+    c->wrong = fov_decoder_part_bytes(decoder, wanted) != (turned ? 2 : 1) * all;
     status = fov_decoder_read_strips(decoder, wanted, strip_take, c);
     free(pieces.piece);
     c->calls = pieces.calls;

@@ -1,8 +1,8 @@
 /* One file at a time: what is it by content, how large is the picture, and is it whole?
  *
  * The first 4 KiB tell what a file is and mostly hold the header; only pictures are read further, and only as far as their header needs, so
- * a scan passes by archives and films at no cost. Of many files in one folder, names are given to the system relative to that folder: it
- * then need not find the way anew for each. */
+ * a scan passes by archives and films at no cost. Large files are read in pieces, as for training: then the verdict is the loader's too. Of
+ * many files in one folder, names are given to the system relative to that folder: it then need not find the way anew for each. */
 #include "data/index_look.h"
 
 #include <ctype.h>
@@ -17,6 +17,7 @@
 
 #include "base/io_fault.h"
 #include "data/index_group.h"
+#include "data/picture_feed.h"
 
 #define LOOK_BYTES ((size_t)4096)  /* read of every file */
 #define HEAD_BYTES ((size_t)65536) /* read at most without the whole file */
@@ -247,39 +248,78 @@ static fov_status probe(look *l, const unsigned char *bytes, size_t size, const 
     return status;
 }
 
+/* Opens the picture by pieces of its file, which stays open. False when the finding is settled. */
+static bool probe_pieces(look *l, const fov_decode_options *decode, fov_status *status) {
+    fov_picture_reader *const reader = &l->looker->reader;
+    const char *const path = path_of(l->looker, l->name);
+    fov_file *file;
+    fov_image_info info = {0};
+    const fov_status opened = path == NULL ? l->looker->path.status : fov_file_open(&file, path);
+    if (opened == FOV_E_NOMEM) {
+        mark_fatal(l->found, opened);
+        return false;
+    }
+    if (opened != FOV_OK) {
+        mark_bad(l->found, FOV_BAD_UNREADABLE, "%s", fov_picture_reason(path == NULL ? "" : path));
+        return false;
+    }
+    fov_picture_feed_begin(&reader->feed, file, 0, (size_t)l->found->bytes, path);
+    *status = fov_decoder_open_source(reader->decoder, &reader->feed.source, decode, &info);
+    l->found->width = info.width;
+    l->found->height = info.height;
+    l->found->channels = info.channels_in_file;
+    return true;
+}
+
+/* Opens the picture with all of its file at hand. False when the finding is settled. */
+static bool probe_file(look *l, const fov_decode_options *decode, fov_status *status) {
+    const unsigned char *bytes;
+    size_t size;
+    const bool large = l->found->bytes > FOV_PICTURE_WHOLE_BYTES && l->options->group == NULL;
+    if (large && fov_image_by_pieces(fov_image_sniff(l->looker->head, l->got))) {
+        return probe_pieces(l, decode, status);
+    }
+    if (!read_whole(l, &bytes, &size)) {
+        return false;
+    }
+    *status = probe(l, bytes, size, decode);
+    return true;
+}
+
+/* A file that fails while it is read is no damaged picture. */
+static void settle_file(look *l, fov_status status) {
+    if (status == FOV_E_IO) {
+        mark_bad(l->found, FOV_BAD_UNREADABLE, "%s", fov_picture_reason(l->looker->path.data));
+    } else {
+        settle(l->found, status);
+    }
+}
+
 /* By the header alone, of which the head mostly is enough. All that counts in a JPEG file comes before its scan, so there a start that
  * reaches that far will do; other files say later how they are turned, and the head is read in any case; WebP files say it at their end. */
 static void judge_header(look *l, const fov_decode_options *decode) {
-    const unsigned char *bytes = l->looker->head;
-    size_t size = 0;
     fov_status status = FOV_E_FORMAT;
-    const fov_image_kind kind = fov_image_sniff(bytes, l->got);
+    const fov_image_kind kind = fov_image_sniff(l->looker->head, l->got);
     if (kind == FOV_IMAGE_JPEG || l->found->bytes <= l->got) {
-        status = probe(l, bytes, l->got, decode);
+        status = probe(l, l->looker->head, l->got, decode);
     }
     if (status == FOV_E_FORMAT && kind != FOV_IMAGE_WEBP && l->got < HEAD_BYTES && l->found->bytes > l->got) {
         if (!read_on(l, HEAD_BYTES)) {
             return;
         }
-        status = probe(l, bytes, l->got, decode);
+        status = probe(l, l->looker->head, l->got, decode);
     }
-    if (status == FOV_E_FORMAT && l->found->bytes > l->got) {
-        if (!read_whole(l, &bytes, &size)) {
-            return;
-        }
-        status = probe(l, bytes, size, decode);
+    if (status == FOV_E_FORMAT && l->found->bytes > l->got && !probe_file(l, decode, &status)) {
+        return;
     }
-    settle(l->found, status);
+    settle_file(l, status);
 }
 
 static void judge_pixels(look *l, const fov_decode_options *decode) {
-    const unsigned char *bytes;
-    size_t size;
-    if (!read_whole(l, &bytes, &size)) {
-        return;
+    fov_status status;
+    if (probe_file(l, decode, &status)) {
+        settle_file(l, status == FOV_OK ? fov_decoder_check(l->looker->reader.decoder) : status);
     }
-    const fov_status status = probe(l, bytes, size, decode);
-    settle(l->found, status == FOV_OK ? fov_decoder_check(l->looker->reader.decoder) : status);
 }
 
 static void judge(look *l) {
@@ -315,6 +355,7 @@ static void look_at_file(fov_looker *looker, const fov_scan_options *options, co
     *found = (fov_finding){.outcome = FOV_SCAN_BAD};
     look l = {.looker = looker, .options = options, .found = found, .name = name, .file = -1};
     judge(&l);
+    fov_picture_feed_end(&looker->reader.feed);
     if (l.file >= 0) {
         (void)fov_sys_close(l.file);
     }

@@ -11,9 +11,8 @@
 #include "data/picture_feed.h"
 #include "data/picture_group.h"
 
-/* Up to which a picture is decoded into a frame, and a file read whole: what stays in cache is as fast, and most pictures do. */
+/* Up to which a picture is decoded into a frame: what stays in cache is as fast, and most pictures do. */
 #define FRAME_BYTES ((size_t)2 << 20)
-#define WHOLE_BYTES ((size_t)2 << 20)
 #define STRIP_BYTES ((size_t)256 << 10) /* of raw pixels, and */
 #define GROUP_ROWS ((size_t)4)          /* twice these rows, however wide */
 
@@ -138,7 +137,7 @@ fov_status fov_picture_open(fov_picture_reader *reader, const fov_index *index, 
         return fov_picture_open_group(reader, &padded, width, height);
     }
     bool large;
-    FOV_TRY(fov_io_read_small(reader->path.data, reader->by_pieces ? WHOLE_BYTES : FOV_PICTURE_MAX_BYTES, FOV_PICTURE_MAX_BYTES,
+    FOV_TRY(fov_io_read_small(reader->path.data, reader->by_pieces ? FOV_PICTURE_WHOLE_BYTES : FOV_PICTURE_MAX_BYTES, FOV_PICTURE_MAX_BYTES,
                               FOV_DECODE_PADDING, &reader->blob, &reader->capacity, &large));
     return large ? open_large(reader, &padded, width, height) : open_bytes(reader, &padded, width, height);
 }
@@ -180,7 +179,7 @@ static fov_status open_raw(fov_picture_reader *reader, const fov_pack_record *re
 static fov_status read_record(fov_picture_reader *reader, const fov_pack *pack, const fov_pack_record *what) {
     const char *shown = reader->path.data;
     fov_picture_feed_end(&reader->feed);
-    if (!reader->by_pieces || what->length <= WHOLE_BYTES ||
+    if (!reader->by_pieces || what->length <= FOV_PICTURE_WHOLE_BYTES ||
         !(what->kind == FOV_PACK_RAW || fov_image_by_pieces((fov_image_kind)what->kind))) {
         FOV_TRY(fov_pack_read(pack, what, shown, FOV_DECODE_PADDING, &reader->blob, &reader->capacity));
         return FOV_OK;

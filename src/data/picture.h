@@ -10,6 +10,7 @@
 
 /* A picture file over this many bytes is refused before it is read. */
 #define FOV_PICTURE_MAX_BYTES ((size_t)1 << 30)
+#define FOV_PICTURE_WHOLE_BYTES ((size_t)2 << 20) /* up to which a file is read whole by those who can take it in pieces */
 
 typedef struct fov_picture_group fov_picture_group;
 
@@ -27,7 +28,7 @@ typedef struct fov_picture_feed {
 /* Codec state and buffers of one thread, reused from picture to picture. */
 typedef struct fov_picture_reader {
     fov_decoder *decoder;
-    bool by_pieces;  /* set by those who need no whole files: large JPEG and PNG files and raw records are then read in pieces */
+    bool by_pieces;  /* set by those who need no whole files: large JPEG, PNG and TIFF files and raw records are then read in pieces */
     fov_image image; /* the picture read last */
     fov_blob blob;   /* its file, unless it is read in pieces */
     fov_picture_feed feed;

@@ -1,4 +1,4 @@
-/* A large picture file, or record of a pack, read in pieces as the decoder asks for them. Private to picture*.c. */
+/* A large picture file, or record of a pack, read in pieces as the decoder asks for them. Private to picture*.c and the scan. */
 #ifndef FOV_DATA_PICTURE_FEED_H
 #define FOV_DATA_PICTURE_FEED_H
 

@@ -241,6 +241,42 @@ static void test_failing_reads(void **state) {
     fov_index_free(indexes[1]);
 }
 
+/* A scan that decodes them reads them in pieces too: a read that fails makes a bad file, which is named as one that cannot be read; damage
+ * is called damage. */
+static void test_scans(void **state) {
+    (void)state;
+    make_large();
+    const char *const root = at("data");
+    const fov_scan_options options = {.verify = true, .max_bad = 0.9};
+    size_t failed = 0;
+    for (uint64_t n = 1;; n++) {
+        fov_index *index = NULL;
+        fov_io_fail_at("read", n, false, EIO);
+        const fov_status status = fov_index_scan(&index, &root, 1, &options, NULL);
+        fov_io_fail_at("any", 0, false, 0);
+        require(status);
+        const bool bad = fov_index_bad_count(index) > 0;
+        if (bad) {
+            assert_int_equal(fov_index_bad_count(index), 1);
+            assert_int_equal(fov_index_bad(index, 0)->reason, FOV_BAD_UNREADABLE);
+            assert_non_null(strstr(fov_index_bad(index, 0)->message, "Input/output error"));
+        }
+        fov_index_free(index);
+        failed += bad;
+        if (!bad) {
+            break;
+        }
+        assert_true(n < 1000);
+    }
+    assert_true(failed > 10); /* of a window of half a MiB each */
+    rewrite(at("data/b.png"), 0.95, 0.0);
+    fov_index *index = NULL;
+    require(fov_index_scan(&index, &root, 1, &options, NULL));
+    assert_int_equal(fov_index_bad_count(index), 1);
+    assert_int_equal(fov_index_bad(index, 0)->reason, FOV_BAD_CORRUPT);
+    fov_index_free(index);
+}
+
 static void test_out_of_memory(void **state) {
     (void)state;
     make_large();
@@ -266,6 +302,7 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_pixels), cmocka_unit_test(test_damage),
-                                       cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_out_of_memory)};
+                                       cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_scans),
+                                       cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

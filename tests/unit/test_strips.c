@@ -1,4 +1,4 @@
-/* Large pictures in strips: JPEG and PNG files of every orientation, in every format and part, give the strips of what they give as a
+/* Large pictures in strips: JPEG, PNG and TIFF files of every orientation, in every format and part, give the strips of what they give as a
  * whole; views and preprocessing made of strips are those made of the whole; damage is judged alike, memory and takers may fail, and where
  * decoding begins again so do the strips. */
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 #include "augment/recipe.h"
 #include "folder_case.h"
 #include "strip_case.h"
+#include "tiff_case.h"
 
 /* What a case works with. */
 typedef struct tools {
@@ -89,11 +90,32 @@ static uint8_t *waves(fov_rng *rng, size_t width, size_t height, size_t pixel) {
     return pixels;
 }
 
-static picture_file make_file(fov_rng *rng, bool jpeg, fov_pixel_format format, size_t width, size_t height, unsigned orientation) {
+typedef enum file_kind { PNG_FILE, JPEG_FILE, TIFF_FILE, FILE_KINDS } file_kind;
+
+static picture_file make_tiff(fov_rng *rng, const uint8_t *pixels, fov_pixel_format format, size_t width, size_t height,
+                              unsigned orientation) {
+    picture_file file = {0};
+    tiff_case t = {.pixels = pixels, .width = width, .height = height, .planes = format.channels, .orientation = orientation};
+    t.bits = format.deep ? 16 : 8;
+    t.big = below(rng, 2) == 0;
+    t.separate = format.channels > 1 && below(rng, 3) == 0;
+    t.block_width = below(rng, 2) == 0 ? 0 : 16 * (1 + below(rng, 4));
+    t.block_height = t.block_width > 0 ? 16 * (1 + below(rng, 6)) : below(rng, 3) == 0 ? height : 1 + below(rng, height);
+    file.bytes = tiff_make(&t, &file.size);
+    assert_non_null(file.bytes);
+    return file;
+}
+
+static picture_file make_file(fov_rng *rng, file_kind kind, fov_pixel_format format, size_t width, size_t height, unsigned orientation) {
     char path[500];
     fov_blob blob = {0};
     uint8_t *pixels = waves(rng, width, height, fov_pixel_bytes(format));
-    if (jpeg) {
+    if (kind == TIFF_FILE) {
+        const picture_file file = make_tiff(rng, pixels, format, width, height, orientation);
+        free(pixels);
+        return file;
+    }
+    if (kind == JPEG_FILE) {
         assert_int_equal(fov_image_encode_jpeg(pixels, width, height, format.channels, 85, &blob), FOV_OK);
     } else {
         (void)snprintf(path, sizeof path, "%s/strip.png", folder);
@@ -103,10 +125,26 @@ static picture_file make_file(fov_rng *rng, bool jpeg, fov_pixel_format format, 
     picture_file file = {.bytes = malloc(blob.size), .size = blob.size};
     assert_non_null(file.bytes);
     memcpy(file.bytes, blob.data, blob.size);
-    jpeg ? turn_jpeg(&file, orientation) : turn_png(&file, orientation);
+    kind == JPEG_FILE ? turn_jpeg(&file, orientation) : turn_png(&file, orientation);
     fov_blob_clear(&blob);
     free(pixels);
     return file;
+}
+
+/* A kind that this build reads and that can have such pixels. */
+static file_kind choose_kind(fov_rng *rng, fov_pixel_format format) {
+    for (;;) {
+        const file_kind kind = (file_kind)below(rng, FILE_KINDS);
+        const bool colours = format.channels == 1 || format.channels == 3;
+#ifndef FOV_HAVE_TIFF
+        if (kind == TIFF_FILE) {
+            continue;
+        }
+#endif
+        if (kind != JPEG_FILE || (colours && !format.deep)) {
+            return kind;
+        }
+    }
 }
 
 static fov_status read_whole(fov_decoder *decoder, const picture_file *file, const fov_decode_options *options, const fov_decode_part *part,
@@ -132,9 +170,9 @@ static void test_strips_are_the_whole(void **state) {
         fov_rng_init(&rng, 90, 0, i, 0, FOV_RNG_TEST);
         const unsigned orientation = 1 + (unsigned)(i % 8);
         const fov_pixel_format in_file = formats[i / 8 % 6];
-        const bool jpeg = (in_file.channels == 3 || in_file.channels == 1) && !in_file.deep && below(&rng, 2) == 0;
+        const file_kind kind = choose_kind(&rng, in_file);
         const size_t width = 1 + below(&rng, 150), height = 1 + below(&rng, 400);
-        picture_file file = make_file(&rng, jpeg, in_file, width, height, orientation);
+        picture_file file = make_file(&rng, kind, in_file, width, height, orientation);
         fov_decode_options options = {.format = in_file, .keep_orientation = below(&rng, 4) == 0};
         options.format.deep ^= below(&rng, 4) == 0;
         const bool shown = options.keep_orientation || orientation < 5, rows = shown || !options.format.deep;
@@ -160,6 +198,35 @@ static void test_strips_are_the_whole(void **state) {
         free(file.bytes);
     }
     assert_true(many > 100 && one > 100);
+}
+
+/* The rows that we read of a TIFF are those that its writer put there. */
+static void test_tiff_is_png(void **state) {
+#ifndef FOV_HAVE_TIFF
+    (void)state;
+    skip();
+#else
+    tools *t = *state;
+    static const fov_pixel_format formats[] = {{3, false}, {1, false}, {3, true}, {2, true}, {4, false}};
+    fov_image other;
+    fov_image_init(&other);
+    for (uint64_t i = 0; i < 60; i++) {
+        fov_rng rng, again;
+        const fov_decode_options options = {.format = formats[i % 5]};
+        fov_rng_init(&rng, 98, 0, i, 0, FOV_RNG_TEST);
+        const size_t width = 1 + below(&rng, 150), height = 1 + below(&rng, 400);
+        again = rng;
+        picture_file tif = make_file(&rng, TIFF_FILE, options.format, width, height, 1 + (unsigned)(i % 8));
+        picture_file png = make_file(&again, PNG_FILE, options.format, width, height, 1 + (unsigned)(i % 8));
+        assert_int_equal(read_whole(t->decoder, &tif, &options, NULL, &t->image), FOV_OK);
+        assert_int_equal(read_whole(t->decoder, &png, &options, NULL, &other), FOV_OK);
+        assert_int_equal(t->image.width, other.width);
+        assert_memory_equal(t->image.pixels, other.pixels, width * height * fov_pixel_bytes(options.format));
+        free(tif.bytes);
+        free(png.bytes);
+    }
+    fov_image_clear(&other);
+#endif
 }
 
 /* ---- views ---- */
@@ -216,7 +283,7 @@ static void test_views(void **state) {
         fov_text dropped;
         fov_rng_init(&rng, 91, 0, i, 0, FOV_RNG_TEST);
         const fov_decode_options options = {.format = formats[i / 16]};
-        picture_file file = make_file(&rng, !options.format.deep && i % 3 > 0, options.format, 60 + below(&rng, 500), 60 + below(&rng, 500),
+        picture_file file = make_file(&rng, choose_kind(&rng, options.format), options.format, 60 + below(&rng, 500), 60 + below(&rng, 500),
                                       1 + (unsigned)(i % 8));
         assert_int_equal(fov_recipe_read(recipes[i % 4], 48, &recipe), FOV_OK);
         fov_text_init(&dropped);
@@ -245,7 +312,8 @@ static void test_preprocess(void **state) {
         fov_preprocess_default(32, &preprocess);
         preprocess.resize = 37;
         fov_rng_init(&rng, 92, 0, orientation, 0, FOV_RNG_TEST);
-        picture_file file = make_file(&rng, orientation % 2 == 0, (fov_pixel_format){3, false}, 222, 333, orientation);
+        picture_file file =
+            make_file(&rng, choose_kind(&rng, (fov_pixel_format){3, false}), (fov_pixel_format){3, false}, 222, 333, orientation);
         view_taker taker = {.augmenter = t->augmenter, .preprocess = &preprocess, .outputs = outputs};
         assert_int_equal(fov_image_decode(t->decoder, file.bytes, file.size, NULL, &t->image), FOV_OK);
         assert_int_equal(fov_preprocess_apply(t->augmenter, &preprocess, &t->image, expected), FOV_OK);
@@ -268,7 +336,8 @@ static void test_damage(void **state) {
         char said[256];
         fov_rng_init(&rng, 93, 0, i, 0, FOV_RNG_TEST);
         const fov_decode_options options = {.lenient = i % 5 == 4};
-        picture_file file = make_file(&rng, i % 2 == 0, (fov_pixel_format){3, false}, 90, 300, 1 + (unsigned)(i / 2 % 4));
+        picture_file file =
+            make_file(&rng, i % 2 == 0 ? JPEG_FILE : PNG_FILE, (fov_pixel_format){3, false}, 90, 300, 1 + (unsigned)(i / 2 % 4));
         const size_t at = file.size / 3 + below(&rng, file.size - file.size / 3);
         if (i % 4 < 2) {
             file.size = at;
@@ -296,7 +365,7 @@ static void test_begins_again(void **state) {
     strip_case *c = &t->c;
     fov_rng rng;
     fov_rng_init(&rng, 94, 0, 0, 0, FOV_RNG_TEST);
-    picture_file file = make_file(&rng, true, (fov_pixel_format){3, false}, 100, 300, 3);
+    picture_file file = make_file(&rng, JPEG_FILE, (fov_pixel_format){3, false}, 100, 300, 3);
     static const uint8_t stray[] = {1, 2, 3, 4};
     splice(&file, file.size - 2, stray, sizeof stray);
     assert_int_equal(read_whole(t->decoder, &file, NULL, NULL, &t->image), FOV_OK);
@@ -320,7 +389,11 @@ static void test_takers_fail(void **state) {
     for (size_t i = 0; i < 16; i++) {
         fov_rng rng;
         fov_rng_init(&rng, 95, 0, i, 0, FOV_RNG_TEST);
-        picture_file file = make_file(&rng, i < 8, (fov_pixel_format){3, false}, 50, 300, i % 2 == 0 ? 1 : 4);
+        picture_file file = make_file(&rng,
+                                      i < 8    ? JPEG_FILE
+                                      : i < 12 ? PNG_FILE
+                                               : choose_kind(&rng, (fov_pixel_format){3, false}),
+                                      (fov_pixel_format){3, false}, 50, 300, i % 2 == 0 ? 1 : 4);
         const fov_decode_options options = {.format = {.channels = 3, .deep = i % 4 > 1}}; /* libjpeg, where it is a JPEG */
         assert_int_equal(read_whole(t->decoder, &file, &options, NULL, &t->image), FOV_OK);
         c->answer = i % 3 == 0 ? FOV_E_NOMEM : FOV_E_DATA;
@@ -341,11 +414,12 @@ static void test_pieces_fail(void **state) {
     tools *t = *state;
     strip_case *c = &t->c;
     c->spare = 2000;
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 12; i++) {
         fov_rng rng;
         fov_rng_init(&rng, 97, 0, i, 0, FOV_RNG_TEST);
-        picture_file file = make_file(&rng, i < 4, (fov_pixel_format){3, false}, 70, 120, 1 + (unsigned)i);
-        const fov_decode_options options = {.format = {.channels = 3, .deep = i % 2 == 1}, .lenient = i == 3};
+        const file_kind kind = i < 4 ? JPEG_FILE : i < 6 ? PNG_FILE : choose_kind(&rng, (fov_pixel_format){3, false});
+        picture_file file = make_file(&rng, kind, (fov_pixel_format){3, false}, 70, 120, 1 + (unsigned)i % 8);
+        const fov_decode_options options = {.format = {.channels = 3, .deep = i % 2 == 1}, .lenient = i % 8 == 3};
         assert_int_equal(read_whole(t->decoder, &file, &options, NULL, &t->image), FOV_OK);
         c->fail_at = 0;
         assert_int_equal(strip_read(c, t->decoder, file.bytes, file.size, &options, NULL, &t->image), FOV_OK);
@@ -371,7 +445,7 @@ static void test_out_of_memory(void **state) {
     for (unsigned k = 0; k < 2; k++) {
         fov_rng rng;
         fov_rng_init(&rng, 96, 0, k, 0, FOV_RNG_TEST);
-        picture_file file = make_file(&rng, k == 0, options.format, 120, 220, 4);
+        picture_file file = make_file(&rng, k == 0 ? JPEG_FILE : PNG_FILE, options.format, 120, 220, 4);
         bool failed = true;
         for (uint64_t n = 1; failed; n++) {
             fov_decoder *decoder = NULL;
@@ -409,8 +483,9 @@ static void test_out_of_memory(void **state) {
 int main(void) {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, take_tools, put_tools)
     const struct CMUnitTest tests[] = {
-        CASE(test_strips_are_the_whole), CASE(test_views),       CASE(test_preprocess),  CASE(test_damage),
-        CASE(test_begins_again),         CASE(test_takers_fail), CASE(test_pieces_fail), cmocka_unit_test(test_out_of_memory),
+        CASE(test_strips_are_the_whole), CASE(test_tiff_is_png), CASE(test_views),
+        CASE(test_preprocess),           CASE(test_damage),      CASE(test_begins_again),
+        CASE(test_takers_fail),          CASE(test_pieces_fail), cmocka_unit_test(test_out_of_memory),
     };
 #undef CASE
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
