@@ -37,7 +37,6 @@ typedef struct plane {
     size_t stride;
     uint8_t *pixels;
     int16_t *coefficients; /* [v][groups][GROUP_VALUES] */
-    bool *rough;           /* [v][groups]: some block has more than its DC */
     int32_t dc_value;
 } plane;
 
@@ -46,8 +45,6 @@ typedef struct coded_block {
     int16_t *to;                      /* its place in a group, or one that nobody looks at but for the difference of its DC */
     const fov_huffman_entry *ac;      /* fast table for what follows its DC */
     const fov_huffman_entry *next_dc; /* of the block after it */
-    bool *rough;
-    uint32_t end; /* where its last symbol led to, and that symbol's entry */
 } coded_block;
 
 typedef struct decoding {
@@ -61,7 +58,6 @@ typedef struct decoding {
     plane plane[FOV_JPEG_COMPONENTS];
     uint8_t *chroma[2]; /* one upsampled row each */
     int16_t *passed;    /* for blocks nobody looks at: the first coefficient of each, and one block more */
-    bool passed_rough;
     coded_block *block; /* [mcu_columns][mcu_blocks] */
     fov_bits bits;
     size_t until_restart;
@@ -191,15 +187,14 @@ static bool reserve(size_t *used, size_t *at, size_t count, size_t size) {
 static fov_status make_room(decoding *d) {
     fov_baseline *b = d->baseline;
     const size_t chroma_bytes = d->plane[0].stride + MARGIN;
-    size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS], rough[FOV_JPEG_COMPONENTS];
+    size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS];
     size_t chroma = 0, passed = 0, block = 0;
     const size_t blocks = d->mcu_columns * d->mcu_blocks;
     bool fits = true;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
         const plane *p = &d->plane[c];
         fits = fits && reserve(&used, &pixels[c], ring_rows(p), p->stride) &&
-               reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t)) &&
-               reserve(&used, &rough[c], p->v * p->groups, sizeof(bool));
+               reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t));
     }
     fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, blocks + GROUP_VALUES, sizeof(int16_t)) &&
            reserve(&used, &block, blocks, sizeof *d->block);
@@ -215,7 +210,6 @@ static fov_status make_room(decoding *d) {
         plane *p = &d->plane[c];
         p->pixels = base + pixels[c] + MARGIN;
         p->coefficients = (int16_t *)(void *)(base + coefficients[c]);
-        p->rough = (bool *)(void *)(base + rough[c]);
     }
     d->chroma[0] = base + chroma;
     d->chroma[1] = base + chroma + chroma_bytes;
@@ -226,20 +220,23 @@ static fov_status make_room(decoding *d) {
 
 /* ---- entropy-coded data ---- */
 
-/* The place in a block of what is read next, plus 64. It is kept in the top byte of a word to which entries are added: the sign then says
- * that the block is over. */
+/* The place in a block of what is read next, plus 64. Moves are added to it in 8 bits: the sign then says that the block is over. */
 #define FIRST_PLACE 64
 
-/* Where coefficient k of the zigzag lies in a group: [row][block][column]. */
-#define AT(row, column) ((row)*8 * GROUP + (column))
-#define ZIGZAG                                                                                                                             \
+/* Where coefficient k of the zigzag lies in a group, [row][block][column], counted from 1. */
+#define AT(row, column) (1 + (row)*8 * GROUP + (column))
+#define ZIGZAG_BUT_LAST                                                                                                                             \
     AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2),      \
         AT(1, 3), AT(0, 4), AT(0, 5), AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4),  \
         AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4), AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3),  \
         AT(4, 4), AT(3, 5), AT(2, 6), AT(1, 7), AT(2, 7), AT(3, 6), AT(4, 5), AT(5, 4), AT(6, 3), AT(7, 2), AT(7, 3), AT(6, 4), AT(5, 5),  \
-        AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6), AT(7, 7)
-/* By where a symbol led to: the place before, whether a block goes on there or not. Others are reached only where the data are wrong. */
-static const uint8_t places[256] = {[FIRST_PLACE + 1] = ZIGZAG, [FIRST_PLACE + 1 + MOVE_TO_END] = ZIGZAG};
+        AT(4, 6), AT(3, 7), AT(4, 7), AT(5, 6), AT(6, 5), AT(7, 4), AT(7, 5), AT(6, 6), AT(5, 7), AT(6, 7), AT(7, 6)
+#define ZIGZAG ZIGZAG_BUT_LAST, AT(7, 7)
+#define LAST (FIRST_PLACE + 1 + 63) /* where the last coefficient leads to */
+#define OF_END (FIRST_PLACE + 1 + MOVE_TO_END)
+/* By where a symbol led to: the place before, whether a block goes on there or not. 0: a block was overrun, or it was full, where its end is
+ * not coded: what looks like that, or like a second symbol, belongs to the next block. */
+static const uint8_t places[256] = {[FIRST_PLACE + 1] = ZIGZAG, [OF_END] = ZIGZAG_BUT_LAST};
 
 /* A restart: the bits left over are padding, and the marker that is due stands right behind them. */
 static bool restart(decoding *d) {
@@ -260,9 +257,7 @@ static bool restart(decoding *d) {
     return true;
 }
 
-#define STEPS (FILLED / LOOK)   /* that need no filling */
-#define FULL (FIRST_PLACE + 64) /* where the last coefficient leads to */
-#define END_WITHOUT_AC (FIRST_PLACE + 1U + 1 + MOVE_TO_END)
+#define STEPS (FILLED / LOOK) /* that need no filling */
 
 /* Blocks from `k` to `end` of the row's, which begin an MCU; false when the data make no sense.
  *
@@ -270,47 +265,45 @@ static bool restart(decoding *d) {
  * of all blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where
  * the next coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
 static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
-    const uint32_t start = (uint32_t)FIRST_PLACE << 24, last = (FULL - 1U) << 24; /* there a second symbol would be the next block's */
+    const size_t start = FIRST_PLACE;
     fov_bits b = *bits;
-    uint32_t place = start;
+    size_t place = start;
     while (k < end) {
         fill_bits(&b);
         FOV_JPEG_UNROLL
-        for (int step = 0; step < STEPS; step++) {
-            const fov_huffman_entry *const read = table;
-            fov_huffman_entry entry = read[peek(&b, LOOK)];
-            int16_t near = ENTRY_NEAR(entry), far = ENTRY_FAR(entry);
-            if (__builtin_expect((entry & ENTRY_PENDING) != 0 && ENTRY_BITS(entry) > 0, 0)) {
-                far = fov_huffman_read_rest(&b, &entry);
-                near = entry >> 24 == 1 ? far : 0;
-            } else if (__builtin_expect((entry & ENTRY_PENDING) != 0 || place == last, 0)) {
-                const fov_slow_code code = fov_huffman_read_slowly(b, (const fov_huffman_table *)(const void *)read, entry);
-                if (code.entry == 0) {
+        for (int step = 0; step < STEPS && k != end; step++) {
+            const fov_huffman_entry *const read = table + peek(&b, LOOK), entry = *read;
+            const int8_t *const bytes = (const int8_t *)(const void *)read; /* which takes no instructions to get at */
+            coded_block *const here = k, *next = k;
+            const fov_huffman_entry *next_table = here->ac;
+            size_t to, next_place = place;
+            FOV_MOVE_ON(to, next_place, bytes[ENTRY_BYTE(3)], start, next_table, here->next_dc, next, here + 1);
+            const size_t last = places[to];
+            if (__builtin_expect((entry & ENTRY_PENDING) != 0 || last == 0, 0)) {
+                if (step > 0) {
+                    break; /* the same once more, with all bits */
+                }
+                const fov_slow_code code = fov_huffman_read_slowly(b.word, (const fov_huffman_table *)(const void *)table, entry);
+                to = place + code.move;
+                if (code.move == 0 || (to > LAST && to < OF_END)) {
                     return false;
                 }
-                b = code.bits;
-                entry = code.entry;
-                near = code.near;
-                far = code.far;
-            }
-            coded_block *const here = k, *const following = k + 1;
-            const uint32_t from = place >> 24;
-            uint32_t next = place;
-            table = here->ac;
-            FOV_MOVE_ON(next, entry, place, start, table, here->next_dc, k, following);
-            const uint32_t to = next >> 24;
-            if (__builtin_expect(to == FULL + MOVE_TO_END, 0)) {
-                /* the end of a block that is full is not coded: what looks like it belongs to the next block */
-                entry -= (uint32_t)((const fov_huffman_table *)(const void *)read)->end_length * (far != 0);
+                b.word <<= code.bits;
+                b.count = (int)((uint32_t)b.count - code.bits);
+                here->to[(size_t)(places + 1)[place] - 1] = code.move == 1 ? code.value : 0;
+                here->to[places[to < LAST ? to : LAST] - 1] = code.value;
+                table = to < LAST ? here->ac : here->next_dc;
+                place = to < LAST ? to : start;
+                k += to >= LAST;
+                break;
             }
             b.word <<= entry & 63;
             b.count = (int)((uint32_t)b.count - entry); /* right modulo 64 */
-            here->to[(places + 1)[from]] = near;
-            here->to[places[to]] = far;
-            here->end = next;
-            if (k == end) {
-                break;
-            }
+            here->to[(size_t)(places + 1)[place] - 1] = bytes[ENTRY_BYTE(1)];
+            here->to[last - 1] = bytes[ENTRY_BYTE(2)];
+            table = next_table;
+            place = next_place;
+            k = next;
         }
     }
     b.count &= 63;
@@ -318,8 +311,7 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
     return true;
 }
 
-/* DC of the blocks of whole MCUs from their differences, and whether they have more; false when it is none an encoder writes, or when a
- * block was overrun. */
+/* DC of the blocks of whole MCUs from their differences; false when it is none an encoder writes. */
 static bool finish_blocks(decoding *d, const coded_block *first, const coded_block *end) {
     bool wrong = false;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
@@ -331,8 +323,7 @@ static bool finish_blocks(decoding *d, const coded_block *first, const coded_blo
                 const coded_block *k = mcu + i;
                 dc += k->to[0];
                 k->to[0] = (int16_t)dc;
-                wrong |= dc < -MAX_DC || dc > MAX_DC || (k->end >> 24) - FULL > (k->end & ENTRY_END);
-                *k->rough |= k->end >> 16 != END_WITHOUT_AC << 8;
+                wrong |= dc < -MAX_DC || dc > MAX_DC;
             }
         }
         p->dc_value = dc;
@@ -353,7 +344,6 @@ static void lay_blocks(decoding *d, bool wanted) {
             for (size_t i = 0; i < (size_t)p->v * p->h; i++, k++) {
                 const size_t across = (column - d->first_column) * p->h + i % p->h, group = i / p->h * p->groups + across / GROUP;
                 k->to = keep ? p->coefficients + group * GROUP_VALUES + across % GROUP * 8 : d->passed + (k - d->block);
-                k->rough = keep ? &p->rough[group] : &d->passed_rough;
                 k->ac = p->ac->fast;
                 k->next_dc = (i + 1 < (size_t)p->v * p->h ? p : after)->dc->fast;
             }
@@ -374,7 +364,6 @@ static bool read_mcu_row(decoding *d, size_t row) {
     for (unsigned c = 0; c < d->frame->component_count && wanted; c++) {
         plane *p = &d->plane[c];
         memset(p->coefficients, 0, p->v * p->groups * GROUP_VALUES * sizeof(int16_t));
-        memset(p->rough, 0, p->v * p->groups * sizeof(bool));
     }
     if (row == 0 || row == d->first_row) {
         lay_blocks(d, wanted);
@@ -409,18 +398,6 @@ static bool ends_well(const decoding *d) {
 
 /* ---- pixels ---- */
 
-/* Blocks that are their DC alone: what the transform gives, 16 bits included. */
-static void fill_flat(const plane *p, const int16_t *coefficients, uint8_t *out) {
-    for (size_t b = 0; b < GROUP; b++) {
-        const int16_t product = (int16_t)(coefficients[8 * b] * p->quant[0]), raised = (int16_t)(product * 4);
-        const int32_t level = (raised + 16) >> 5;
-        const int value = (level < -128 ? -128 : level > 127 ? 127 : level) + 128;
-        for (size_t r = 0; r < 8; r++) {
-            memset(out + r * p->stride + 8 * b, value, 8);
-        }
-    }
-}
-
 /* Repeats the first and last samples of a row where the component itself ends. */
 static void extend_row(const plane *p, uint8_t *row) {
     row[-1] = row[0]; /* right only at the left edge of the frame; elsewhere nobody reads it */
@@ -435,12 +412,7 @@ static void transform_row(decoding *d, size_t row) {
         for (size_t y = 0; y < p->v; y++) {
             uint8_t *out = row_at(p, (row * p->v + y) * 8);
             for (size_t g = 0; g < p->groups; g++) {
-                const int16_t *coefficients = p->coefficients + (y * p->groups + g) * GROUP_VALUES;
-                if (p->rough[y * p->groups + g]) {
-                    d->baseline->loops->pixel_idct(coefficients, p->quant, out + g * GROUP * 8, p->stride);
-                } else {
-                    fill_flat(p, coefficients, out + g * GROUP * 8);
-                }
+                d->baseline->loops->pixel_idct(p->coefficients + (y * p->groups + g) * GROUP_VALUES, p->quant, out + g * GROUP * 8, p->stride);
             }
             for (size_t r = 0; r < 8; r++) {
                 extend_row(p, out + r * p->stride);

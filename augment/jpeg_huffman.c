@@ -10,12 +10,12 @@
 static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, bool ac) {
     const int size = ac ? symbol & 15 : symbol, rest = LOOK - length - size;
     const bool ends = ac && symbol == 0;
-    const unsigned flags = ends ? ENTRY_END : 0, move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
+    const unsigned move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
     if (rest < 0 || size > MOST_BITS) {
-        return MAKE_ENTRY(length, flags | ENTRY_PENDING, 0, size, move);
+        return MAKE_ENTRY(length, ENTRY_PENDING, 0, size, move);
     }
     const int32_t value = size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size);
-    return MAKE_ENTRY(length + size, flags, move == 1 ? value : 0, value, move);
+    return MAKE_ENTRY(length + size, 0, move == 1 ? value : 0, value, move);
 }
 
 /* Entries of one symbol each. */
@@ -44,7 +44,7 @@ static void join_ends(const fov_huffman_table *table, fov_huffman_entry *joined)
         const int rest = LOOK - ENTRY_BITS(e) - end_length;
         const bool plain = (e & ENTRY_PENDING) == 0 && ENTRY_FAR(e) != 0;
         const bool ends = plain && rest >= 0 && (i >> rest & ((1U << end_length) - 1)) == table->end_code;
-        joined[i] = ends ? (e | ENTRY_END) + (uint32_t)end_length + ((uint32_t)MOVE_TO_END << 24) : e;
+        joined[i] = ends ? e + (uint32_t)end_length + ((uint32_t)MOVE_TO_END << 24) : e;
     }
 }
 
@@ -142,36 +142,24 @@ fov_bits fov_bits_fill_slowly(fov_bits b) {
     return b;
 }
 
-/* A code of at least `length` bits; its symbol, or -1 when there is none. */
-static inline int slow_symbol(fov_bits *b, const fov_huffman_table *table, int length) {
-    const int32_t code = (int32_t)peek(b, MAX_CODE);
-    while (code >= table->last[length]) {
-        length++;
+fov_slow_code fov_huffman_read_slowly(uint64_t word, const fov_huffman_table *table, fov_huffman_entry entry) {
+    int length = ENTRY_BITS(entry), size = ENTRY_FAR(entry);
+    unsigned move = entry >> 24;
+    if ((entry & ENTRY_PENDING) == 0 || length == 0) {
+        const int32_t code = (int32_t)(word >> (64 - MAX_CODE));
+        length = (entry & ENTRY_PENDING) != 0 ? LOOK + 1 : 1;
+        while (code >= table->last[length]) {
+            length++;
+        }
+        const int32_t index = length > MAX_CODE ? -1 : (code >> (MAX_CODE - length)) + table->offset[length];
+        if (index < 0 || index > 255) {
+            return (fov_slow_code){.move = 0};
+        }
+        size = table->symbol[index] & 15;
+        move = (table->symbol[index] >> 4U) + 1U + (table->ac && table->symbol[index] == 0 ? MOVE_TO_END : 0);
     }
-    if (length > MAX_CODE) {
-        return -1;
-    }
-    const int32_t index = (code >> (MAX_CODE - length)) + table->offset[length];
-    take(b, length);
-    return index < 0 || index > 255 ? -1 : table->symbol[index];
-}
-
-fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry) {
-    fov_slow_code code = {.bits = bits};
-    code.bits.count &= 63;
-    fill_bits(&code.bits);
-    const int symbol = slow_symbol(&code.bits, table, (entry & ENTRY_PENDING) != 0 ? LOOK + 1 : 1);
-    if (symbol < 0) {
-        return code;
-    }
-    fill_bits(&code.bits);
-    const bool ends = table->ac && symbol == 0;
-    const int size = symbol & 15;
-    const unsigned move = (unsigned)(symbol >> 4) + 1 + (ends ? MOVE_TO_END : 0);
-    code.far = (int16_t)(size == 0 ? 0 : extend(peek(&code.bits, size), size));
-    code.near = move == 1 ? code.far : 0;
-    code.entry = MAKE_ENTRY(0, ends ? ENTRY_END : 0, 0, code.far != 0, move);
-    take(&code.bits, size);
-    fill_bits(&code.bits);
-    return code;
+    const uint64_t rest = word << length;
+    return (fov_slow_code){.bits = (uint8_t)(length + size),
+                           .move = (uint8_t)move,
+                           .value = (int16_t)(size == 0 ? 0 : extend((uint32_t)(rest >> (64 - size)), size))};
 }

@@ -20,23 +20,28 @@
 #define LOOK 11
 #define MAX_CODE 16
 
-/* An entry of a fast table: a symbol, or two that are in sight together, and perhaps the end of the block after them. From the lowest bit
- * on: bits to take; whether the end of the block is among them; whether the coefficient's own bits are still to be read; the value at the
- * place where the entry begins, 0 where zeros come first; the value of its last coefficient, or the number of its bits when they are still
- * to be read; and, on top, how far the entry moves on: beyond the block where its end was read. Of two symbols the first has no zeros
- * before it. The end of a block by itself has values of 0. No bits to take, and still something to read: a code of more than LOOK bits.
+/* An entry of a fast table: a symbol, or two that are in sight together, and perhaps the end of the block after them. From the lowest byte
+ * on: bits to take, and whether the coefficient's own bits are still to be read; the value at the place where the entry begins, 0 where
+ * zeros come first; the value of its last coefficient, or the number of its bits when they are still to be read; and how far the entry
+ * moves on: beyond the block where its end was read. Of two symbols the first has no zeros before it. The end of a block by itself has
+ * values of 0. No bits to take, and still something to read: a code of more than LOOK bits.
  *
  * Two symbols in 32 bits: with tables of 64 bits, which fill the first cache, decoding took longer. */
 typedef uint32_t fov_huffman_entry;
 #define ENTRY_BITS(e) ((int)((e)&63))
-#define ENTRY_END 64U
 #define ENTRY_PENDING 128U
-#define ENTRY_NEAR(e) ((int8_t)(uint8_t)((e) >> 8))
 #define ENTRY_FAR(e) ((int8_t)(uint8_t)((e) >> 16))
 #define MAKE_ENTRY(bits, flags, near, far, move)                                                                                           \
     ((uint32_t)(bits) | (flags) | ((uint32_t)(near)&0xFF) << 8 | ((uint32_t)(far)&0xFF) << 16 | (uint32_t)(move) << 24)
-#define MOVE_TO_END 64 /* from any place but the first, out of the block; what is left of a move is that to the coefficient, and one more  \
-                        */
+/* A move out of the block from any place but the first, to where no coefficient leads, not even one too many. What is left of a move is
+ * that to the coefficient, and one more. */
+#define MOVE_TO_END 96
+/* Bytes of an entry as it lies in a table. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ENTRY_BYTE(i) (i)
+#else
+#define ENTRY_BYTE(i) (3 - (i))
+#endif
 
 typedef struct fov_huffman_table {
     fov_huffman_entry fast[1 << LOOK];
@@ -104,44 +109,30 @@ static inline int32_t extend(uint32_t bits, int n) {
     return (int32_t)bits - (bits >> (n - 1) != 0 ? 0 : (1 << n) - 1);
 }
 
-/* The value of a coefficient whose bits an entry leaves to be read; the entry becomes one that takes no bits. Others may follow unfilled. */
-static inline int16_t fov_huffman_read_rest(fov_bits *b, fov_huffman_entry *entry) {
-    const int size = ENTRY_FAR(*entry);
-    b->count &= 63;
-    fill_bits(b);
-    take(b, ENTRY_BITS(*entry));
-    const int16_t value = (int16_t)extend(peek(b, size), size);
-    take(b, size);
-    fill_bits(b);
-    *entry = MAKE_ENTRY(0, 0, 0, 1, *entry >> 24);
-    return value;
-}
-
+/* A symbol that has no entry, or one that must stand alone: `word` holds at least FILLED bits, of which it takes no more than 27. */
 typedef struct fov_slow_code {
-    fov_bits bits;           /* after it, filled */
-    fov_huffman_entry entry; /* with nothing to take; values are beside it. 0: there is no such code */
-    int16_t near, far;
+    uint8_t bits;
+    uint8_t move; /* 0: there is no such code */
+    int16_t value;
 } fov_slow_code;
+fov_slow_code fov_huffman_read_slowly(uint64_t word, const fov_huffman_table *table, fov_huffman_entry entry);
 
-/* One symbol that has no entry, or one of which it must stand alone. Counts of bits may come modulo 64, and go as they are. */
-fov_slow_code fov_huffman_read_slowly(fov_bits bits, const fov_huffman_table *table, fov_huffman_entry entry);
-
-/* `next` += `entry`, and `place` is its top byte; where the sign is set `place`, `a` and `b` become the others, without a branch that could be
- * guessed wrong. On the way from symbol to symbol every instruction counts: the addition itself gives the sign. */
+/* `to` = `place` + `move` in 8 bits; `place` becomes that, but where its sign is set `place`, `a` and `b` become the others, without a branch
+ * that could be guessed wrong. On the way from symbol to symbol every instruction counts: the addition itself gives the sign. */
 #ifdef __x86_64__
-#define FOV_MOVE_ON(next, entry, place, other_place, a, other_a, b, other_b)                                                               \
-    __asm__("addl %5, %0\n\tcmovs %6, %1\n\tcmovs %7, %2\n\tmovl %0, %3\n\tandl $0xFF000000, %3\n\tcmovs %4, %3"                          \
-            : "+&r"(next), "+&r"(a), "+&r"(b), "=&r"(place)                                                                                \
-            : "r"(other_place), "r"(entry), "rm"(other_a), "r"(other_b)                                                                    \
+#define FOV_MOVE_ON(to, place, move, other_place, a, other_a, b, other_b)                                                                  \
+    __asm__("movq %1, %0\n\taddb %4, %b0\n\tcmovs %6, %2\n\tcmovs %7, %3\n\tmovq %0, %1\n\tcmovs %5, %1"                                  \
+            : "=&r"(to), "+&r"(place), "+&r"(a), "+&r"(b)                                                                                  \
+            : "m"(move), "r"(other_place), "m"(other_a), "r"(other_b)                                                                      \
             : "cc")
 #else
-#define FOV_MOVE_ON(next, entry, place, other_place, a, other_a, b, other_b)                                                               \
+#define FOV_MOVE_ON(to, place, move, other_place, a, other_a, b, other_b)                                                                  \
     do {                                                                                                                                   \
-        (next) += (entry);                                                                                                                 \
-        const bool other = (next) >> 31 != 0;                                                                                              \
+        (to) = ((place) + (move)) & 255;                                                                                                   \
+        const bool other = (to) > 127;                                                                                                     \
         (a) = other ? (other_a) : (a);                                                                                                     \
         (b) = other ? (other_b) : (b);                                                                                                     \
-        (place) = other ? (other_place) : (next)&0xFF000000U;                                                                              \
+        (place) = other ? (other_place) : (to);                                                                                            \
     } while (0)
 #endif
 

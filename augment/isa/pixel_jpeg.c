@@ -83,6 +83,16 @@ static inline fov_vec first_pass_rest(const int16_t *coefficients) {
     return any;
 }
 
+/* Whether no block has more than its DC. */
+static inline bool all_flat(fov_vec rest, fov_vec row) {
+#if FOV_ISA_LEVEL > 1
+    return (_mm512_test_epi16_mask(rest, rest) | (_mm512_test_epi16_mask(row, row) & 0xFEFEFEFEU)) == 0;
+#else
+    const fov_vec any = FOV_VEC_OR(rest, _mm256_and_si256(row, _mm256_set_epi64x(-1, -65536, -1, -65536)));
+    return _mm256_testz_si256(any, any);
+#endif
+}
+
 #if FOV_ISA_LEVEL > 1
 static inline void patch_flat(fov_vec *v, fov_vec rest, fov_vec row) {
     const unsigned half = _mm512_test_epi64_mask(rest, rest), used = half | (half >> 1 & 0x55U) | (half << 1 & 0xAAU);
@@ -135,14 +145,29 @@ static inline void store_columns(const fov_vec *v, uint8_t *out, size_t stride) 
     }
 }
 
+/* Blocks of which each is one level: what both passes make of it, 16 bits included. */
+static inline void store_flat(fov_vec row, uint8_t *out, size_t stride) {
+    const fov_vec raised = FOV_VEC(srai_epi16)(FOV_VEC(slli_epi16)(row, 2), 4), one = FOV_VEC(set1_epi16)(1);
+    const fov_vec level = FOV_VEC(srai_epi16)(FOV_VEC(add_epi16)(raised, one), 1);
+    const fov_vec bytes = FOV_VEC_XOR(FOV_VEC(packs_epi16)(level, level), FOV_VEC(set1_epi8)((char)0x80));
+    const fov_vec spread = FOV_VEC(shuffle_epi8)(bytes, FOV_VEC(set1_epi8)(0));
+    for (size_t i = 0; i < 4; i++) {
+        store_rows(out + 2 * i * stride, stride, spread);
+    }
+}
+
 static inline void transform_blocks(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
     fov_vec v[8];
     for (int r = 0; r < 8; r++) {
         v[r] = FOV_VEC(mullo_epi16)(fov_vec_load(coefficients + r * ROW), REPEAT(_mm_loadu_si128((const __m128i *)(const void *)(quant + 8 * r))));
     }
-    const fov_vec row = v[0];
+    const fov_vec row = v[0], rest = first_pass_rest(coefficients);
+    if (all_flat(rest, fov_vec_load(coefficients))) {
+        store_flat(row, out, stride);
+        return;
+    }
     transform(v, 11);
-    patch_flat(v, first_pass_rest(coefficients), row);
+    patch_flat(v, rest, row);
     transpose(v);
     transform(v, 18);
     store_columns(v, out, stride);
