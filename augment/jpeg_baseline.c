@@ -225,7 +225,7 @@ static fov_status make_room(decoding *d) {
 
 /* Where coefficient k of the zigzag lies in a group, [row][block][column], counted from 1. */
 #define AT(row, column) (1 + (row)*8 * GROUP + (column))
-#define ZIGZAG_BUT_LAST                                                                                                                             \
+#define ZIGZAG_BUT_LAST                                                                                                                    \
     AT(0, 0), AT(0, 1), AT(1, 0), AT(2, 0), AT(1, 1), AT(0, 2), AT(0, 3), AT(1, 2), AT(2, 1), AT(3, 0), AT(4, 0), AT(3, 1), AT(2, 2),      \
         AT(1, 3), AT(0, 4), AT(0, 5), AT(1, 4), AT(2, 3), AT(3, 2), AT(4, 1), AT(5, 0), AT(6, 0), AT(5, 1), AT(4, 2), AT(3, 3), AT(2, 4),  \
         AT(1, 5), AT(0, 6), AT(0, 7), AT(1, 6), AT(2, 5), AT(3, 4), AT(4, 3), AT(5, 2), AT(6, 1), AT(7, 0), AT(7, 1), AT(6, 2), AT(5, 3),  \
@@ -234,8 +234,8 @@ static fov_status make_room(decoding *d) {
 #define ZIGZAG ZIGZAG_BUT_LAST, AT(7, 7)
 #define LAST (FIRST_PLACE + 1 + 63) /* where the last coefficient leads to */
 #define OF_END (FIRST_PLACE + 1 + MOVE_TO_END)
-/* By where a symbol led to: the place before, whether a block goes on there or not. 0: a block was overrun, or it was full, where its end is
- * not coded: what looks like that, or like a second symbol, belongs to the next block. */
+/* By where a symbol led to: the place before, whether a block goes on there or not. 0: a block was overrun, or it was full, where its end
+ * is not coded: what looks like that, or like a second symbol, belongs to the next block. */
 static const uint8_t places[256] = {[FIRST_PLACE + 1] = ZIGZAG, [OF_END] = ZIGZAG_BUT_LAST};
 
 /* A restart: the bits left over are padding, and the marker that is due stands right behind them. */
@@ -265,19 +265,20 @@ static bool restart(decoding *d) {
  * of all blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where
  * the next coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
 static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
-    const size_t start = FIRST_PLACE;
+    static const size_t start = FIRST_PLACE;
     fov_bits b = *bits;
     size_t place = start;
     while (k < end) {
         fill_bits(&b);
         FOV_JPEG_UNROLL
         for (int step = 0; step < STEPS && k != end; step++) {
-            const fov_huffman_entry *const read = table + peek(&b, LOOK), entry = *read;
-            const int8_t *const bytes = (const int8_t *)(const void *)read; /* which takes no instructions to get at */
+            const size_t index = peek(&b, LOOK);
+            const int8_t *const bytes = (const int8_t *)(const void *)(table + index); /* to be had without shifts */
             coded_block *const here = k, *next = k;
             const fov_huffman_entry *next_table = here->ac;
+            fov_huffman_entry entry;
             size_t to, next_place = place;
-            FOV_MOVE_ON(to, next_place, bytes[ENTRY_BYTE(3)], start, next_table, here->next_dc, next, here + 1);
+            FOV_MOVE_ON(entry, table, index, to, next_place, start, next_table, here->next_dc, next, here + 1);
             const size_t last = places[to];
             if (__builtin_expect((entry & ENTRY_PENDING) != 0 || last == 0, 0)) {
                 if (step > 0) {
@@ -412,7 +413,8 @@ static void transform_row(decoding *d, size_t row) {
         for (size_t y = 0; y < p->v; y++) {
             uint8_t *out = row_at(p, (row * p->v + y) * 8);
             for (size_t g = 0; g < p->groups; g++) {
-                d->baseline->loops->pixel_idct(p->coefficients + (y * p->groups + g) * GROUP_VALUES, p->quant, out + g * GROUP * 8, p->stride);
+                d->baseline->loops->pixel_idct(p->coefficients + (y * p->groups + g) * GROUP_VALUES, p->quant, out + g * GROUP * 8,
+                                               p->stride);
             }
             for (size_t r = 0; r < 8; r++) {
                 extend_row(p, out + r * p->stride);

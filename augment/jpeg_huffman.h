@@ -86,7 +86,8 @@ fov_bits fov_bits_fill_slowly(fov_bits b);
 static inline void fill_bits(fov_bits *b) {
     if (__builtin_expect(b->end - b->at >= 8, 1)) {
         const uint64_t word = load_big(b->at);
-        if (__builtin_expect(((~word - 0x0101010101010101U) & word & 0x8080808080808080U) == 0, 1)) {
+        const uint64_t marked = (~word - 0x0101010101010101U) & word & 0x8080808080808080U; /* a byte of 0xFF, and perhaps one before it */
+        if (__builtin_expect(marked == 0, 1)) {
             b->word |= word >> (b->count & 63); /* bits of a byte that is not yet counted come once more, the same */
             b->at += (size_t)(~b->count >> 3 & 7);
             b->count |= 56;
@@ -117,18 +118,21 @@ typedef struct fov_slow_code {
 } fov_slow_code;
 fov_slow_code fov_huffman_read_slowly(uint64_t word, const fov_huffman_table *table, fov_huffman_entry entry);
 
-/* `to` = `place` + `move` in 8 bits; `place` becomes that, but where its sign is set `place`, `a` and `b` become the others, without a branch
- * that could be guessed wrong. On the way from symbol to symbol every instruction counts: the addition itself gives the sign. */
+/* `entry` is table[index], and `to` its move from `place`, added in 8 bits. `place` becomes that, but where its sign is set `place`, `a`
+ * and `b` become the others, without a branch that could be guessed wrong. On the way from symbol to symbol every instruction counts: the
+ * addition itself gives the sign, and comes from memory at the same time as the entry. */
 #ifdef __x86_64__
-#define FOV_MOVE_ON(to, place, move, other_place, a, other_a, b, other_b)                                                                  \
-    __asm__("movq %1, %0\n\taddb %4, %b0\n\tcmovs %6, %2\n\tcmovs %7, %3\n\tmovq %0, %1\n\tcmovs %5, %1"                                  \
-            : "=&r"(to), "+&r"(place), "+&r"(a), "+&r"(b)                                                                                  \
-            : "m"(move), "r"(other_place), "m"(other_a), "r"(other_b)                                                                      \
+#define FOV_MOVE_ON(entry, table, index, to, place, other_place, a, other_a, b, other_b)                                                   \
+    __asm__("movl (%[T],%[I],4), %[E]\n\tmovq %[P], %[To]\n\taddb 3(%[T],%[I],4), %b[To]\n\t"                                              \
+            "cmovs %[OA], %[A]\n\tcmovs %[OB], %[B]\n\tmovq %[To], %[P]\n\tcmovs %[OP], %[P]"                                              \
+            : [E] "=&r"(entry), [To] "=&r"(to), [P] "+&r"(place), [A] "+&r"(a), [B] "+&r"(b)                                               \
+            : [T] "r"(table), [I] "r"(index), [OP] "m"(other_place), [OA] "m"(other_a), [OB] "r"(other_b), "m"((table)[index])             \
             : "cc")
 #else
-#define FOV_MOVE_ON(to, place, move, other_place, a, other_a, b, other_b)                                                                  \
+#define FOV_MOVE_ON(entry, table, index, to, place, other_place, a, other_a, b, other_b)                                                   \
     do {                                                                                                                                   \
-        (to) = ((place) + (move)) & 255;                                                                                                   \
+        (entry) = (table)[index];                                                                                                          \
+        (to) = ((place) + ((entry) >> 24)) & 255;                                                                                          \
         const bool other = (to) > 127;                                                                                                     \
         (a) = other ? (other_a) : (a);                                                                                                     \
         (b) = other ? (other_b) : (b);                                                                                                     \
