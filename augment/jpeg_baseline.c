@@ -56,7 +56,7 @@ typedef struct decoding {
     size_t mcu_blocks;
     size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
     plane plane[FOV_JPEG_COMPONENTS];
-    uint8_t *chroma[2]; /* one upsampled row each */
+    uint8_t *chroma[2]; /* one upsampled row each, or sums of two rows */
     int16_t *passed;    /* for blocks nobody looks at: the first coefficient of each, and one block more */
     coded_block *block; /* [mcu_columns][mcu_blocks] */
     fov_bits bits;
@@ -428,7 +428,7 @@ static const uint8_t *row_of(const plane *p, size_t y) {
 }
 
 /* One chroma component at the resolution of row y; the sample of the box's first pixel. */
-static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
+static const uint8_t *chroma_row(const decoding *d, unsigned c, size_t y) {
     const plane *p = &d->plane[c];
     const size_t left = d->box->left;
     if (d->h == 1) {
@@ -436,14 +436,21 @@ static const uint8_t *chroma_row(decoding *d, unsigned c, size_t y) {
     }
     const size_t first = left / 2, count = (left + d->box->width - 1) / 2 - first + 1;
     uint8_t *out = d->chroma[c - 1];
-    if (d->v == 1) {
-        d->baseline->loops->pixel_chroma_h2v1(row_of(p, y) + (first - p->first_x) - 1, count, out);
-    } else {
-        const size_t near = y / 2, far = y % 2 == 1 ? near + 1 : near > 0 ? near - 1 : 0;
-        d->baseline->loops->pixel_chroma_h2v2(row_of(p, near) + (first - p->first_x) - 1, row_of(p, far) + (first - p->first_x) - 1, count,
-                                              out);
-    }
+    d->baseline->loops->pixel_chroma_h2v1(row_of(p, y) + (first - p->first_x) - 1, count, out);
     return out + left % 2;
+}
+
+/* Row y, whose chroma lies between two rows. */
+static void color_between(const decoding *d, const uint8_t *luma, size_t y, uint8_t *rgb) {
+    const size_t near = y / 2, far = y % 2 == 1 ? near + 1 : near > 0 ? near - 1 : 0, left = d->box->left;
+    const uint8_t *rows[4];
+    int16_t *const sums[2] = {(int16_t *)(void *)d->chroma[0], (int16_t *)(void *)d->chroma[1]};
+    for (size_t c = 0; c < 2; c++) {
+        const plane *p = &d->plane[c + 1];
+        rows[2 * c] = row_of(p, near) + (left / 2 - p->first_x) - 1;
+        rows[2 * c + 1] = row_of(p, far) + (left / 2 - p->first_x) - 1;
+    }
+    d->baseline->loops->pixel_ycc_h2v2_rgb(luma, rows, left % 2, d->box->width, sums, rgb);
 }
 
 static bool make_pixels(decoding *d, size_t end) {
@@ -465,6 +472,8 @@ static bool make_pixels(decoding *d, size_t end) {
             for (size_t x = 0; x < d->box->width; x++) {
                 rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = luma[x];
             }
+        } else if (d->v == 2) {
+            color_between(d, luma, y, rgb);
         } else {
             d->baseline->loops->pixel_ycc_rgb(luma, chroma_row(d, 1, y), chroma_row(d, 2, y), d->box->width, rgb);
         }

@@ -74,9 +74,13 @@ typedef struct fov_box {
  * rounded half to even pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
  * pixel_box_column  the same over the 2 radius + 3 rows given
  * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a
- * block pixel_chroma_h2v2, pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; inputs have one sample more at either end
- * (near[0] is the one before the first) pixel_ycc_rgb   JFIF's YCbCr to RGB */
+ * block pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; the row has one sample more at either end, row[0] before the first
+ * pixel_ycc_rgb   JFIF's YCbCr to RGB
+ * pixel_ycc_h2v2_rgb  the same of a row whose chroma is upsampled both ways: rows of Cb, the near and the far one, then of Cr, all from the
+ * sample before the first pixel's; `second`: 1 where that pixel is the right one of its pair, else 0. FOV_JPEG_AHEAD samples past the
+ * last one's neighbour are read; sums[2] are scratch for as many */
 #define FOV_JPEG_GROUP 4
+#define FOV_JPEG_AHEAD 32
 
 typedef struct fov_pixel_loops {
     const char *name; /* "c", "avx2", "avx512", "avx512vnni" */

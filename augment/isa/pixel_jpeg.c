@@ -36,6 +36,13 @@ static inline wide both(fov_vec a, fov_vec b, fov_vec factors) { /* a f0 + b f1 
     return (wide){FOV_VEC(madd_epi16)(FOV_VEC(unpacklo_epi16)(a, b), factors), FOV_VEC(madd_epi16)(FOV_VEC(unpackhi_epi16)(a, b), factors)};
 }
 static inline wide plus(wide a, wide b) { return (wide){FOV_VEC(add_epi32)(a.low, b.low), FOV_VEC(add_epi32)(a.high, b.high)}; }
+static inline wide both_plus(fov_vec a, fov_vec b, fov_vec factors, fov_vec c) { /* a f0 + b f1 + c */
+#if FOV_ISA_LEVEL == 3
+    return (wide){_mm512_dpwssd_epi32(c, _mm512_unpacklo_epi16(a, b), factors), _mm512_dpwssd_epi32(c, _mm512_unpackhi_epi16(a, b), factors)};
+#else
+    return plus(both(a, b, factors), (wide){c, c});
+#endif
+}
 static inline wide minus(wide a, wide b) { return (wide){FOV_VEC(sub_epi32)(a.low, b.low), FOV_VEC(sub_epi32)(a.high, b.high)}; }
 
 /* One dimension of the transform; results are shifted right by `bits`, rounded and saturated to 16 bits. */
@@ -250,45 +257,6 @@ void FOV_PIXEL_FN(pixel_idct)(const int16_t *coefficients, const uint16_t *quant
 
 /* ---- chroma ---- */
 
-/* Outputs of the inputs [i, count). */
-static inline void chroma_rest(const uint8_t *near, const uint8_t *far, size_t i, size_t count, uint8_t *restrict out) {
-    for (; i < count; i++) {
-        const int32_t before = 3 * near[i] + far[i], centre = 3 * (3 * near[i + 1] + far[i + 1]), after = 3 * near[i + 2] + far[i + 2];
-        out[2 * i] = (uint8_t)((centre + before + 8) >> 4);
-        out[2 * i + 1] = (uint8_t)((centre + after + 7) >> 4);
-    }
-}
-
-#if FOV_ISA_LEVEL > 0
-
-static inline fov_vec thrice(fov_vec words) { return FOV_VEC(add_epi16)(words, FOV_VEC(add_epi16)(words, words)); }
-static inline fov_vec chroma_sum(const uint8_t *near, const uint8_t *far) {
-    return FOV_VEC(add_epi16)(thrice(fov_words_load(near)), fov_words_load(far));
-}
-
-void FOV_PIXEL_FN(pixel_chroma_h2v2)(const uint8_t *near, const uint8_t *far, size_t count, uint8_t *restrict out) {
-    if (count < FOV_WORDS) {
-        chroma_rest(near, far, 0, count, out);
-        return;
-    }
-    for (size_t i = 0; i < count; i += FOV_WORDS) {
-        const size_t at = i + FOV_WORDS <= count ? i : count - FOV_WORDS; /* the last ones with some before them once more */
-        const fov_vec centre = FOV_VEC(add_epi16)(thrice(chroma_sum(near + at + 1, far + at + 1)), FOV_VEC(set1_epi16)(7));
-        const fov_vec before = FOV_VEC(add_epi16)(chroma_sum(near + at, far + at), FOV_VEC(set1_epi16)(1));
-        const fov_vec even = FOV_VEC(srli_epi16)(FOV_VEC(add_epi16)(centre, before), 4);
-        const fov_vec odd = FOV_VEC(srli_epi16)(FOV_VEC(add_epi16)(centre, chroma_sum(near + at + 2, far + at + 2)), 4);
-        fov_vec_store(out + 2 * at, FOV_VEC_OR(even, FOV_VEC(slli_epi16)(odd, 8)));
-    }
-}
-
-#else
-
-void FOV_PIXEL_FN(pixel_chroma_h2v2)(const uint8_t *near, const uint8_t *far, size_t count, uint8_t *restrict out) {
-    chroma_rest(near, far, 0, count, out);
-}
-
-#endif
-
 void FOV_PIXEL_FN(pixel_chroma_h2v1)(const uint8_t *row, size_t count, uint8_t *restrict out) {
     for (size_t i = 0; i < count; i++) {
         const int32_t centre = 3 * row[i + 1];
@@ -299,32 +267,35 @@ void FOV_PIXEL_FN(pixel_chroma_h2v1)(const uint8_t *row, size_t count, uint8_t *
 
 /* ---- colour: R = Y + 1.402 Cr, G = Y - 0.34414 Cb - 0.71414 Cr, B = Y + 1.772 Cb, in 16 fraction bits, each rounded ---- */
 
+static inline void ycc_pixel(int32_t luma, int32_t b, int32_t r, uint8_t *rgb) {
+    rgb[0] = (uint8_t)fov_clip8(luma + ((91881 * r + 32768) >> 16));
+    rgb[1] = (uint8_t)fov_clip8(luma + ((-22554 * b - 46802 * r + 32768) >> 16));
+    rgb[2] = (uint8_t)fov_clip8(luma + ((116130 * b + 32768) >> 16));
+}
+
 #if FOV_ISA_LEVEL > 0
 
-/* round(x f / 2^16) of 16 bits: halving the floor of twice the product rounds. */
-static inline fov_vec scaled(fov_vec x, int16_t f) {
-    const fov_vec twice = FOV_VEC(mulhi_epi16)(FOV_VEC(add_epi16)(x, x), FOV_VEC(set1_epi16)(f));
-    return FOV_VEC(srai_epi16)(FOV_VEC(add_epi16)(twice, FOV_VEC(set1_epi16)(1)), 1);
+/* round(2 x f / 2^15) of 16 bits. */
+static inline fov_vec scaled(fov_vec x, int16_t f) { return FOV_VEC(mulhrs_epi16)(FOV_VEC(add_epi16)(x, x), FOV_VEC(set1_epi16)(f)); }
+
+/* Red, green and blue of FOV_WORDS pixels, not yet clamped; chroma around 0. Factors that fit 16 bits give the same: those of green are even,
+ * and 4 * 22971 and 4 * 29033, for 91881 and 116130, round to the same numbers for all of [-128, 127]. */
+FOV_INLINE void ycc_words(fov_vec luma, fov_vec b, fov_vec r, fov_vec *red, fov_vec *green, fov_vec *blue) {
+    const wide sums = both_plus(b, r, PAIR(-22554 / 2, -46802 / 2), FOV_VEC(set1_epi32)(1 << 14));
+    *red = FOV_VEC(add_epi16)(luma, scaled(r, 22971));
+    *green = FOV_VEC(add_epi16)(luma, FOV_VEC(packs_epi32)(SHIFT(sums.low, 15), SHIFT(sums.high, 15)));
+    *blue = FOV_VEC(add_epi16)(luma, scaled(b, 29033));
 }
 
-/* Red, green and blue of FOV_WORDS pixels, not yet clamped. 1.402 = 1 + 26345 / 2^16, 1.772 = 2 - 14942 / 2^16, 0.71414 = 1 - 18734 / 2^16:
- * the factors then fit 16 bits. */
-static inline void ycc_words(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, fov_vec *red, fov_vec *green, fov_vec *blue) {
-    const fov_vec middle = FOV_VEC(set1_epi16)(128), half = FOV_VEC(set1_epi32)(32768), factors = PAIR(-22554, 18734);
-    const fov_vec luma = fov_words_load(y), b = FOV_VEC(sub_epi16)(fov_words_load(cb), middle), r = FOV_VEC(sub_epi16)(fov_words_load(cr), middle);
-    const wide sums = plus(both(b, r, factors), (wide){half, half});
-    const fov_vec mixed = FOV_VEC(sub_epi16)(FOV_VEC(packs_epi32)(SHIFT(sums.low, 16), SHIFT(sums.high, 16)), r);
-    *red = FOV_VEC(add_epi16)(luma, FOV_VEC(add_epi16)(r, scaled(r, 26345)));
-    *green = FOV_VEC(add_epi16)(luma, mixed);
-    *blue = FOV_VEC(add_epi16)(luma, FOV_VEC(add_epi16)(FOV_VEC(add_epi16)(b, b), scaled(b, -14942)));
-}
+static inline fov_vec around_zero(const uint8_t *chroma) { return FOV_VEC(sub_epi16)(fov_words_load(chroma), FOV_VEC(set1_epi16)(128)); }
 
 static inline void ycc_planes(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb) {
     fov_planes p;
     for (size_t at = 0; at < FOV_PLANE; at += 2 * FOV_WORDS) {
+        const size_t next = at + FOV_WORDS;
         fov_vec first[3], second[3];
-        ycc_words(y + at, cb + at, cr + at, &first[0], &first[1], &first[2]);
-        ycc_words(y + at + FOV_WORDS, cb + at + FOV_WORDS, cr + at + FOV_WORDS, &second[0], &second[1], &second[2]);
+        ycc_words(fov_words_load(y + at), around_zero(cb + at), around_zero(cr + at), &first[0], &first[1], &first[2]);
+        ycc_words(fov_words_load(y + next), around_zero(cb + next), around_zero(cr + next), &second[0], &second[1], &second[2]);
         for (size_t k = 0; k < 3; k++) {
             fov_words_store2(p.plane[k] + at, first[k], second[k]);
         }
@@ -354,11 +325,95 @@ void FOV_PIXEL_FN(pixel_ycc_rgb)(const uint8_t *y, const uint8_t *cb, const uint
 
 void FOV_PIXEL_FN(pixel_ycc_rgb)(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t count, uint8_t *rgb) {
     for (size_t i = 0; i < count; i++) {
-        const int32_t luma = y[i], b = cb[i] - 128, r = cr[i] - 128;
-        rgb[3 * i] = (uint8_t)fov_clip8(luma + ((91881 * r + 32768) >> 16));
-        rgb[3 * i + 1] = (uint8_t)fov_clip8(luma + ((-22554 * b - 46802 * r + 32768) >> 16));
-        rgb[3 * i + 2] = (uint8_t)fov_clip8(luma + ((116130 * b + 32768) >> 16));
+        ycc_pixel(y[i], cb[i] - 128, cr[i] - 128, rgb + 3 * i);
     }
 }
 
 #endif
+
+/* ---- colour with chroma at half the size: of two rows of it 3 near + far, then of neighbours of those 3 centre + before or after ---- */
+
+/* Sums of the samples [0, count), and beyond up to FOV_JPEG_AHEAD. */
+static inline void chroma_sums(const uint8_t *near, const uint8_t *far, size_t count, int16_t *restrict sums) {
+    size_t i = 0;
+#if FOV_ISA_LEVEL > 0
+    for (; i < count; i += FOV_WORDS) {
+        const fov_vec n = fov_words_load(near + i);
+        fov_vec_store(sums + i, FOV_VEC(add_epi16)(FOV_VEC(add_epi16)(n, fov_words_load(far + i)), FOV_VEC(add_epi16)(n, n)));
+    }
+#endif
+    for (; i < count; i++) {
+        sums[i] = (int16_t)(3 * near[i] + far[i]);
+    }
+}
+
+/* Chroma of pixel x around 0, counted from the first one of a pair. */
+static inline int32_t chroma_at(const int16_t *sums, size_t x) {
+    sums += x / 2;
+    return ((3 * sums[1] + (x % 2 == 0 ? sums[0] + 8 : sums[2] + 7)) >> 4) - 128;
+}
+
+#if FOV_ISA_LEVEL > 0
+
+FOV_INLINE void chroma_words(const int16_t *sums, fov_vec *first, fov_vec *second) {
+    const fov_vec centre = fov_vec_load(sums + 1), twice = FOV_VEC(add_epi16)(centre, FOV_VEC(set1_epi16)(7 - 128 * 16));
+    const fov_vec thrice = FOV_VEC(add_epi16)(twice, FOV_VEC(add_epi16)(centre, centre));
+    const fov_vec before = FOV_VEC(add_epi16)(fov_vec_load(sums), FOV_VEC(set1_epi16)(1));
+    *first = FOV_VEC(srai_epi16)(FOV_VEC(add_epi16)(thrice, before), 4);
+    *second = FOV_VEC(srai_epi16)(FOV_VEC(add_epi16)(thrice, fov_vec_load(sums + 2)), 4);
+}
+
+/* FOV_PLANE pixels from the first of a pair on; sums of Cb and Cr from the sample before theirs. First and second pixels of pairs are
+ * coloured apart. */
+FOV_INLINE void ycc_pairs(const uint8_t *y, const int16_t *cb, const int16_t *cr, uint8_t *rgb) {
+    const fov_vec byte = FOV_VEC(set1_epi16)(255), pairs = REPEAT(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+    fov_planes p;
+    for (size_t at = 0; at < FOV_PLANE; at += 2 * FOV_WORDS) {
+        const fov_vec luma = fov_vec_load(y + at);
+        fov_vec b[2], r[2], first[3], second[3];
+        chroma_words(cb + at / 2, &b[0], &b[1]);
+        chroma_words(cr + at / 2, &r[0], &r[1]);
+        ycc_words(FOV_VEC_AND(luma, byte), b[0], r[0], &first[0], &first[1], &first[2]);
+        ycc_words(FOV_VEC(srli_epi16)(luma, 8), b[1], r[1], &second[0], &second[1], &second[2]);
+        for (size_t k = 0; k < 3; k++) {
+            fov_vec_store(p.plane[k] + at, FOV_VEC(shuffle_epi8)(FOV_VEC(packus_epi16)(first[k], second[k]), pairs));
+        }
+    }
+    fov_planes_join(&p, rgb);
+}
+
+/* Pixels [x, end), counted from the first one of a pair as y and rgb are, and at least as many as a vector takes, but for single ones at
+ * either end. */
+FOV_INLINE size_t ycc_wide(const uint8_t *y, const int16_t *const *sums, size_t x, size_t end, uint8_t *rgb) {
+    for (; x + FOV_PLANE <= end; x += FOV_PLANE) {
+        ycc_pairs(y + x, sums[0] + x / 2, sums[1] + x / 2, rgb + 3 * x);
+    }
+    if (x < end) { /* the rest, with pixels before it once more */
+        x = (end - FOV_PLANE) / 2 * 2;
+        ycc_pairs(y + x, sums[0] + x / 2, sums[1] + x / 2, rgb + 3 * x);
+        x += FOV_PLANE;
+    }
+    return x;
+}
+
+#endif
+
+void FOV_PIXEL_FN(pixel_ycc_h2v2_rgb)(const uint8_t *y, const uint8_t *const *chroma, size_t second, size_t count, int16_t *const *sums,
+                                      uint8_t *rgb) {
+    const size_t samples = (second + count + 1) / 2 + 2;
+    size_t i = 0;
+    chroma_sums(chroma[0], chroma[1], samples, sums[0]);
+    chroma_sums(chroma[2], chroma[3], samples, sums[1]);
+#if FOV_ISA_LEVEL > 0
+    if (count >= FOV_PLANE + 2) {
+        for (i = 0; i < second; i++) {
+            ycc_pixel(y[i], chroma_at(sums[0], i + second), chroma_at(sums[1], i + second), rgb);
+        }
+        const int16_t *const from[2] = {sums[0] + second, sums[1] + second};
+        i += ycc_wide(y + second, from, 0, count - second, rgb + 3 * second);
+    }
+#endif
+    for (; i < count; i++) {
+        ycc_pixel(y[i], chroma_at(sums[0], i + second), chroma_at(sums[1], i + second), rgb + 3 * i);
+    }
+}

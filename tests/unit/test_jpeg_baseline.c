@@ -58,7 +58,10 @@ static void test_idct(void **state) {
 static void test_chroma_and_color(void **state) {
     (void)state;
     enum { COUNT = 301 };
-    uint8_t near[COUNT + 2], far[COUNT + 2], luma[COUNT], want[2 * COUNT], have[2 * COUNT], want_rgb[3 * COUNT], have_rgb[3 * COUNT];
+    uint8_t near[COUNT + 2 + FOV_JPEG_AHEAD] = {0}, far[COUNT + 2 + FOV_JPEG_AHEAD] = {0}, luma[COUNT];
+    uint8_t want[2 * COUNT], have[2 * COUNT], want_rgb[3 * COUNT], have_rgb[3 * COUNT];
+    int16_t sums[2][COUNT + 2 + FOV_JPEG_AHEAD], *const scratch[2] = {sums[0], sums[1]};
+    const uint8_t *const chroma[4] = {near, far, far, near};
     const fov_pixel_loops *c = fov_pixel_loops_named("c");
     for (size_t turn = 0; turn < 2000; turn++) {
         for (size_t i = 0; i < COUNT + 2; i++) {
@@ -66,21 +69,44 @@ static void test_chroma_and_color(void **state) {
             far[i] = (uint8_t)below(256);
             luma[i % COUNT] = (uint8_t)below(256);
         }
-        const size_t count = below(COUNT) + 1;
+        const size_t count = below(COUNT) + 1, second = below(2);
         for (size_t s = 0; s < SETS; s++) {
             const fov_pixel_loops *loops = fov_pixel_loops_named(sets[s]);
             if (loops == NULL) {
                 continue;
             }
-            c->pixel_chroma_h2v2(near, far, count, want);
-            loops->pixel_chroma_h2v2(near, far, count, have);
-            assert_memory_equal(have, want, 2 * count);
+            c->pixel_ycc_h2v2_rgb(luma, chroma, second, count, scratch, want_rgb);
+            memset(have_rgb, 0xA5, sizeof have_rgb);
+            loops->pixel_ycc_h2v2_rgb(luma, chroma, second, count, scratch, have_rgb);
+            assert_memory_equal(have_rgb, want_rgb, 3 * count);
+            assert_true(count == COUNT || have_rgb[3 * count] == 0xA5);
             c->pixel_chroma_h2v1(near, count, want);
             loops->pixel_chroma_h2v1(near, count, have);
             assert_memory_equal(have, want, 2 * count);
             c->pixel_ycc_rgb(luma, near, far, count, want_rgb);
             loops->pixel_ycc_rgb(luma, near, far, count, have_rgb);
             assert_memory_equal(have_rgb, want_rgb, 3 * count);
+        }
+    }
+}
+
+/* All pairs of chroma. */
+static void test_every_color(void **state) {
+    (void)state;
+    uint8_t luma[256], blue[256], red[256], want[3 * 256], have[3 * 256];
+    for (size_t turn = 0; turn < 256; turn++) {
+        for (size_t i = 0; i < 256; i++) {
+            luma[i] = (uint8_t)below(256);
+            blue[i] = (uint8_t)turn;
+            red[i] = (uint8_t)i;
+        }
+        fov_pixel_loops_named("c")->pixel_ycc_rgb(luma, blue, red, 256, want);
+        for (size_t s = 0; s < SETS; s++) {
+            const fov_pixel_loops *loops = fov_pixel_loops_named(sets[s]);
+            if (loops != NULL) {
+                loops->pixel_ycc_rgb(luma, blue, red, 256, have);
+                assert_memory_equal(have, want, sizeof want);
+            }
         }
     }
 }
@@ -287,9 +313,10 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_idct, set_up),   cmocka_unit_test_setup(test_chroma_and_color, set_up),
-        cmocka_unit_test_setup(test_files, set_up),  cmocka_unit_test_setup(test_recorded, set_up),
-        cmocka_unit_test_setup(test_damage, set_up), cmocka_unit_test_setup(test_ends, set_up),
+        cmocka_unit_test_setup(test_idct, set_up),        cmocka_unit_test_setup(test_chroma_and_color, set_up),
+        cmocka_unit_test_setup(test_every_color, set_up), cmocka_unit_test_setup(test_files, set_up),
+        cmocka_unit_test_setup(test_recorded, set_up),    cmocka_unit_test_setup(test_damage, set_up),
+        cmocka_unit_test_setup(test_ends, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
