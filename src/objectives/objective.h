@@ -80,6 +80,11 @@ fov_node *fov_objective_view(fov_graph *g, const fov_objective_context *context,
 size_t fov_default_batch(const fov_train_facts *facts, size_t largest);
 size_t fov_default_epochs(const fov_train_facts *facts, size_t samples);
 
+/* The first backbone of the registry that gives what the objective needs. */
+const fov_backbone *fov_objective_backbone(const fov_objective *objective);
+/* FOV_E_INVALID, naming the backbones that it can train, when this one does not give what the objective needs. */
+FOV_MUST_USE fov_status fov_objective_check_backbone(const fov_objective *objective, const fov_backbone *backbone);
+
 const fov_objective *fov_objective_at(size_t index);        /* NULL past the end */
 const fov_objective *fov_objective_named(const char *name); /* NULL if unknown */
 FOV_MUST_USE fov_status fov_objective_find(const char *name, const fov_objective **found); /* names the nearest if unknown */

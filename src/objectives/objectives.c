@@ -24,6 +24,36 @@ fov_node *fov_objective_view(fov_graph *g, const fov_objective_context *context,
     return fov_normalize(g, x, context->mean, context->std);
 }
 
+static bool trains(const fov_objective *objective, const fov_backbone *backbone) {
+    return (backbone->gives & objective->needs) == objective->needs;
+}
+
+const fov_backbone *fov_objective_backbone(const fov_objective *objective) {
+    size_t i = 0;
+    while (!trains(objective, fov_backbone_at(i))) { /* one there is: tests train every objective */
+        i++;
+    }
+    return fov_backbone_at(i);
+}
+
+fov_status fov_objective_check_backbone(const fov_objective *objective, const fov_backbone *backbone) {
+    if (trains(objective, backbone)) {
+        return FOV_OK;
+    }
+    fov_text names;
+    fov_text_init(&names);
+    for (size_t i = 0; fov_backbone_at(i) != NULL; i++) {
+        if (trains(objective, fov_backbone_at(i))) {
+            fov_text_printf(&names, "%s%s", names.length > 0 ? ", " : "", fov_backbone_at(i)->name);
+        }
+    }
+    const fov_status status = names.status != FOV_OK ? names.status
+                                                     : FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s; choose --backbone from %s",
+                                                                objective->name, backbone->name, names.data);
+    fov_text_clear(&names);
+    return status;
+}
+
 size_t fov_default_batch(const fov_train_facts *facts, size_t largest) {
     const size_t side = facts->spec->image_size;
     size_t batch = side <= 64 ? 256 : side <= 128 ? 128 : 64;

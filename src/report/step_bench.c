@@ -67,9 +67,7 @@ static fov_status choose(fov_step_bench *b, fov_session_options *o) {
 
 static fov_status set_up(const fov_step_settings *s, const fov_objective *objective, fov_session_options *o) {
     FOV_TRY(fov_backbone_parse(s->backbone, (size_t)s->image_size, &o->spec));
-    if ((o->spec.backbone->gives & objective->needs) != objective->needs) {
-        return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s; 'fovea list' shows what there is", objective->name, s->backbone);
-    }
+    FOV_TRY(fov_objective_check_backbone(objective, o->spec.backbone));
     o->spec.small_stem = strcmp(s->stem, "cifar") == 0;
     if (o->spec.small_stem && o->spec.patch > 0) {
         return FOV_FAIL(FOV_E_INVALID, "--stem is for ResNets; %s has patches (write '%s/8')", o->spec.backbone->name,

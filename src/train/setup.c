@@ -154,6 +154,23 @@ static void forget_statistics(fov_setup *setup) {
     }
 }
 
+/* What is wrong by itself is said before pictures are looked at, which may take minutes. What follows their size comes later; any size will do. */
+static fov_status check_names(const fov_setup *setup) {
+    const fov_pretrain_settings *s = setup->settings;
+    const size_t size = s->image_size > 0 ? (size_t)s->image_size : 224;
+    if (s->backbone != NULL) {
+        fov_backbone_spec spec;
+        FOV_TRY(fov_backbone_parse(s->backbone, size, &spec));
+        FOV_TRY(fov_objective_check_backbone(setup->objective, spec.backbone));
+    }
+    if (s->optimizer != NULL) {
+        const fov_optimizer *optimizer = NULL;
+        FOV_TRY(fov_optimizer_find(s->optimizer, &optimizer));
+    }
+    fov_recipe recipe;
+    return s->views == NULL ? FOV_OK : fov_recipe_read(s->views, size, &recipe);
+}
+
 /* `config` is the file of the run to resume, NULL for a new run. */
 static fov_status begin(fov_setup *setup, const char *config) {
     fov_option_set *options = setup->options;
@@ -196,6 +213,7 @@ fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretra
     const fov_status status = begin(setup, config);
     fov_mem_free(config);
     FOV_TRY(status);
+    FOV_TRY(check_names(setup));
     FOV_TRY(fov_precision_check(fov_precision_named(settings->precision)));
     return fov_setup_take_format(setup);
 }
@@ -246,29 +264,16 @@ static fov_status median_side(const fov_index *index, size_t *median) {
 /* What a processor can train on in an evening: never far above the pictures' own size, at most 128. */
 static size_t size_for(size_t side) { return side < 48 ? 32 : side < 96 ? 64 : side < 160 ? 96 : 128; }
 
-/* The first backbone of the registry that gives what the objective needs. */
-static const char *backbone_for(const fov_objective *objective) {
-    for (size_t i = 0; fov_backbone_at(i) != NULL; i++) {
-        if ((fov_backbone_at(i)->gives & objective->needs) == objective->needs) {
-            return fov_backbone_at(i)->name;
-        }
-    }
-    return "resnet18";
-}
-
 static fov_status resolve_backbone(fov_setup *setup) {
     fov_pretrain_settings *s = setup->settings;
     char text[64];
     if (is_open(setup, "backbone")) {
-        FOV_TRY(fov_options_set(setup->options, "backbone", backbone_for(setup->objective), FOV_FROM_DATA));
+        FOV_TRY(fov_options_set(setup->options, "backbone", fov_objective_backbone(setup->objective)->name, FOV_FROM_DATA));
     }
     FOV_TRY(fov_backbone_parse(s->backbone, (size_t)s->image_size, &setup->spec));
     setup->spec.channels = setup->preprocess.format.channels;
     const fov_backbone *backbone = setup->spec.backbone;
-    if ((backbone->gives & setup->objective->needs) != setup->objective->needs) {
-        return FOV_FAIL(FOV_E_INVALID, "method %s cannot train %s, which has no tokens to leave out; try --backbone %s", setup->objective->name,
-                        backbone->name, backbone_for(setup->objective));
-    }
+    FOV_TRY(fov_objective_check_backbone(setup->objective, backbone));
     const bool cnn = (backbone->gives & FOV_GIVES_TOKENS) == 0, automatic = strcmp(s->stem, "auto") == 0;
     if (!cnn && !automatic) {
         return FOV_FAIL(FOV_E_INVALID, "--stem is for ResNets; %s has patches (write '%s/8')", backbone->name, backbone->name);

@@ -86,7 +86,7 @@ grep -qF '"name": "vit_tiny proj"' now.json && grep -qF '"instruction_set": "c"'
 [ "$(grep -c '"name"' now.json)" -eq 1 ] || fail "--shape does not choose: $(cat now.json)"
 refused 2 "no product has 'resnt' in its name; there are vit_tiny qkv, " bench kernels --shape resnt
 refused 2 "did you mean 'vit_tiny'?" bench step --backbone vit_tinny
-refused 2 'method mae cannot train resnet18' bench ops --method mae
+refused 2 'method mae cannot train resnet18; choose --backbone from vit_tiny, ' bench ops --method mae
 refused 2 '--stem is for ResNets' bench step --backbone vit_tiny/8 --stem cifar
 refused 2 'with the imagenet stem needs images of at least 32 px, got 16' bench step --image-size 16
 (ulimit -s 256 && "$fovea" bench step "${small[@]}" --json now.json) || fail "it does not run with a small stack"

@@ -60,13 +60,17 @@ fails 2 "there is no method 'xyzzyx'; 'fovea list' names them all" "${pretrain[@
 fails 2 "did you mean 'resnet18'?" "${pretrain[@]}" --backbone resnet81
 fails 2 "there is no optimizer 'adam'; did you mean 'adamw'?" "${pretrain[@]}" --optimizer adam
 fails 2 'method mae cannot train resnet18' "${pretrain[@]}" --method mae --backbone resnet18
-says 'try --backbone vit_tiny'
+says 'choose --backbone from vit_tiny, vit_small, vit_base'
+# ... before anything is looked at: there is no such folder
+for words in '--backbone resnet81' '--method mae --backbone resnet18' '--optimizer adam' '--views simcrl'; do
+    fails 2 "${words##* }" "$fovea" pretrain nowhere --out new $words
+done
 fails 2 "unknown option --temperature" "${pretrain[@]}" --method mae --temperature 1
 fails 2 '--stem is for ResNets' "${pretrain[@]}" --backbone vit_tiny --stem cifar
 fails 2 'patch' "${pretrain[@]}" --backbone vit_tiny/7 --image-size 32
 for command in plan; do
     fails 2 "there is no method 'simcl'; did you mean 'simclr'?" "$fovea" "$command" --method simcl
-    fails 2 'method mae cannot train resnet18' "$fovea" "$command" --method mae
+    fails 2 'method mae cannot train resnet18; choose --backbone from vit_tiny, ' "$fovea" "$command" --method mae
     fails 2 "there is no backbone 'resnet81'; did you mean 'resnet18'?" "$fovea" "$command" --backbone resnet81
 done
 fails 2 "one word too many: 'steps'" "$fovea" list methods steps
