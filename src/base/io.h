@@ -83,7 +83,7 @@ FOV_MUST_USE fov_status fov_io_remove(const char *path);              /* a file;
 FOV_MUST_USE fov_status fov_io_rename(const char *from, const char *to);
 FOV_MUST_USE fov_status fov_io_sync_dir(const char *path);
 FOV_MUST_USE fov_status fov_io_free_bytes(const char *path, uint64_t *bytes);
-/* FOV_OK if a file can be made in this folder; otherwise a message that says why not. */
+/* FOV_OK if a file can be made in this folder; otherwise a message that names it, says why not and what to do. */
 FOV_MUST_USE fov_status fov_io_check_writable(const char *dir);
 /* Refuses, each in its own words, before any work is done: a name without one of the suffixes (NULL-terminated, such as ".npy"; NULL: any
  * name will do), a folder that is not there or cannot be written to, something at `path` that is no file, and a file that is there

@@ -137,8 +137,6 @@ fov_status fov_io_check_writable(const char *dir) {
     if (fd >= 0) {
         (void)close(fd);
         (void)unlink(path);
-    } else if (error == EACCES || error == EROFS || error == EPERM) {
-        status = IO_FAIL(dir, "write into this folder", error);
     } else {
         status = IO_FAIL(dir, "make a file in this folder", error);
     }

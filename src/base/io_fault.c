@@ -240,7 +240,8 @@ static void describe_space(const char *path, int error, uint64_t needed, char *t
     if (needed > 0) {
         fov_format_bytes((double)needed, need, sizeof need);
     }
-    char *dir = fov_path_dir(path);
+    const bool folder = fov_io_kind(path) == FOV_PATH_DIR; /* whose disk may be another than its parent's */
+    char *dir = folder ? fov_mem_strdup(FOV_MEM_FILE, path) : fov_path_dir(path);
     uint64_t bytes = 0;
     const bool known = dir != NULL && fov_io_free_bytes(dir, &bytes) == FOV_OK;
     fov_mem_free(dir);
@@ -251,13 +252,34 @@ static void describe_space(const char *path, int error, uint64_t needed, char *t
                    needed > 0 && known ? ", " : "", have, known ? " free" : "");
 }
 
+/* What one can do about it, where the reason alone leaves that open. */
+static const char *advice(int error) {
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        return "; give permission, or name another place";
+    case EROFS:
+        return "; name another place";
+    case EMFILE:
+    case ENFILE:
+        return "; raise the limit of open files (ulimit -n)";
+    case ENAMETOOLONG:
+        return "; name a shorter path";
+    case EIO:
+    case ESTALE:
+        return "; the system's log (dmesg) may say what ails the disk";
+    default:
+        return "";
+    }
+}
+
 fov_status fov_io_fail(const char *file, int line, const char *path, const char *operation, int error, uint64_t needed) {
     char reason[128], space[160];
     describe_space(path, error, needed, space, sizeof space);
     const char *why = strerror_r(error, reason, sizeof reason);
     fov_text text;
     const char *shown = printable(&text, path);
-    const fov_status status = fov_fail_at(file, line, status_of(error), "%s: cannot %s: %s%s", shown, operation, why, space);
+    const fov_status status = fov_fail_at(file, line, status_of(error), "%s: cannot %s: %s%s%s", shown, operation, why, space, advice(error));
     fov_text_clear(&text);
     return status;
 }

@@ -17,8 +17,8 @@ int fov_sys_close(int fd); /* the descriptor is gone even when this fails */
 int fov_sys_rename(const char *from, const char *to);
 int fov_sys_mkdir(const char *path, mode_t mode);
 
-/* "PATH: cannot OPERATION: reason", with the status that fits the errno. When space ran out it adds what was needed and what is free;
- * `needed` 0 means unknown. */
+/* "PATH: cannot OPERATION: reason; what to do", with the status that fits the errno. When space ran out it adds what was needed and what is
+ * free; `needed` 0 means unknown. */
 fov_status fov_io_fail(const char *file, int line, const char *path, const char *operation, int error, uint64_t needed);
 #define IO_FAIL(path, operation, error) fov_io_fail(__FILE__, __LINE__, (path), (operation), (error), 0)
 

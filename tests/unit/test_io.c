@@ -393,9 +393,34 @@ static void test_check_writable(void **state) {
     assert_int_equal(fov_io_write_atomic(at("f"), "x", 1), FOV_OK);
     assert_int_equal(fov_io_check_writable(at("f")), FOV_E_INVALID);
     assert_non_null(strstr(fov_last_error(), "is not a folder"));
-    fov_io_fail_at("open", 1, false, EACCES);
-    assert_int_equal(fov_io_check_writable(ROOT), FOV_E_IO);
-    assert_non_null(strstr(fov_last_error(), "cannot write into this folder: Permission denied"));
+}
+
+/* The folder, the reason, and what to do. */
+static void test_advice(void **state) {
+    (void)state;
+    static const struct {
+        int error;
+        const char *reason, *advice;
+    } cases[] = {
+        {EACCES, "Permission denied", "; give permission, or name another place"},
+        {EPERM, "Operation not permitted", "; give permission, or name another place"},
+        {EROFS, "Read-only file system", "; name another place"},
+        {ENOSPC, "No space left on device (", " free; make room or write elsewhere)"},
+        {EDQUOT, "Disk quota exceeded (", " free; make room or write elsewhere)"},
+        {EMFILE, "Too many open files", "; raise the limit of open files (ulimit -n)"},
+        {ENAMETOOLONG, "File name too long", "; name a shorter path"},
+        {EIO, "Input/output error", "; the system's log (dmesg) may say what ails the disk"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char wanted[600];
+        (void)snprintf(wanted, sizeof wanted, ROOT ": cannot make a file in this folder: %s", cases[i].reason);
+        fov_io_fail_at("open", 1, false, cases[i].error);
+        assert_int_equal(fov_io_check_writable(ROOT), FOV_E_IO);
+        const char *said = fov_last_error();
+        assert_memory_equal(said, wanted, strlen(wanted));
+        assert_true(strlen(said) > strlen(cases[i].advice));
+        assert_string_equal(said + strlen(said) - strlen(cases[i].advice), cases[i].advice);
+    }
 }
 
 static fov_status see_kind(void *context, const char *name, int kind) {
@@ -484,6 +509,7 @@ int main(void) {
         cmocka_unit_test_setup(test_appender_cuts_half_lines, clean),
         cmocka_unit_test_setup(test_folders, clean),
         cmocka_unit_test_setup(test_check_writable, clean),
+        cmocka_unit_test_setup(test_advice, clean),
         cmocka_unit_test_setup(test_list, clean),
         cmocka_unit_test_setup(test_names, clean),
         cmocka_unit_test_setup(test_out_of_memory, clean),
