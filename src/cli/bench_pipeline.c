@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/log.h"
+#include "cli/bad_files.h"
 #include "cli/bench_output.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
@@ -34,7 +35,7 @@ static const fov_option table[] = {
     {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of a picture, as for pretrain", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
     {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
     {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "ends of the names of files that are planes of one picture"},
-    {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "X", .help = "share of bad files that is accepted", .fallback = "0.2", .min = 1e-9, .max = 1.0},
+    {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "X", .help = "share of bad files that is accepted", .fallback = "0.2", .min = 0.0, .max = 1.0},
     {.name = "follow-links", .type = FOV_OPT_FLAG, .offset = FIELD(follow_links), .help = "go into folders that are symbolic links", .fallback = "false"},
     FOV_BENCH_JSON_OPTION(FIELD(json)),
     {.name = NULL},
@@ -127,7 +128,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     const fov_scan_options scan = {.decode.format = format,
                                    .group = s->group,
                                    .follow_links = s->follow_links,
-                                   .max_bad = s->max_bad,
+                                   .max_bad = fov_max_bad(s->max_bad),
                                    .progress = fov_terminal_count,
                                    .context = verb};
     fov_status status = FOV_OK;
@@ -139,6 +140,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     FOV_TRY_GOTO(status, done, fit(&f.recipe, format));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));
     FOV_TRY_GOTO(status, done, fov_index_scan(&index, words, word_count, &scan, pool));
+    FOV_TRY_GOTO(status, done, fov_tell_bad_files(index, NULL, NULL));
     fov_pool_free(pool); /* its threads and stacks are no part of the pipeline */
     pool = NULL;
     const bool cache = strcmp(s->cache, "ram") == 0;
@@ -147,7 +149,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
                                                            .threads = (unsigned)s->threads,
                                                            .seed = (uint64_t)s->seed,
                                                            .decode.format = format,
-                                                           .max_bad = s->max_bad,
+                                                           .max_bad = fov_max_bad(s->max_bad),
                                                            .shrink = strcmp(s->shrink, "auto") == 0,
                                                            .cache = cache,
                                                            .cache_bytes = cache ? fov_loader_cache_needs(index, format) : 0}};

@@ -5,13 +5,11 @@
 #include "base/checked.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "cli/bad_files.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "eval/encoder.h"
 #include "eval/feature_file.h"
-
-#define NAMED_BAD 5
-#define NO_BAD 1e-12 /* a share so small that one bad file is too many; 0 would mean the default */
 
 typedef struct settings {
     const char *weights, *out, *backbone, *group;
@@ -74,27 +72,10 @@ static fov_status scan(const settings *s, const fov_encoder *encoder, const char
     fov_scan_options options = fov_encoder_scan(encoder, s->group);
     options.verify = true;
     options.follow_links = s->follow_links;
-    options.max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD;
+    options.max_bad = fov_max_bad(s->max_bad);
     options.progress = fov_terminal_count;
     options.context = verb;
     FOV_TRY(fov_index_scan(index, data, count, &options, pool));
-    return FOV_OK;
-}
-
-static fov_status report_bad(const fov_index *index, const char *path) {
-    const size_t bad = fov_index_bad_count(index);
-    if (bad == 0) {
-        return fov_io_remove(path); /* of an earlier call that --overwrite replaces */
-    }
-    for (size_t i = 0; i < bad && i < NAMED_BAD; i++) {
-        fov_text shown;
-        fov_text_init(&shown);
-        fov_text_add_escaped(&shown, fov_index_bad(index, i)->path);
-        fov_log(FOV_LOG_WARNING, "left out: %s: %s", shown.data == NULL ? "" : shown.data, fov_index_bad(index, i)->message);
-        fov_text_clear(&shown);
-    }
-    fov_log(FOV_LOG_WARNING, "%zu bad %s left out, listed in %s", bad, bad == 1 ? "file" : "files", path);
-    FOV_TRY(fov_index_write_bad(index, path));
     return FOV_OK;
 }
 
@@ -121,12 +102,14 @@ static fov_status embed_index(const settings *s, fov_encoder *encoder, const fov
     float *features = fov_mem_array(FOV_MEM_EVAL, numbers, sizeof *features);
     FOV_TRY_ALLOC(features);
     fov_status status = FOV_OK;
-    FOV_TRY_GOTO(status, done, fov_encoder_embed_index(encoder, index, features, fov_terminal_count, verb));
-    FOV_TRY_GOTO(status, done, report_bad(index, out->bad));
-    FOV_TRY_GOTO(status, done, fov_features_write_paths(out->paths, index));
-    FOV_TRY_GOTO(status, done, write_features(s->out, out->paths, features, count, width));
-    (void)printf("features: %s  %zu pictures x %zu, float32\npaths:    %s\n", s->out, count, width, out->paths);
+    fov_lost lost = {.max_bad = fov_max_bad(s->max_bad)};
+    FOV_TRY_GOTO(status, done, fov_encoder_embed_index(encoder, index, &lost, features, fov_terminal_count, verb));
+    FOV_TRY_GOTO(status, done, fov_tell_bad_files(index, &lost, out->bad));
+    FOV_TRY_GOTO(status, done, fov_features_write_paths(out->paths, index, &lost));
+    FOV_TRY_GOTO(status, done, write_features(s->out, out->paths, features, count - lost.count, width));
+    (void)printf("features: %s  %zu pictures x %zu, float32\npaths:    %s\n", s->out, count - lost.count, width, out->paths);
 done:
+    fov_lost_clear(&lost);
     fov_mem_free(features);
     return status;
 }

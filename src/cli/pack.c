@@ -4,12 +4,10 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "cli/bad_files.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "data/pack_make.h"
-
-#define NAMED_BAD 5
-#define NO_BAD 1e-12 /* a share so small that one bad file is too many; 0 would mean the default */
 
 typedef struct settings {
     const char *out, *alpha, *depth, *group;
@@ -107,26 +105,10 @@ static fov_status check_output(const settings *s, const char *const *words, size
     return status;
 }
 
-static void name_bad(const fov_bad_file *bad) {
-    fov_text shown;
-    fov_text_init(&shown);
-    fov_text_add_escaped(&shown, bad->path);
-    fov_log(FOV_LOG_WARNING, "left out: %s: %s", shown.data == NULL ? "" : shown.data, bad->message);
-    fov_text_clear(&shown);
-}
-
 static fov_status report_bad(const char *out, const fov_index *index, const fov_pack_summary *summary) {
-    const size_t scanned = fov_index_bad_count(index), bad = scanned + summary->bad_count;
     char *path = bad_path(out);
     FOV_TRY_ALLOC(path);
-    for (size_t i = 0; i < bad && i < NAMED_BAD; i++) {
-        name_bad(i < scanned ? fov_index_bad(index, i) : &summary->bad[i - scanned]);
-    }
-    if (bad > 0) {
-        fov_log(FOV_LOG_WARNING, "%zu bad %s left out, listed in %s", bad, bad == 1 ? "file" : "files", path);
-    }
-    /* without bad files, the list of an earlier call that --overwrite replaces goes */
-    const fov_status status = bad > 0 ? fov_bad_write(index, summary->bad, summary->bad_count, path) : fov_io_remove(path);
+    const fov_status status = fov_tell_bad_files(index, &summary->lost, path);
     fov_mem_free(path);
     return status;
 }
@@ -168,7 +150,7 @@ static fov_status make(const settings *s, const char *const *words, size_t word_
     const fov_scan_options scan = {.decode = decoding(s),
                                    .group = s->group,
                                    .follow_links = s->follow_links,
-                                   .max_bad = s->max_bad > 0.0 ? s->max_bad : NO_BAD,
+                                   .max_bad = fov_max_bad(s->max_bad),
                                    .progress = fov_terminal_count,
                                    .context = looking};
     const fov_pack_options options = {.side = (size_t)s->side,

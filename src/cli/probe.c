@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "cli/bad_files.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "eval/probe.h"
@@ -185,15 +186,7 @@ static fov_status scan(fov_index **index, const char *folder, size_t min_per_cla
     options.follow_links = o->follow_links;
     options.progress = scanning;
     FOV_TRY(fov_index_scan_labelled(index, folder, min_per_class, &options, pool));
-    for (size_t i = 0; i < fov_index_bad_count(*index); i++) {
-        const fov_bad_file *bad = fov_index_bad(*index, i);
-        fov_text name;
-        fov_text_init(&name);
-        fov_text_add_escaped(&name, bad->path);
-        fov_log(i == 0 ? FOV_LOG_WARNING : FOV_LOG_DEBUG, "%zu bad files are left out, such as %s (%s)", fov_index_bad_count(*index),
-                name.data == NULL ? "" : name.data, fov_bad_reason_name(bad->reason));
-        fov_text_clear(&name);
-    }
+    FOV_TRY(fov_tell_bad_files(*index, NULL, NULL));
     return FOV_OK;
 }
 

@@ -33,6 +33,9 @@ typedef struct fov_scan_options {
     void *context;
 } fov_scan_options;
 
+/* max_bad of what a user said, where 0 is none at all. */
+double fov_max_bad(double share);
+
 /* How many files a rule of groups names: pieces between commas. Whether they make sense is for the scan to say. */
 size_t fov_group_ends(const char *rule);
 
@@ -76,9 +79,22 @@ size_t fov_index_bad_count(const fov_index *index);
 const fov_bad_file *fov_index_bad(const fov_index *index, size_t i);
 size_t fov_index_ignored(const fov_index *index);    /* not pictures by name and content */
 size_t fov_index_duplicates(const fov_index *index); /* the same file met again, or the same folder through a link */
-/* Writes bad.tsv: path (escaped), reason, bytes, message. */
-FOV_MUST_USE fov_status fov_index_write_bad(const fov_index *index, const char *path);
-/* The same, and behind them `count` more that went bad since the scan. */
-FOV_MUST_USE fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_t count, const char *path);
+
+/* Pictures of an index that went bad since the scan, in the order in which they were met. All zero to begin with but for max_bad. */
+typedef struct fov_lost_picture {
+    fov_bad_file file; /* text owned by the list */
+    size_t picture;    /* number in the index */
+} fov_lost_picture;
+typedef struct fov_lost {
+    double max_bad; /* share of bad ones, those of the scan included, that is borne; 0 means 0.2 */
+    fov_lost_picture *item;
+    size_t count, capacity;
+} fov_lost;
+void fov_lost_clear(fov_lost *lost);
+/* Takes path and message of `file` over, in every case. FOV_E_DATA, naming it, when with it more than the share are bad, or all. */
+FOV_MUST_USE fov_status fov_lost_add(fov_lost *lost, const fov_index *index, size_t picture, const fov_bad_file *file);
+
+/* Writes bad.tsv: path (escaped), reason, bytes, message; first those of the scan, then those lost since (NULL: none). */
+FOV_MUST_USE fov_status fov_index_write_bad(const fov_index *index, const fov_lost *lost, const char *path);
 
 #endif

@@ -1,10 +1,15 @@
-/* Bad files: their reasons, the limit on their share, and bad.tsv. */
+/* Bad files: their reasons, the limit on their share, those that went bad after the scan, and bad.tsv. */
 #include "base/io.h"
 #include "data/index_internal.h"
 #include "data/picture.h"
 
 #define DEFAULT_MAX_BAD 0.2
 #define REASONS_SHOWN 3
+#define NONE 1e-12 /* of the pictures: one is too many */
+
+double fov_max_bad(double share) {
+    return share > 0.0 ? share : NONE;
+}
 
 const char *fov_bad_reason_name(fov_bad_reason reason) {
     static const char *const names[FOV_BAD_REASON_COUNT] = {
@@ -93,6 +98,58 @@ fov_status fov_scan_check_share(const fov_scan *scan, const fov_bad_file *bad, s
     return status;
 }
 
+/* ---- lost since the scan ---- */
+
+static void forget(fov_bad_file *file) {
+    fov_mem_free((void *)(uintptr_t)file->path); /* ours; const only for those who look */
+    fov_mem_free((void *)(uintptr_t)file->message);
+}
+
+void fov_lost_clear(fov_lost *lost) {
+    for (size_t i = 0; i < lost->count; i++) {
+        forget(&lost->item[i].file);
+    }
+    fov_mem_free(lost->item);
+    *lost = (fov_lost){.max_bad = lost->max_bad};
+}
+
+/* After each, so that work ends as soon as the limit cannot be kept any more. */
+static fov_status check_lost(const fov_lost *lost, const fov_index *index) {
+    const size_t count = fov_index_count(index), bad = lost->count + fov_index_bad_count(index), total = count + fov_index_bad_count(index);
+    const double limit = lost->max_bad > 0.0 ? lost->max_bad : DEFAULT_MAX_BAD;
+    const bool all = lost->count == count;
+    if (!all && (double)bad <= limit * (double)total) {
+        return FOV_OK;
+    }
+    const fov_bad_file *last = &lost->item[lost->count - 1].file;
+    fov_text name;
+    fov_text_init(&name);
+    const char *shown = fov_picture_name(&name, last->path);
+    const fov_status status =
+        all ? FOV_FAIL(FOV_E_DATA, "all %zu pictures are bad, the last %s (%s)", total, shown, last->message)
+            : FOV_FAIL(FOV_E_DATA,
+                       "%zu of %zu pictures are bad, over the limit of %.1f %%, the last %s (%s); mend or remove them, or raise --max-bad", bad,
+                       total, 100.0 * limit, shown, last->message);
+    fov_text_clear(&name);
+    return status;
+}
+
+fov_status fov_lost_add(fov_lost *lost, const fov_index *index, size_t picture, const fov_bad_file *file) {
+    void *table = lost->item;
+    fov_bad_file own = *file;
+    const fov_status status = fov_table_grow(&table, lost->count, 1, &lost->capacity, sizeof *lost->item);
+    lost->item = table;
+    if (status != FOV_OK) {
+        forget(&own);
+        return fov_forward_at(__FILE__, __LINE__, status);
+    }
+    lost->item[lost->count++] = (fov_lost_picture){.file = own, .picture = picture};
+    FOV_TRY(check_lost(lost, index));
+    return FOV_OK;
+}
+
+/* ---- bad.tsv ---- */
+
 static void add_row(fov_text *text, const fov_bad_file *bad) {
     fov_text_add_escaped(text, bad->path);
     fov_text_printf(text, "\t%s\t%llu\t", fov_bad_reason_name(bad->reason), (unsigned long long)bad->bytes);
@@ -100,15 +157,15 @@ static void add_row(fov_text *text, const fov_bad_file *bad) {
     fov_text_add(text, "\n");
 }
 
-fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_t count, const char *path) {
+fov_status fov_index_write_bad(const fov_index *index, const fov_lost *lost, const char *path) {
     fov_text text;
     fov_text_init(&text);
     fov_text_add(&text, "path\treason\tbytes\tmessage\n");
     for (size_t i = 0; i < fov_index_bad_count(index); i++) {
         add_row(&text, fov_index_bad(index, i));
     }
-    for (size_t i = 0; i < count; i++) {
-        add_row(&text, &more[i]);
+    for (size_t i = 0; lost != NULL && i < lost->count; i++) {
+        add_row(&text, &lost->item[i].file);
     }
     fov_status status = text.status;
     if (status == FOV_OK) {
@@ -117,5 +174,3 @@ fov_status fov_bad_write(const fov_index *index, const fov_bad_file *more, size_
     fov_text_clear(&text);
     return status == FOV_OK ? FOV_OK : fov_forward_at(__FILE__, __LINE__, status);
 }
-
-fov_status fov_index_write_bad(const fov_index *index, const char *path) { return fov_bad_write(index, NULL, 0, path); }

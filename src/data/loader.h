@@ -63,10 +63,18 @@ typedef struct fov_loader_stats {
 } fov_loader_stats;
 fov_loader_stats fov_loader_get_stats(const fov_loader *loader);
 
-/* A picture read for evaluation: file to preprocessed bytes. Used by embed and probe: calls fn(context, first, count, pixels) for
- * consecutive blocks of `block` samples in index order; pixels are [count, s, s, c], as decode->format says. A picture that went bad fails the call. */
+/* Reading for evaluation: files to preprocessed bytes. */
 typedef fov_status (*fov_block_fn)(void *context, size_t first, size_t count, const uint8_t *pixels);
-FOV_MUST_USE fov_status fov_loader_evaluate(const fov_index *index, const fov_preprocess *preprocess, const fov_decode_options *decode,
-                                            size_t block, fov_pool *pool, fov_block_fn fn, void *context);
+typedef struct fov_evaluation {
+    const fov_preprocess *preprocess;
+    fov_decode_options decode;
+    size_t block; /* samples in a call of fn, the last has what is left */
+    /* Where a picture that went bad since the scan is noted; black stands in its place. NULL: it fails the call. */
+    fov_lost *lost;
+    fov_pool *pool;
+    fov_block_fn fn; /* called for consecutive blocks, in index order, with pixels [count, s, s, c] as decode.format says */
+    void *context;
+} fov_evaluation;
+FOV_MUST_USE fov_status fov_loader_evaluate(const fov_index *index, const fov_evaluation *evaluation);
 
 #endif

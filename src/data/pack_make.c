@@ -18,7 +18,6 @@
 #define WAVE_PICTURES ((size_t)256)
 #define WAVE_BYTES ((size_t)64 << 20)  /* expected, of payloads; a wave has at least one picture */
 #define KEPT_BYTES ((size_t)256 << 10) /* a larger buffer is not kept from wave to wave */
-#define DEFAULT_MAX_BAD 0.2
 
 /* One picture of a wave. */
 typedef struct slot {
@@ -48,15 +47,10 @@ typedef struct maker {
     slot *slot;      /* [WAVE_PICTURES] */
     worker *worker;
     size_t first, count; /* of the wave */
-    size_t bad_capacity;
 } maker;
 
 void fov_pack_summary_clear(fov_pack_summary *summary) {
-    for (size_t i = 0; i < summary->bad_count; i++) {
-        fov_mem_free((void *)(uintptr_t)summary->bad[i].path); /* ours; const only for those who look */
-        fov_mem_free((void *)(uintptr_t)summary->bad[i].message);
-    }
-    fov_mem_free(summary->bad);
+    fov_lost_clear(&summary->lost);
     *summary = (fov_pack_summary){0};
 }
 
@@ -229,41 +223,10 @@ static size_t cut_wave(const maker *m) {
     return count;
 }
 
-static fov_status add_bad(maker *m, slot *s) {
-    fov_pack_summary *u = m->summary;
-    if (u->bad_count == m->bad_capacity) {
-        const size_t wanted = m->bad_capacity == 0 ? 64 : 2 * m->bad_capacity;
-        size_t bytes;
-        if (!fov_mul_size(wanted, sizeof *u->bad, &bytes)) {
-            return FOV_FAIL(FOV_E_LIMIT, "%zu bad pictures are too many for the memory of this machine", wanted);
-        }
-        fov_bad_file *bigger = fov_mem_realloc(FOV_MEM_DATA, u->bad, bytes);
-        FOV_TRY_ALLOC(bigger);
-        u->bad = bigger;
-        m->bad_capacity = wanted;
-    }
-    u->bad[u->bad_count++] =
-        (fov_bad_file){.path = s->path, .message = s->message, .reason = fov_bad_reason_of(s->status), .bytes = s->bytes_before};
+static fov_status add_bad(maker *m, slot *s, size_t picture) {
+    const fov_bad_file file = {.path = s->path, .message = s->message, .reason = fov_bad_reason_of(s->status), .bytes = s->bytes_before};
     s->path = s->message = NULL;
-    return FOV_OK;
-}
-
-/* Stops as soon as the limit cannot be kept any more. */
-static fov_status check_share(const maker *m) {
-    const fov_pack_summary *u = m->summary;
-    const size_t bad = u->bad_count + fov_index_bad_count(m->index);
-    const size_t total = fov_index_count(m->index) + fov_index_bad_count(m->index);
-    const double limit = m->options->max_bad > 0.0 ? m->options->max_bad : DEFAULT_MAX_BAD;
-    if ((double)bad <= limit * (double)total) {
-        return FOV_OK;
-    }
-    fov_text name;
-    fov_text_init(&name);
-    const fov_status status = FOV_FAIL(
-        FOV_E_DATA, "%zu of %zu pictures are bad, over the limit of %.1f %%, the last %s (%s); mend or remove them, or raise --max-bad",
-        bad, total, 100.0 * limit, fov_picture_name(&name, u->bad[u->bad_count - 1].path), u->bad[u->bad_count - 1].message);
-    fov_text_clear(&name);
-    return status;
+    return fov_lost_add(&m->summary->lost, m->index, picture, &file);
 }
 
 static fov_status write_slot(maker *m, slot *s, size_t place, fov_text *name) {
@@ -286,8 +249,7 @@ static fov_status write_wave(maker *m, fov_text *name) {
             return fov_fail_copy(s->status, s->message == NULL ? "out of memory while packing pictures" : s->message, "");
         }
         if (s->status != FOV_OK) {
-            FOV_TRY(add_bad(m, s));
-            FOV_TRY(check_share(m));
+            FOV_TRY(add_bad(m, s, picture_at(m, m->first + i)));
         } else {
             FOV_TRY(write_slot(m, s, m->first + i, name));
         }
@@ -316,10 +278,6 @@ static fov_status run_waves(maker *m) {
                               total);
             goto done;
         }
-    }
-    if (m->summary->pictures == 0) {
-        status = FOV_FAIL(FOV_E_DATA, "all %zu pictures are bad, the first %s (%s)", total, fov_picture_name(&name, m->summary->bad[0].path),
-                          m->summary->bad[0].message);
     }
 done:
     fov_text_clear(&name);
@@ -375,7 +333,7 @@ fov_status fov_pack_make(const fov_index *index, const char *path, const fov_pac
     maker m = {.index = index, .options = options, .pool = pool, .summary = summary};
     fov_pack_writer *writer;
     fov_status status = FOV_OK;
-    *summary = (fov_pack_summary){0};
+    *summary = (fov_pack_summary){.lost = {.max_bad = options->max_bad}};
     FOV_TRY(fov_pack_check_options(options));
     FOV_TRY_GOTO(status, done, sort_names(&m));
     FOV_TRY_GOTO(status, done, make_workers(&m));

@@ -21,8 +21,7 @@ FOV_MUST_USE fov_status fov_pack_check_options(const fov_pack_options *options);
 typedef struct fov_pack_summary {
     size_t pictures, kept;              /* kept: stored as they were */
     uint64_t bytes_before, bytes_after; /* of what the pack was made from, and of the payloads */
-    fov_bad_file *bad;                  /* met while packing, in order; those of the index are not repeated */
-    size_t bad_count;
+    fov_lost lost;                      /* went bad since the scan */
 } fov_pack_summary;
 void fov_pack_summary_clear(fov_pack_summary *summary);
 

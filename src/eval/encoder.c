@@ -127,11 +127,26 @@ fov_scan_options fov_encoder_scan(const fov_encoder *e, const char *group) {
     return (fov_scan_options){.decode = fov_preprocess_decode(&e->preprocess), .group = rule[0] == '\0' ? NULL : rule, .group_of_weights = group == NULL};
 }
 
-fov_status fov_encoder_embed_index(fov_encoder *e, const fov_index *index, float *features,
+/* Rows move up into the places of lost ones, which come in the order of the index. */
+static void close_gaps(float *features, size_t count, size_t width, const fov_lost *lost) {
+    for (size_t k = 0; k < lost->count; k++) {
+        const size_t from = lost->item[k].picture + 1, upto = k + 1 < lost->count ? lost->item[k + 1].picture : count;
+        memmove(features + (from - 1 - k) * width, features + from * width, (upto - from) * width * sizeof *features);
+    }
+}
+
+fov_status fov_encoder_embed_index(fov_encoder *e, const fov_index *index, fov_lost *lost, float *features,
                                    void (*progress)(void *context, size_t done, size_t total), void *context) {
     walk w = {.encoder = e, .features = features, .total = fov_index_count(index), .progress = progress, .context = context};
-    const fov_decode_options decode = fov_preprocess_decode(&e->preprocess);
-    FOV_TRY(fov_loader_evaluate(index, &e->preprocess, &decode, e->batch, e->pool, embed_block, &w));
+    const fov_evaluation evaluation = {.preprocess = &e->preprocess,
+                                       .decode = fov_preprocess_decode(&e->preprocess),
+                                       .block = e->batch,
+                                       .lost = lost,
+                                       .pool = e->pool,
+                                       .fn = embed_block,
+                                       .context = &w};
+    FOV_TRY(fov_loader_evaluate(index, &evaluation));
+    close_gaps(features, w.total, fov_encoder_width(e), lost);
     return FOV_OK;
 }
 

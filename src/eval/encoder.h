@@ -31,8 +31,9 @@ FOV_MUST_USE fov_status fov_encoder_embed(fov_encoder *encoder, const uint8_t *p
 /* How a scan finds pictures for this encoder: decoded as it takes them, files put together by `group`; NULL: the weights' own rule, "": each file is
  * a picture. The rest is for the caller to fill in. Both must outlive the scan. */
 fov_scan_options fov_encoder_scan(const fov_encoder *encoder, const char *group);
-/* All pictures of an index that was scanned for this encoder (fov_encoder_scan), in its order -> features [count, width]. progress may be NULL. */
-FOV_MUST_USE fov_status fov_encoder_embed_index(fov_encoder *encoder, const fov_index *index, float *features,
+/* All pictures of an index that was scanned for this encoder (fov_encoder_scan), in its order -> features [count, width]. Those that went bad
+ * since are noted in `lost` and have no row: the first count - lost->count rows are filled. progress may be NULL. */
+FOV_MUST_USE fov_status fov_encoder_embed_index(fov_encoder *encoder, const fov_index *index, fov_lost *lost, float *features,
                                                 void (*progress)(void *context, size_t done, size_t total), void *context);
 /* Largest absolute difference between the features of two encoders of one kind on `pictures` pictures of seeded noise. */
 FOV_MUST_USE fov_status fov_encoder_compare(fov_encoder *a, fov_encoder *b, size_t pictures, double *largest);

@@ -40,12 +40,17 @@ failed:
     return status;
 }
 
-fov_status fov_features_write_paths(const char *path, const fov_index *index) {
+fov_status fov_features_write_paths(const char *path, const fov_index *index, const fov_lost *lost) {
+    size_t gone = 0;
     fov_text text;
     fov_text_init(&text);
     fov_text name;
     fov_text_init(&name);
     for (size_t i = 0; i < fov_index_count(index); i++) {
+        if (gone < lost->count && lost->item[gone].picture == i) {
+            gone++;
+            continue;
+        }
         fov_text_add(&text, fov_index_name(index, i, &name));
         fov_text_add(&text, "\n");
     }

@@ -6,7 +6,7 @@
 
 /* features [count, width] -> NumPy .npy, version 1.0, float32, C order. Atomic. */
 FOV_MUST_USE fov_status fov_features_write(const char *path, const float *features, size_t count, size_t width);
-/* One line for each picture of the index, in order: its path, escaped (base/text.h). Atomic. */
-FOV_MUST_USE fov_status fov_features_write_paths(const char *path, const fov_index *index);
+/* One line for each picture of the index but the lost, which come in its order: its path, escaped (base/text.h). Atomic. */
+FOV_MUST_USE fov_status fov_features_write_paths(const char *path, const fov_index *index, const fov_lost *lost);
 
 #endif

@@ -82,8 +82,10 @@ fov_status fov_probe_collect(fov_probe_features *features, fov_encoder *pretrain
     collection c = {.features = features, .encoder = {pretrained, random}, .preprocess = preprocess, .index = index, .settings = settings,
                     .stage = stage};
     FOV_TRY(fov_augmenter_new(&c.augmenter));
-    const fov_decode_options decode = fov_preprocess_decode(preprocess);
-    const fov_status status = fov_loader_evaluate(index, preprocess, &decode, BLOCK, pool, take_block, &c);
+    /* No picture may be lost here: labels, classes and folds are settled. The check lies minutes back at most, and says what to do. */
+    const fov_evaluation evaluation = {
+        .preprocess = preprocess, .decode = fov_preprocess_decode(preprocess), .block = BLOCK, .pool = pool, .fn = take_block, .context = &c};
+    const fov_status status = fov_loader_evaluate(index, &evaluation);
     fov_augmenter_free(c.augmenter);
     return status;
 }

@@ -52,7 +52,7 @@ const fov_option fov_pretrain_options[] = {
     {CHOICE("recompute", recompute, "KIND", "what is computed again in backward to save memory: cheap values, nothing, all inside of blocks; the results are the same bits"), .fallback = "auto", .choices = fov_recompute_names, .resumable = true},
     {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},
     {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
-    {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 1e-9, .max = 1.0, .resumable = true},
+    {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 0.0, .max = 1.0, .resumable = true},
     {SWITCH("verify", verify, "decode every picture once before the first step"), .fallback = "true", .resumable = true},
     {SWITCH("follow-links", follow_links, "go into folders that are symbolic links"), .fallback = "false"},
     {WHOLE("save-every", save_every, "N", "steps between checkpoints; every two minutes if not given"), .min = 1, .max = 1e9, .resumable = true},

@@ -233,7 +233,7 @@ fov_status fov_setup_scan(fov_setup *setup, const char *const *data, size_t data
                                       .group = p->group[0] == '\0' ? NULL : p->group,
                                       .verify = s->verify,
                                       .follow_links = s->follow_links,
-                                      .max_bad = s->max_bad,
+                                      .max_bad = fov_max_bad(s->max_bad),
                                       .progress = observer->scanning,
                                       .context = observer->context};
     return fov_index_scan(index, data, data_count, &options, pool);

@@ -106,7 +106,7 @@ static fov_status make_loader(trainer *t, fov_loader **loader) {
                                         .first_step = t->state.step,
                                         .last_step = t->setup.steps,
                                         .decode = fov_preprocess_decode(&t->setup.preprocess),
-                                        .max_bad = s->verify ? 0.0 : s->max_bad,
+                                        .max_bad = s->verify ? 0.0 : fov_max_bad(s->max_bad),
                                         .cache = t->cache_bytes > 0 && cache_pays(t),
                                         .cache_bytes = t->cache_bytes,
                                         .shrink = strcmp(s->shrink, "auto") == 0};
@@ -160,7 +160,7 @@ static fov_status begin_new(trainer *t) {
     if (t->setup.settings->init != NULL) {
         FOV_TRY(fov_backbone_load(t->session->store, &t->setup.spec, t->setup.settings->init));
     }
-    FOV_TRY(fov_index_write_bad(t->index, t->run.bad));
+    FOV_TRY(fov_index_write_bad(t->index, NULL, t->run.bad));
     return write_config(t); /* last: a folder with settings is a run that can be resumed */
 }
 

@@ -54,6 +54,19 @@ holds "bytes_read < $size && images > 100" # an epoch leaves out what makes no w
 bench photos/blue --batch-size 12 --seconds 0.1 --threads 2 --views '2 * crop(32) | 3 * crop(16)' --json now.json
 holds 'pictures == 5 && threads == 2 && views == 5 * images && images % 12 == 0'
 
+# --max-bad bounds what the scan leaves out, and what the loader finds later.
+cp -r photos dirty
+for i in 1 2 3 4 5; do : >dirty/blue/empty$i.png; done
+refused 3 "are bad (20.0 %, the limit is 10.0 %)" bench pipeline dirty --image-size 32 --batch-size 4 --seconds 0.1 --max-bad 0.1
+"$fovea" bench pipeline dirty --image-size 32 --batch-size 4 --seconds 0.1 --max-bad 0.3 --json now.json 2>err.txt || fail "--max-bad 0.3 ended with $?: $(cat err.txt)"
+holds 'pictures == 20'
+says '5 bad files left out'
+cp -r photos torn
+for i in 1 2 3 4 5; do cp "$FOVEA_SOURCE/tests/golden/images/badidat.png" torn/blue/torn$i.png; done
+refused 3 'of epoch 1 could not be read, at most 1 (1 %' bench pipeline torn --image-size 32 --batch-size 4 --seconds 0.1 --max-bad 0.01
+"$fovea" bench pipeline torn --image-size 32 --batch-size 4 --seconds 0.1 --max-bad 0.3 --json now.json 2>err.txt || fail "--max-bad 0.3 ended with $?: $(cat err.txt)"
+holds 'pictures == 25 && substituted >= 1'
+
 # ---- table ----
 bench photos --image-size 32 --batch-size 8 --seconds 0.1 >table.txt
 for line in '^20 pictures, .*B read of each, 1 thread, ' '^views: 2 \* crop\(32' '^  images +[0-9]+ /s$' '^  views +[0-9]+ /s$' '^  images per core +[0-9]+ /s$' \

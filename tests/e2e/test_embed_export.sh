@@ -36,6 +36,18 @@ cmp features.npy dirty.npy || fail "bad files change the features of the others"
 grep -q '2 bad files left out' err.txt || fail "embed does not report bad files: $(cat err.txt)"
 grep -q '^dirty/broken.png' dirty.bad.tsv && grep -q '^dirty/empty.png' dirty.bad.tsv || fail "dirty.bad.tsv does not list them"
 
+# A picture that goes bad after the check has no row either, and counts as bad.
+FOVEA_FAIL_IO=open:60:EIO "$fovea" embed --weights run pictures --out changed.npy --threads 1 >said.txt 2>err.txt
+grep -q '^features: changed.npy  39 pictures x ' said.txt || fail "embed said: $(cat said.txt err.txt)"
+grep -q '1 bad file left out, listed in changed.bad.tsv' err.txt || fail "embed does not report the lost picture: $(cat err.txt)"
+lost=$(sed -nE 's/^([^\t]*)\tunreadable\t0\tcannot open: .*/\1/p' changed.bad.tsv)
+row=$(grep -nxF "$lost" features.tsv | cut -d: -f1)
+[ -n "$row" ] || fail "it was not lost in the second reading: $(cat changed.bad.tsv)"
+cmp changed.tsv <(sed "${row}d" features.tsv) || fail "changed.tsv still has the lost picture"
+cmp <(tail -c +129 changed.npy) <(tail -c +129 features.npy | head -c $(((row - 1) * width * 4)); tail -c +$((129 + row * width * 4)) features.npy) ||
+    fail "a lost picture changes the features of the others"
+FOVEA_FAIL_IO=open:60:EIO refused 3 '1 of 40 pictures are bad, over the limit of 0.0 %' embed --weights run pictures --out x.npy --threads 1 --max-bad 0
+
 mkdir later
 printf 'method = simclr\n' >later/config.ini
 refused 3 'bad' embed --weights run dirty --out x.npy --max-bad 0

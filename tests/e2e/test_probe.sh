@@ -60,7 +60,8 @@ has half.json '"shared":1,'
 cp -r test damaged && head -c 200 test/blue/0001.png >damaged/blue/0001.png
 "$fovea" probe --weights run --train train --test damaged >table.txt 2>said.txt
 has table.txt ' 29 test pictures'
-has said.txt 'warning: 1 bad files are left out, such as damaged/blue/0001.png'
+has said.txt 'warning: left out: damaged/blue/0001.png: '
+has said.txt 'warning: 1 bad file left out'
 
 # ---- wrong use ----
 refused_probe 2 'missing: --weights RUN|FILE, --train DIR, --test DIR'

@@ -131,6 +131,7 @@ mkdir bad
 cp photos/*/0000.png bad/ 2>/dev/null || true
 : >bad/a.png
 fails 3 'bad' "$fovea" pretrain bad --out new --max-bad 0.4
+fails 3 'the limit is 0.0 %' "$fovea" pretrain bad --out new --max-bad 0
 
 # ---- where the run goes ----
 touch file

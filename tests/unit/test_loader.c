@@ -514,43 +514,102 @@ static fov_status look(void *context, size_t first, size_t count, const uint8_t 
     return FOV_OK;
 }
 
+static fov_status evaluate(size_t block, fov_pool *pool, fov_lost *lost, seen *s) {
+    fov_preprocess preprocess;
+    fov_preprocess_default(24, &preprocess);
+    return fov_loader_evaluate(
+        pictures, &(fov_evaluation){.preprocess = &preprocess, .block = block, .lost = lost, .pool = pool, .fn = look, .context = s});
+}
+
 static void test_evaluate(void **state) {
     (void)state;
     static const size_t blocks[] = {1, 4, 23, 100};
-    fov_preprocess preprocess;
-    const fov_decode_options decode = {0};
     uint64_t expected = 0;
-    fov_preprocess_default(24, &preprocess);
     for (size_t b = 0; b < 4; b++) {
         fov_pool *pool;
         assert_int_equal(fov_pool_new(&pool, (unsigned)b + 1), FOV_OK);
         seen s = {.fail_at = SIZE_MAX};
-        assert_int_equal(fov_loader_evaluate(pictures, &preprocess, &decode, blocks[b], pool, look, &s), FOV_OK);
+        assert_int_equal(evaluate(blocks[b], pool, NULL, &s), FOV_OK);
         assert_int_equal(s.next, PICTURES);
         assert_true(b == 0 || s.hash == expected);
         expected = s.hash;
         fov_pool_free(pool);
     }
     seen stop = {.fail_at = 8};
-    assert_int_equal(fov_loader_evaluate(pictures, &preprocess, &decode, 4, NULL, look, &stop), FOV_E_NUMERIC);
+    assert_int_equal(evaluate(4, NULL, NULL, &stop), FOV_E_NUMERIC);
     assert_int_equal(stop.next, 8);
-    assert_int_equal(fov_loader_evaluate(pictures, &preprocess, &decode, 0, NULL, look, &stop), FOV_E_INVALID);
+    assert_int_equal(evaluate(0, NULL, NULL, &stop), FOV_E_INVALID);
 }
 
 static void test_evaluate_bad_picture(void **state) {
     (void)state;
-    fov_preprocess preprocess;
-    const fov_decode_options decode = {0};
     fov_pool *pool;
-    fov_preprocess_default(24, &preprocess);
     assert_int_equal(fov_pool_new(&pool, 3), FOV_OK);
     assert_int_equal(fov_io_remove(picture_path(20)), FOV_OK);
     assert_int_equal(fov_io_write_atomic(picture_path(13), "no picture", 10), FOV_OK);
     seen s = {.fail_at = SIZE_MAX};
-    assert_int_not_equal(fov_loader_evaluate(pictures, &preprocess, &decode, 12, pool, look, &s), FOV_OK);
+    assert_int_not_equal(evaluate(12, pool, NULL, &s), FOV_OK);
     assert_non_null(strstr(fov_last_error(), "13.png"));
     assert_int_equal(s.next, 12);
     fov_pool_free(pool);
+}
+
+/* Lost pictures are black, noted in order, and bounded. */
+static void test_evaluate_lost(void **state) {
+    (void)state;
+    assert_int_equal(fov_io_remove(picture_path(20)), FOV_OK);
+    assert_int_equal(fov_io_write_atomic(picture_path(13), "no picture", 10), FOV_OK);
+    uint64_t expected = 0;
+    for (unsigned threads = 1; threads <= 3; threads++) {
+        fov_pool *pool;
+        assert_int_equal(fov_pool_new(&pool, threads), FOV_OK);
+        fov_lost lost = {.max_bad = 2.0 / PICTURES + 1e-9};
+        seen s = {.fail_at = SIZE_MAX};
+        assert_int_equal(evaluate(4 * threads, pool, &lost, &s), FOV_OK);
+        assert_int_equal(s.next, PICTURES);
+        assert_true(threads == 1 || s.hash == expected);
+        expected = s.hash;
+        assert_int_equal(lost.count, 2);
+        assert_int_equal(lost.item[0].picture, 13);
+        assert_string_equal(lost.item[0].file.path, picture_path(13));
+        assert_int_equal(lost.item[1].picture, 20);
+        assert_int_equal(lost.item[1].file.reason, FOV_BAD_UNREADABLE);
+        assert_non_null(strstr(lost.item[1].file.message, "No such file"));
+        fov_lost_clear(&lost);
+        lost.max_bad = 1.0 / PICTURES + 1e-9;
+        s = (seen){.fail_at = SIZE_MAX};
+        assert_int_equal(evaluate(4, pool, &lost, &s), FOV_E_DATA);
+        assert_non_null(strstr(fov_last_error(), "20.png (cannot open: No such file or directory); mend or remove them, or raise --max-bad"));
+        assert_int_equal(s.next, 20); /* it stops there */
+        fov_lost_clear(&lost);
+        fov_pool_free(pool);
+    }
+    for (size_t i = 0; i < PICTURES; i++) {
+        assert_int_equal(fov_io_remove(picture_path(i)), FOV_OK);
+    }
+    fov_lost lost = {.max_bad = 1.0};
+    seen s = {.fail_at = SIZE_MAX};
+    assert_int_equal(evaluate(4, NULL, &lost, &s), FOV_E_DATA);
+    assert_non_null(strstr(fov_last_error(), "pictures are bad, the last "));
+    assert_int_equal(lost.count, PICTURES);
+    fov_lost_clear(&lost);
+}
+
+static void test_evaluate_out_of_memory(void **state) {
+    (void)state;
+    assert_int_equal(fov_io_remove(picture_path(3)), FOV_OK);
+    fov_status status = FOV_E_NOMEM;
+    size_t n = 1;
+    for (; status != FOV_OK && n < 1000; n++) {
+        fov_lost lost = {0};
+        seen s = {.fail_at = SIZE_MAX};
+        fov_mem_fail_at(n, 0);
+        status = evaluate(4, NULL, &lost, &s);
+        fov_mem_fail_at(0, 0);
+        assert_true(status == FOV_OK ? lost.count == 1 : status == FOV_E_NOMEM && lost.count <= 1);
+        fov_lost_clear(&lost);
+    }
+    assert_in_range(n, 12, 999);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -574,6 +633,8 @@ int main(void) {
         TEST(test_out_of_memory),
         TEST(test_evaluate),
         TEST(test_evaluate_bad_picture),
+        TEST(test_evaluate_lost),
+        TEST(test_evaluate_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

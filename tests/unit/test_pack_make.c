@@ -138,7 +138,7 @@ static void test_shrunk(void **state) {
         assert_int_equal(fov_pack_make(index, at("p.fvp"), &options, NULL, &summary), FOV_OK);
         assert_int_equal(summary.pictures, PICTURES);
         assert_int_equal(summary.kept, raw ? 0 : 2); /* 24 x 24 and 9 x 12 */
-        assert_int_equal(summary.bad_count, 0);
+        assert_int_equal(summary.lost.count, 0);
         assert_int_equal(fov_pack_open(&pack, at("p.fvp")), FOV_OK);
         for (size_t i = 0; i < PICTURES; i++) {
             compare_shrunk(index, pack, i, 24, raw == 1);
@@ -243,7 +243,7 @@ static void same_pixels(const char *root, const char *pack, fov_scan_options opt
     const fov_pack_options making = {.side = 400, .raw = true, .decode = options.decode};
     fov_pack_summary summary;
     assert_int_equal(fov_pack_make(files, pack, &making, NULL, &summary), FOV_OK);
-    assert_int_equal(summary.bad_count, 0);
+    assert_int_equal(summary.lost.count, 0);
     fov_pack_summary_clear(&summary);
     if (fov_index_scan(&packed, &roots[1], 1, &options, NULL) != FOV_OK) {
         fail_msg("%s", fov_last_error());
@@ -328,11 +328,11 @@ static void test_bad_pictures(void **state) {
     fov_pack_summary summary;
     assert_int_equal(fov_pack_make(index, at("p.fvp"), &options, NULL, &summary), FOV_OK);
     assert_int_equal(summary.pictures, PICTURES);
-    assert_int_equal(summary.bad_count, 1);
-    assert_non_null(strstr(summary.bad[0].path, "cut.jpg"));
-    assert_int_equal(summary.bad[0].reason, FOV_BAD_CORRUPT);
-    assert_int_equal(summary.bad[0].bytes, whole.size / 2);
-    assert_int_equal(fov_bad_write(index, summary.bad, summary.bad_count, at("bad.tsv")), FOV_OK);
+    assert_int_equal(summary.lost.count, 1);
+    assert_non_null(strstr(summary.lost.item[0].file.path, "cut.jpg"));
+    assert_int_equal(summary.lost.item[0].file.reason, FOV_BAD_CORRUPT);
+    assert_int_equal(summary.lost.item[0].file.bytes, whole.size / 2);
+    assert_int_equal(fov_index_write_bad(index, &summary.lost, at("bad.tsv")), FOV_OK);
     fov_blob list = read_file(at("bad.tsv"));
     assert_non_null(strstr((const char *)list.data, "empty.jpg\tempty\t0\t"));
     assert_non_null(strstr((const char *)list.data, "cut.jpg\tcorrupt\t"));
@@ -344,7 +344,7 @@ static void test_bad_pictures(void **state) {
     assert_message("2 of 10");
     assert_message("cut.jpg");
     assert_message("--max-bad");
-    assert_int_equal(summary.bad_count, 1);
+    assert_int_equal(summary.lost.count, 1);
     fov_pack_summary_clear(&summary);
     assert_int_equal(fov_io_kind(at("p.fvp")), FOV_PATH_NONE);
     fov_blob_clear(&whole);
@@ -414,7 +414,7 @@ static void test_out_of_memory(void **state) {
         fov_mem_fail_at(n, 0);
         status = fov_pack_make(index, at("p.fvp"), &options, NULL, &summary);
         fov_mem_fail_at(0, 0);
-        assert_int_equal(summary.bad_count, 0);
+        assert_int_equal(summary.lost.count, 0);
         fov_pack_summary_clear(&summary);
         assert_true(status == FOV_OK || status == FOV_E_NOMEM);
         assert_int_equal(fov_mem_stats_all().live_blocks, live);

@@ -321,7 +321,7 @@ static void test_bad_tsv(void **state) {
     fov_index *index;
     fov_blob blob;
     assert_int_equal(scan(&index, at("t"), &options), FOV_OK);
-    assert_int_equal(fov_index_write_bad(index, at("bad.tsv")), FOV_OK);
+    assert_int_equal(fov_index_write_bad(index, NULL, at("bad.tsv")), FOV_OK);
     assert_int_equal(fov_io_read(at("bad.tsv"), 1 << 20, 1, &blob), FOV_OK);
     char expected[2048];
     (void)snprintf(expected, sizeof expected,
