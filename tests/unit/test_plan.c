@@ -178,7 +178,9 @@ static void check_packing(const fov_plan *plan) {
             touch(seen, plan->nodes[plan->nodes[id].root].value, SIZE_MAX);
         }
     }
-    touch(seen, plan->nodes[plan->nodes[plan->loss->id].root].grad, plan->forward_count);
+    if (plan->loss != NULL) {
+        touch(seen, plan->nodes[plan->nodes[plan->loss->id].root].grad, plan->forward_count);
+    }
     for (size_t i = 0; i < plan->piece_count; i++) {
         const fov_piece *a = &plan->pieces[i];
         assert_true(seen[i].first <= seen[i].last);
@@ -325,6 +327,24 @@ static void residual_network(network *net, size_t side, size_t wide) {
     finish_network(net);
 }
 
+/* Sums of sums: each norm but the last is first read by the next one, so that passes are left from step to step to the product in the end,
+ * with `wide` channels. */
+static void chain_network(network *net, size_t side, size_t wide) {
+    require(fov_store_new(&net->store));
+    require(fov_graph_new(&net->graph, true));
+    fov_graph *g = net->graph;
+    fov_graph_use_store(g, net->store);
+    fov_node *x = joined_layer(g, "stem", fov_input(g, "input", FOV_DTYPE_REAL, FOV_SHAPE(8, side, side, 16)), 64, 1, NULL), *sum = NULL;
+    static const char *const names[] = {"one", "two", "three", "four"};
+    fov_graph_block_begin(g);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        sum = any_layer(g, names[i], x, wide, 1, 1, sum, false);
+    }
+    fov_graph_block_end(g);
+    net->output = joined_layer(g, "last", sum, 8, 1, NULL);
+    finish_network(net);
+}
+
 /* `both`: channels with which 1 x 1 convolutions make both gradients in one pass. */
 static void joined_network(network *net, bool both) {
     const size_t width = both ? 64 : 24, middle = both ? 96 : 40;
@@ -419,6 +439,52 @@ static void passes_run_further_on_leave_the_bits(void **state) {
     assert_int_equal(far.rebuilt > 0, fov_product_bits_free());
     residual_network(&net, 2, 8256); /* rows that do not fit a slab */
     assert_true(passes_leave_the_bits(net, 0).forward > 0);
+}
+
+/* Steps that a pass of the step is carried on by, one after the other. */
+static size_t longest_chain(const fov_plan *plan) {
+    size_t most = 0;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        size_t length = 0;
+        for (size_t t = s; plan->steps[t].left_to != FOV_NO_STEP; t = plan->steps[t].left_to) {
+            length++;
+        }
+        most = length > most ? length : most;
+    }
+    return most;
+}
+
+/* Without backward nothing of a step is kept for longer than its own passes need it. */
+static void forward_leaves_the_bits(const network *net, const fov_real *input) {
+    const size_t bytes = fov_shape_count(&net->output->shape) * sizeof(fov_real);
+    const network forward = {.graph = net->graph, .store = net->store, .output = net->output};
+    fov_plan *joined = plan_of(&forward, NULL, (fov_plan_options){.poison = true}, input);
+    fov_plan *apart = plan_of(&forward, NULL, (fov_plan_options){.poison = true, .no_reuse = true}, input);
+    assert_true(longest_chain(joined) >= 3);
+    check_packing(joined);
+    require(fov_plan_run(joined, &(fov_run){.forward_only = true}));
+    require(fov_plan_run(apart, &(fov_run){.forward_only = true}));
+    assert_memory_equal(fov_plan_value(joined, net->output), fov_plan_value(apart, net->output), bytes);
+    fov_plan_free(joined);
+    fov_plan_free(apart);
+}
+
+static void passes_left_from_step_to_step_leave_the_bits(void **state) {
+    (void)state;
+    static const size_t wide[] = {96, 8256}; /* the latter are rows that do not fit a slab, and so pass through memory */
+    for (size_t i = 0; i < 2; i++) {
+        network net = {0};
+        const size_t side = i == 0 ? RESIDUAL_SIDE : 2, count = 8 * side * side * 16;
+        fov_real *input = fov_mem_array(FOV_MEM_BASE, count, sizeof *input);
+        assert_non_null(input);
+        for (size_t k = 0; k < count; k++) {
+            input[k] = (fov_real)(0.01 * (double)(k % 177) - 0.8);
+        }
+        chain_network(&net, side, wide[i]);
+        forward_leaves_the_bits(&net, input);
+        fov_mem_free(input);
+        assert_true(passes_leave_the_bits(net, 0).forward > 0);
+    }
 }
 
 /* ---- a chain, by hand ---- */
@@ -643,6 +709,7 @@ int main(void) {
         cmocka_unit_test(reuse_poison_and_threads_leave_the_bits),
         cmocka_unit_test(passes_run_by_neighbours_leave_the_bits),
         cmocka_unit_test(passes_run_further_on_leave_the_bits),
+        cmocka_unit_test(passes_left_from_step_to_step_leave_the_bits),
         cmocka_unit_test(chain_is_packed_tightly),
         cmocka_unit_test(nodes_that_nothing_depends_on_do_not_run),
         cmocka_unit_test(gradients_add_up_only_when_asked),
