@@ -97,13 +97,23 @@ static bool fits_rebuilding(const fov_plan *plan, const fov_plan_step *step, con
            plan->nodes[node->input[0]->id].wants && node->input[1] != NULL && plan->nodes[node->input[1]->id].wants;
 }
 
+/* Whether the step may wait until `runner`: with its own pass it runs those that were left to it, which others may read before. */
+static bool may_wait(const fov_plan *plan, size_t s, size_t runner) {
+    for (size_t t = plan->steps[s].before; t != FOV_NO_STEP; t = plan->steps[t].before) {
+        if (reader_after(plan, t, s) <= runner) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A value that waits for its first reader, however far away. */
 static void leave_to_readers(fov_plan *plan) {
     for (size_t s = 0; s < plan->step_count; s++) {
         fov_plan_step *step = &plan->steps[s];
         const bool able = step->node->op->row_passes != NULL && !step->backward && step->again != FOV_DROP_RERUN;
         const size_t runner = able && step->left_to == FOV_NO_STEP ? reader_after(plan, s, s) : FOV_NO_STEP;
-        if (runner == FOV_NO_STEP) {
+        if (runner == FOV_NO_STEP || !may_wait(plan, s, runner)) {
             continue;
         }
         const bool read_later = plan->nodes[step->node->id].kept || reader_after(plan, s, runner) != FOV_NO_STEP;
