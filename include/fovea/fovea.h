@@ -5,7 +5,8 @@
  *   fovea/status.h     status codes and messages of failures
  *   fovea/log.h        what the library says while it works
  *
- * A thread that calls needs 1 MiB of stack, which threads of Linux have unless they were made with less.
+ * A thread that calls needs 1 MiB of stack, which threads of Linux have unless they were made with less: then calls that compute fail with
+ * FOV_E_LIMIT.
  * Names begin with fov_ or FOV_. Link with `pkg-config --cflags --libs fovea`, or find_package(fovea) and the target fovea::fovea. */
 #ifndef FOVEA_FOVEA_H
 #define FOVEA_FOVEA_H

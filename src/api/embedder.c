@@ -50,6 +50,7 @@ fov_status fov_embedder_open(fov_embedder **embedder, const char *weights, unsig
         return FOV_FAIL(FOV_E_INVALID, "no weights are named: give a run directory or a .safetensors file");
     }
     FOV_TRY(fov_cpu_check());
+    FOV_TRY(fov_pool_check_stack());
     fov_embedder *e = fov_mem_zalloc(FOV_MEM_EVAL, sizeof *e);
     FOV_TRY_ALLOC(e);
     fov_status status = FOV_OK;
@@ -117,6 +118,7 @@ static fov_status embed_block(fov_embedder *e, const char *const *paths, size_t 
 
 fov_status fov_embedder_embed_files(fov_embedder *e, const char *const *paths, size_t count, float *features) {
     const char *group = fov_encoder_preprocess(e->encoder)->group;
+    FOV_TRY(fov_pool_check_stack());
     if (group[0] != '\0') {
         return FOV_FAIL(FOV_E_UNSUPPORTED, "these weights take pictures whose planes lie in several files ('%s'); put the planes together and give pixels",
                         group);
@@ -144,6 +146,7 @@ fov_status fov_embedder_embed_pixels(fov_embedder *e, const void *pixels, size_t
     if (pixels == NULL || width == 0 || height == 0) {
         return FOV_FAIL(FOV_E_INVALID, "a picture of %zu x %zu pixels%s has no features", width, height, pixels == NULL ? " at NULL" : "");
     }
+    FOV_TRY(fov_pool_check_stack());
     const fov_decode_options caps = {.max_side = FOV_IMAGE_MAX_SIDE, .max_pixels = FOV_IMAGE_MAX_PIXELS};
     const fov_pixel_format format = e->decode.format;
     FOV_TRY(fov_image_check_caps("picture", width, height, &caps));

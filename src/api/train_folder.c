@@ -98,6 +98,7 @@ fov_status fov_train_folder(const char *const *data, size_t data_count, const ch
     const fov_train_observer observer = {.context = &c, .progress = progress == NULL ? NULL : forward_progress};
     fov_status status = FOV_OK;
     FOV_TRY(fov_cpu_check());
+    FOV_TRY(fov_pool_check_stack());
     FOV_TRY(check(data, data_count, out, settings));
     FOV_TRY_GOTO(status, done, make_arguments(out, settings, &arguments, &count));
     FOV_TRY_GOTO(status, done, fov_options_new(&set));

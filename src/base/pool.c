@@ -239,6 +239,29 @@ void fov_pool_for(fov_pool *pool, size_t chunks, fov_chunk_fn fn, void *context)
     (void)pthread_mutex_unlock(&pool->turn);
 }
 
+/* ---- stacks ---- */
+
+fov_status fov_pool_check_stack(void) {
+    static _Thread_local bool enough;
+    pthread_attr_t attributes;
+    void *lowest = NULL;
+    size_t bytes = 0;
+    if (enough || pthread_getattr_np(pthread_self(), &attributes) != 0) { /* unknown without /proc: no reason to refuse */
+        return FOV_OK;
+    }
+    (void)pthread_attr_getstack(&attributes, &lowest, &bytes);
+    (void)pthread_attr_destroy(&attributes);
+    const size_t left = (size_t)((char *)__builtin_frame_address(0) - (char *)lowest);
+    if (left < FOV_POOL_STACK) {
+        return FOV_FAIL(FOV_E_LIMIT,
+                        "%zu KiB of stack are left in this thread, %zu are needed; call from one with more (pthread_attr_setstacksize), or raise "
+                        "the limit (ulimit -s)",
+                        left / 1024, FOV_POOL_STACK / 1024);
+    }
+    enough = true;
+    return FOV_OK;
+}
+
 /* Chunks may use half of this, whatever the limit on stacks that the program was started with. */
 enum { STACK_BYTES = 2 * FOV_POOL_STACK };
 

@@ -14,6 +14,9 @@ typedef struct fov_pool fov_pool;
 /* Bytes of stack that a chunk may use. The pool's own threads have them in any case; a caller of fov_pool_for brings its own. */
 #define FOV_POOL_STACK ((size_t)1 << 20)
 
+/* FOV_E_LIMIT when the calling thread has less stack left than a chunk may use. Costs little after the thread's first call. */
+FOV_MUST_USE fov_status fov_pool_check_stack(void);
+
 /* One chunk of work. `worker` is in [0, fov_pool_threads) and is constant during a chunk: use it to pick scratch memory only. */
 typedef void (*fov_chunk_fn)(void *context, size_t chunk, unsigned worker);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +248,44 @@ static void versions_agree(void **state) {
     assert_string_equal(fov_version(), FOVEA_VERSION);
 }
 
+typedef struct small_call {
+    fov_embedder *embedder;
+    float features[WIDE];
+    fov_status status[4];
+    char message[200];
+} small_call;
+
+static void *call_all(void *context) {
+    small_call *c = context;
+    const char *const data[] = {pictures};
+    fov_embedder *other = NULL;
+    c->status[0] = fov_embedder_open(&other, run, 1);
+    (void)snprintf(c->message, sizeof c->message, "%s", fov_last_error());
+    c->status[1] = fov_embedder_embed_file(c->embedder, file[0], c->features);
+    c->status[2] = fov_embedder_embed_rgb(c->embedder, pixels, WIDTH, HEIGHT, c->features);
+    c->status[3] = fov_train_folder(data, 1, run, NULL, NULL, NULL);
+    return NULL;
+}
+
+/* A thread with too little stack is told so, and goes on living. */
+static void a_small_stack_is_refused(void **state) {
+    (void)state;
+    small_call c = {.embedder = NULL};
+    pthread_attr_t small;
+    pthread_t thread;
+    require(fov_embedder_open(&c.embedder, run, 1));
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, (size_t)512 * 1024), 0);
+    assert_int_equal(pthread_create(&thread, &small, call_all, &c), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    (void)pthread_attr_destroy(&small);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(c.status[i], FOV_E_LIMIT);
+    }
+    assert_non_null(strstr(c.message, "KiB of stack are left in this thread, 1024 are needed"));
+    fov_embedder_close(c.embedder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopping_and_going_on_gives_the_same_weights),
@@ -254,6 +293,7 @@ int main(void) {
         cmocka_unit_test(other_formats_have_features),
         cmocka_unit_test(wrong_weights_are_told),
         cmocka_unit_test(wrong_settings_are_told),
+        cmocka_unit_test(a_small_stack_is_refused),
         cmocka_unit_test(versions_agree),
     };
     return cmocka_run_group_tests(tests, begin, end);
