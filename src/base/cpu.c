@@ -14,7 +14,7 @@
 
 #include "base/pool.h"
 
-enum { MAX_PROCESSORS = 1 << 16, LINE_BYTES = 512 };
+enum { MAX_PROCESSORS = 1 << 16 };
 
 const char *fov_isa_name(fov_isa isa) {
     static const char *const names[FOV_ISA_COUNT] = {"c", "avx2", "avx512", "avx512vnni", "avx512bf16"};
@@ -90,28 +90,4 @@ unsigned fov_cpu_count(void) {
     const unsigned allowed = affinity_count();
     const unsigned quota = fov_cpu_quota("/proc/self/cgroup", "/sys/fs/cgroup");
     return quota > 0 && quota < allowed ? quota : allowed;
-}
-
-static void model_name(char *text, size_t size) {
-    char line[LINE_BYTES];
-    (void)snprintf(text, size, "unknown processor");
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    if (file == NULL) {
-        return;
-    }
-    while (fgets(line, sizeof line, file) != NULL) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon != NULL && colon[1] == ' ') {
-            (void)snprintf(text, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-            break;
-        }
-    }
-    (void)fclose(file);
-}
-
-void fov_cpu_describe(char *text, size_t size) {
-    char model[LINE_BYTES];
-    const unsigned count = fov_cpu_count();
-    model_name(model, sizeof model);
-    (void)snprintf(text, size, "%s, %s kernels, %u processor%s", model, fov_isa_name(fov_cpu_isa()), count, count == 1 ? "" : "s");
 }

@@ -18,8 +18,6 @@ fov_isa fov_cpu_isa(void);
 fov_isa fov_cpu_best(void); /* without the environment */
 FOV_MUST_USE fov_status fov_cpu_check(void);
 const char *fov_isa_name(fov_isa isa);
-/* One line: model name, instruction set in use, processors. */
-void fov_cpu_describe(char *text, size_t size);
 
 /* Processors that the control groups listed in `group_list` (a file like /proc/self/cgroup) allow under `system_root`, rounded up; 0
  * if there is no limit. fov_cpu_count uses it; tests give it folders of their own. */

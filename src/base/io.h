@@ -80,8 +80,6 @@ fov_path_kind fov_io_kind(const char *path);                          /* follows
 bool fov_io_same(const char *a, const char *b);                       /* both exist and are one file or folder, whatever they are called */
 FOV_MUST_USE fov_status fov_io_mkdir(const char *path, bool parents); /* fine if it is there already */
 FOV_MUST_USE fov_status fov_io_remove(const char *path);              /* a file; fine if it is not there */
-FOV_MUST_USE fov_status fov_io_rename(const char *from, const char *to);
-FOV_MUST_USE fov_status fov_io_sync_dir(const char *path);
 FOV_MUST_USE fov_status fov_io_free_bytes(const char *path, uint64_t *bytes);
 /* FOV_OK if a file can be made in this folder; otherwise a message that names it, says why not and what to do. */
 FOV_MUST_USE fov_status fov_io_check_writable(const char *dir);

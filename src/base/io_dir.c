@@ -81,31 +81,6 @@ fov_status fov_io_remove(const char *path) {
     return FOV_OK;
 }
 
-fov_status fov_io_sync_dir(const char *path) {
-    const int fd = fov_sys_open(path, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0) {
-        return IO_FAIL(path, "open folder", errno);
-    }
-    /* Some file systems cannot sync a folder and say EINVAL. */
-    const fov_status status = fov_sys_fsync(fd) != 0 && errno != EINVAL ? IO_FAIL(path, "flush folder to disk", errno) : FOV_OK;
-    (void)close(fd);
-    return status;
-}
-
-fov_status fov_io_rename(const char *from, const char *to) {
-    if (fov_sys_rename(from, to) != 0) {
-        const int error = errno;
-        char operation[64];
-        (void)snprintf(operation, sizeof operation, "rename to %.40s", fov_path_base(to));
-        return IO_FAIL(from, operation, error);
-    }
-    char *dir = fov_path_dir(to);
-    FOV_TRY_ALLOC(dir);
-    const fov_status status = fov_io_sync_dir(dir);
-    fov_mem_free(dir);
-    return status;
-}
-
 fov_status fov_io_free_bytes(const char *path, uint64_t *bytes) {
     struct statvfs info;
     if (statvfs(path, &info) != 0) {

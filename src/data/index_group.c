@@ -89,12 +89,19 @@ void fov_group_free(fov_group *group) {
 
 /* ---- names ---- */
 
-bool fov_group_match(const fov_group *group, const char *name, fov_group_name *parts) {
+/* A file's name told apart: STEM + suffix + EXTENSION. */
+typedef struct group_name {
+    size_t stem;           /* bytes of it */
+    const char *extension; /* with its dot; "" without */
+    size_t member;         /* number of the suffix */
+} group_name;
+
+static bool match(const fov_group *group, const char *name, group_name *parts) {
     const char *dot = strrchr(name, '.');
     const size_t length = dot == NULL ? strlen(name) : (size_t)(dot - name);
     for (size_t k = 0; k < group->count; k++) {
         if (ends_in(name, length, group->suffix[k])) {
-            *parts = (fov_group_name){.stem = length - strlen(group->suffix[k]), .extension = name + length, .member = k};
+            *parts = (group_name){.stem = length - strlen(group->suffix[k]), .extension = name + length, .member = k};
             return true;
         }
     }
@@ -102,8 +109,8 @@ bool fov_group_match(const fov_group *group, const char *name, fov_group_name *p
 }
 
 void fov_group_member(const fov_group *group, const char *name, size_t k, fov_text *text) {
-    fov_group_name parts;
-    const bool known = fov_group_match(group, name, &parts);
+    group_name parts;
+    const bool known = match(group, name, &parts);
     FOV_ASSERT(known && k < group->count);
     fov_text_add_bytes(text, name, parts.stem);
     fov_text_add(text, group->suffix[k]);
@@ -118,9 +125,9 @@ static int compare_bytes(const char *a, size_t a_bytes, const char *b, size_t b_
 }
 
 /* By picture. */
-static int compare_pictures(const fov_scan *scan, const fov_entry *a, const fov_entry *b, fov_group_name *p, fov_group_name *q) {
+static int compare_pictures(const fov_scan *scan, const fov_entry *a, const fov_entry *b, group_name *p, group_name *q) {
     const char *x = fov_names_at(&scan->tree.names, a->name), *y = fov_names_at(&scan->tree.names, b->name);
-    const bool known = fov_group_match(scan->group, x, p) && fov_group_match(scan->group, y, q);
+    const bool known = match(scan->group, x, p) && match(scan->group, y, q);
     FOV_ASSERT(known);
     if (a->folder != b->folder) {
         return a->folder < b->folder ? -1 : 1;
@@ -132,7 +139,7 @@ static int compare_pictures(const fov_scan *scan, const fov_entry *a, const fov_
 /* By picture, then by place in the rule. */
 static int compare_files(const void *a, const void *b, void *context) {
     const fov_scan *scan = context;
-    fov_group_name p, q;
+    group_name p, q;
     const int order = compare_pictures(scan, &scan->entry[*(const uint32_t *)a], &scan->entry[*(const uint32_t *)b], &p, &q);
     return order != 0 ? order : (p.member > q.member) - (p.member < q.member);
 }
@@ -140,13 +147,13 @@ static int compare_files(const void *a, const void *b, void *context) {
 /* Gathers the files that the rule knows; others are none of our business. */
 static size_t gather(fov_scan *scan, uint32_t *order) {
     size_t count = 0;
-    fov_group_name parts;
+    group_name parts;
     for (size_t i = 0; i < scan->entry_count; i++) {
         fov_entry *entry = &scan->entry[i];
         if (entry->outcome != FOV_SCAN_PENDING || entry->place == FOV_PLACE_PACK) { /* the planes of a record are together already */
             continue;
         }
-        if (fov_group_match(scan->group, fov_names_at(&scan->tree.names, entry->name), &parts)) {
+        if (match(scan->group, fov_names_at(&scan->tree.names, entry->name), &parts)) {
             entry->place = FOV_PLACE_GROUP;
             order[count++] = (uint32_t)i;
         } else {
@@ -163,7 +170,7 @@ fov_status fov_scan_group(fov_scan *scan) {
     if (count > 1) {
         qsort_r(order, count, sizeof *order, compare_files, scan);
     }
-    fov_group_name p, q;
+    group_name p, q;
     for (size_t i = 1; i < count; i++) {
         if (compare_pictures(scan, &scan->entry[order[i - 1]], &scan->entry[order[i]], &p, &q) == 0) {
             scan->entry[order[i]].outcome = FOV_SCAN_DROPPED;

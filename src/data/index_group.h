@@ -19,14 +19,6 @@ struct fov_group {
 FOV_MUST_USE fov_status fov_group_new(fov_group **group, const char *rule);
 void fov_group_free(fov_group *group); /* takes NULL */
 
-/* A file's name told apart: STEM + suffix + EXTENSION. */
-typedef struct fov_group_name {
-    size_t stem;           /* bytes of it */
-    const char *extension; /* with its dot; "" without */
-    size_t member;         /* number of the suffix */
-} fov_group_name;
-bool fov_group_match(const fov_group *group, const char *name, fov_group_name *parts);
-
 /* Adds the name of file `k` of the picture that the file `name` belongs to. */
 void fov_group_member(const fov_group *group, const char *name, size_t k, fov_text *text);
 

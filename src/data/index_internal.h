@@ -33,7 +33,6 @@ typedef struct fov_names {
 FOV_MUST_USE fov_status fov_names_reserve(fov_names *names, size_t bytes, char **text, uint32_t *offset);
 FOV_MUST_USE fov_status fov_names_add(fov_names *names, const char *text, uint32_t *offset);
 const char *fov_names_at(const fov_names *names, uint32_t offset); /* stays where it is */
-void fov_names_clear(fov_names *names);
 
 /* ---- the tree of folders ---- */
 

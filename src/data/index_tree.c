@@ -90,7 +90,7 @@ const char *fov_names_at(const fov_names *names, uint32_t offset) {
     return names->block[offset >> BLOCK_BITS].text + (offset & (BLOCK_BYTES - 1));
 }
 
-void fov_names_clear(fov_names *names) {
+static void clear_names(fov_names *names) {
     for (size_t b = 0; b < names->block_count; b++) {
         if (!names->block[b].rest) {
             fov_mem_free(names->block[b].text);
@@ -141,7 +141,7 @@ void fov_tree_clear(fov_tree *tree) {
         fov_pack_close(tree->pack[p].pack);
     }
     fov_mem_free(tree->pack);
-    fov_names_clear(&tree->names);
+    clear_names(&tree->names);
     fov_mem_free(tree->folder);
     *tree = (fov_tree){0};
 }

@@ -77,7 +77,6 @@ FOV_MUST_USE fov_status fov_pack_writer_open(fov_pack_writer **writer, const cha
 /* Adds a record. `record` gives all but the offset; the payload is record->length bytes. Names come in rising order: FOV_E_INVALID when one
  * is no name, repeats or comes too late. */
 FOV_MUST_USE fov_status fov_pack_writer_add(fov_pack_writer *writer, const fov_pack_record *record, const void *payload);
-uint64_t fov_pack_writer_bytes(const fov_pack_writer *writer); /* of payloads so far */
 /* Writes the table and puts the file in its place. Frees the writer in every case. */
 FOV_MUST_USE fov_status fov_pack_writer_commit(fov_pack_writer *writer);
 void fov_pack_writer_abort(fov_pack_writer *writer); /* takes NULL */

@@ -14,7 +14,7 @@ struct fov_pack_writer {
     size_t count, capacity;
     fov_text names;
     size_t last_offset;          /* of the last name */
-    uint64_t end, payload_bytes; /* end of the last payload in the file */
+    uint64_t end; /* of the last payload in the file */
 };
 
 static fov_status write_zeros(fov_writer *out, uint64_t upto) {
@@ -50,10 +50,6 @@ void fov_pack_writer_abort(fov_pack_writer *writer) {
         fov_text_clear(&writer->names);
         fov_mem_free(writer);
     }
-}
-
-uint64_t fov_pack_writer_bytes(const fov_pack_writer *writer) {
-    return writer->payload_bytes;
 }
 
 static fov_status grow(fov_pack_writer *w) {
@@ -104,7 +100,6 @@ fov_status fov_pack_writer_add(fov_pack_writer *writer, const fov_pack_record *r
     FOV_TRY(fov_writer_write(w->out, payload, (size_t)record->length));
     fov_pack_put_record(&placed, w->last_offset, w->records + w->count++ * FOV_PACK_RECORD_BYTES);
     w->end = placed.offset + record->length;
-    w->payload_bytes += record->length;
     return FOV_OK;
 }
 

@@ -41,8 +41,6 @@ fov_status fov_metadata_add(fov_metadata_list *list, const char *key, const char
 
 static const char *const alpha_names[] = {[FOV_ALPHA_WHITE] = "white", [FOV_ALPHA_BLACK] = "black", [FOV_ALPHA_DROP] = "drop", NULL};
 
-const char *fov_alpha_name(fov_alpha alpha) { return alpha_names[alpha]; }
-
 bool fov_alpha_parse(const char *text, fov_alpha *alpha) {
     for (size_t i = 0; alpha_names[i] != NULL; i++) {
         if (strcmp(alpha_names[i], text) == 0) {
@@ -102,7 +100,7 @@ fov_status fov_metadata_describe(fov_metadata_list *list, const fov_backbone_spe
     FOV_TRY(fov_metadata_add(list, "fovea.interpolation", "%s", preprocess->interpolation == FOV_BICUBIC ? "bicubic" : "bilinear"));
     FOV_TRY(fov_metadata_add(list, "fovea.channels", "%zu", preprocess->format.channels));
     FOV_TRY(fov_metadata_add(list, "fovea.depth", "%d", preprocess->format.deep ? 16 : 8));
-    FOV_TRY(fov_metadata_add(list, "fovea.alpha", "%s", fov_alpha_name(preprocess->alpha)));
+    FOV_TRY(fov_metadata_add(list, "fovea.alpha", "%s", alpha_names[preprocess->alpha]));
     if (preprocess->group[0] != '\0') {
         FOV_TRY(fov_metadata_add(list, "fovea.group", "%s", preprocess->group));
     }

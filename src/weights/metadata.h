@@ -24,8 +24,7 @@ FOV_MUST_USE fov_status fov_metadata_describe(fov_metadata_list *list, const fov
 /* The inverse; FOV_E_NOTFOUND when the file has no fovea metadata. Without channels, depth and alpha: 3, 8 and white. */
 FOV_MUST_USE fov_status fov_metadata_read(const fov_safetensors *file, fov_backbone_spec *spec, fov_preprocess *preprocess);
 
-const char *fov_alpha_name(fov_alpha alpha); /* "white", "black", "drop" */
-bool fov_alpha_parse(const char *text, fov_alpha *alpha);
+bool fov_alpha_parse(const char *text, fov_alpha *alpha); /* "white", "black", "drop" */
 /* One number a channel: "0.1,0.25". Parsing gives how many there are, 0 when the text is something else. */
 void fov_channel_numbers_text(const double *values, size_t channels, fov_text *text);
 size_t fov_channel_numbers_parse(const char *text, double values[FOV_MAX_CHANNELS]);

@@ -58,15 +58,6 @@ static void test_tables(void **state) {
     assert_ptr_equal(fov_kernels_get(), fov_kernels_get());
 }
 
-static void test_describe(void **state) {
-    (void)state;
-    char text[256];
-    fov_cpu_describe(text, sizeof text);
-    assert_non_null(strstr(text, fov_isa_name(fov_cpu_isa())));
-    assert_non_null(strstr(text, "processor"));
-    assert_null(strchr(text, '\n'));
-}
-
 static void test_affinity(void **state) {
     (void)state;
     cpu_set_t before;
@@ -212,7 +203,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_isa),
         cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_describe),
         cmocka_unit_test(test_affinity),
         cmocka_unit_test_setup_teardown(test_quota_v2, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_quota_v1, make_root, remove_root),
