@@ -16,6 +16,9 @@ static void name_bad(const fov_bad_file *bad) {
 
 fov_status fov_tell_bad_files(const fov_index *index, const fov_lost *lost, const char *path) {
     const size_t scanned = fov_index_bad_count(index), bad = scanned + (lost == NULL ? 0 : lost->count);
+    if (path != NULL) {
+        FOV_TRY(bad > 0 ? fov_index_write_bad(index, lost, path) : fov_io_remove(path));
+    }
     for (size_t i = 0; i < bad && i < NAMED; i++) {
         name_bad(i < scanned ? fov_index_bad(index, i) : &lost->item[i - scanned].file);
     }
@@ -23,9 +26,5 @@ fov_status fov_tell_bad_files(const fov_index *index, const fov_lost *lost, cons
         fov_log(FOV_LOG_WARNING, "%zu bad %s left out%s%s", bad, bad == 1 ? "file" : "files", path == NULL ? "" : ", listed in ",
                 path == NULL ? "" : path);
     }
-    if (path == NULL) {
-        return FOV_OK;
-    }
-    FOV_TRY(bad > 0 ? fov_index_write_bad(index, lost, path) : fov_io_remove(path));
     return FOV_OK;
 }
