@@ -189,7 +189,8 @@ static const char *variant(const fov_node *node) {
 
 static unsigned joins(const fov_node *node, bool backward) {
     const fov_conv c = conv_of(node);
-    return way_of(node, &c) == &point ? fov_point_joins(&c, backward) : 0U;
+    const unsigned able = way_of(node, &c) == &point ? fov_point_joins(&c, backward) : 0U;
+    return backward || node->input[2] == NULL ? able : able & ~FOV_JOINS_FIRST; /* a bias is added to rows that are complete */
 }
 
 const fov_op fov_op_conv2d = {.name = "conv2d",

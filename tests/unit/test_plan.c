@@ -365,6 +365,25 @@ static void joined_network(network *net, bool both) {
     finish_network(net);
 }
 
+/* A convolution whose rows are complete only when its bias is added, and a norm of them. */
+static void biased_network(network *net) {
+    const fov_param_spec one = {.init = FOV_INIT_ONE}, moving = {.role = FOV_PARAM_BUFFER};
+    require(fov_store_new(&net->store));
+    require(fov_graph_new(&net->graph, true));
+    fov_graph *g = net->graph;
+    fov_graph_use_store(g, net->store);
+    fov_node *x = joined_layer(g, "a", fov_input(g, "input", FOV_DTYPE_REAL, joined_shape), 64, 1, NULL);
+    x = fov_conv2d(g, x, parameter(g, "conv", FOV_SHAPE(64, 1, 1, 64)), fov_parameter(g, "conv_bias", FOV_SHAPE(64), one), 1, 0);
+    const fov_batchnorm_args norm = {.gamma = fov_parameter(g, "weight", FOV_SHAPE(64), one),
+                                     .beta = parameter(g, "bias", FOV_SHAPE(64)),
+                                     .running_mean = fov_parameter(g, "mean", FOV_SHAPE(64), moving),
+                                     .running_var = fov_parameter(g, "var", FOV_SHAPE(64), moving),
+                                     .eps = 1e-5,
+                                     .momentum = 0.1};
+    net->output = joined_layer(g, "b", fov_batchnorm(g, x, &norm), 8, 1, NULL);
+    finish_network(net);
+}
+
 static size_t passes_of_others(const fov_plan *plan) {
     size_t count = 0;
     for (size_t s = 0; s < plan->step_count; s++) {
@@ -429,6 +448,9 @@ static void passes_run_by_neighbours_leave_the_bits(void **state) {
         joined_network(&net, both == 1);
         (void)passes_leave_the_bits(net, 10);
     }
+    network net = {0};
+    biased_network(&net);
+    (void)passes_leave_the_bits(net, 0);
 }
 
 static void passes_run_further_on_leave_the_bits(void **state) {
