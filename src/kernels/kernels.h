@@ -27,12 +27,12 @@ typedef struct fov_adamw_constants {
 /* One head of one image: t rows of `head` numbers each, `stride` numbers apart in q, k, v and their gradients, out_stride in out and dout.
  * stats has two numbers for each row, which forward writes (unless NULL) and backward reads: t times the largest logit, times log2 e,
  * then t times one over the sum of exponentials. Backward takes `block` queries at a time, a multiple of tile_columns; it reads q, k, v,
- * out and dout, and writes dq, dk and dv, or adds to them when `accumulate`. `next` and next_out say how far behind q and out those of the
- * next call lie, which are prefetched (0: unknown). */
+ * out and dout, and writes dq, dk and dv, or adds to them when `accumulate`. `next`, next_out and next_stats say how far behind q, out and
+ * stats those of the next call lie, which are prefetched (`next` 0: unknown). */
 typedef struct fov_attention_head {
     const fov_real *q, *k, *v, *dout;
     fov_real *out, *stats, *dq, *dk, *dv;
-    size_t stride, out_stride, t, head, block, next, next_out;
+    size_t stride, out_stride, t, head, block, next, next_out, next_stats;
     fov_real scale;
     int accumulate;
 } fov_attention_head;

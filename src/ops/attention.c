@@ -84,6 +84,7 @@ static fov_attention_head head_of(const fov_step *step, size_t which) {
     if (next < shape[0] * heads) {
         h.next = place_of(step->node, next, 3 * d) - in;
         h.next_out = place_of(step->node, next, d) - out;
+        h.next_stats = 2 * (next - which) * t;
     }
     h.stride = 3 * d;
     h.out_stride = d;

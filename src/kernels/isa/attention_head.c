@@ -74,34 +74,73 @@ INLINE vec exp2_of(vec x) {
 /* ---- the next head ---- */
 
 /* Rows that the next head will read, and of a short one those that it will write: short pieces far apart, which the processor's own
- * prefetching does not see coming. Tiles ask for them in the course of the whole pass, array by array. All that long heads touch would
- * push p and ds out of L2. */
+ * prefetching does not see coming; and its stats, whose lines would hold up all stores behind them. Tiles ask for them in the course of
+ * the whole pass, array by array. All that long heads touch would push p and ds out of L2. Tiles are short: no division that can be spared. */
+typedef struct rows_ahead {
+    const char *at;
+    size_t stride, rows; /* stride in bytes */
+} rows_ahead;
+
+enum { MOST_ARRAYS = 9 };
+
 typedef struct fetch {
     const fov_attention_head *h;
-    size_t pieces, done, all; /* asked for; products of numbers done, and of the whole pass */
+    rows_ahead array[MOST_ARRAYS];
+    size_t arrays, now, row;    /* the array and the row of it that come next */
+    uint32_t lines;             /* of a row */
+    uint64_t asked, done, pace; /* rows asked for; products of numbers done; rows for each of these, times 2^32 */
 } fetch;
 
-/* What a tile that makes so many products asks for: as many pieces as are due then. */
-static tile_ahead pieces_due(fetch *f, size_t products, const tile_operands *o) {
-    const fov_attention_head *h = f->h;
-    const fov_real *first[] = {h->q, h->k, h->v, h->out, h->dout, h->dq, h->dk, h->dv};
-    const int is_short = h->t <= FOV_ATTENTION_COLUMNS;
-    const size_t arrays = h->dout == NULL ? (is_short ? 4 : 3) : (is_short ? 8 : 5), array = f->pieces / h->t, row = f->pieces % h->t;
+static void will_need(fetch *f, const fov_real *first, size_t stride, size_t rows) {
+    f->array[f->arrays++] = (rows_ahead){(const char *)first, stride * sizeof(fov_real), rows};
+}
+
+/* For a pass that makes so many products of numbers. */
+static fetch fetch_next(const fov_attention_head *h, size_t products) {
+    fetch f = {.h = h, .lines = (uint32_t)((h->head + LINE - 1) / LINE)};
+    if (h->next == 0) {
+        return f;
+    }
+    const fov_real *const in[] = {h->q, h->k, h->v, h->dq, h->dk, h->dv}, *const out[] = {h->out, h->dout};
+    const int is_short = h->t <= FOV_ATTENTION_COLUMNS, backward = h->dout != NULL;
+    const size_t row = f.lines * LINE;
+    if (h->stats != NULL) {
+        will_need(&f, h->stats + h->next_stats, row, (2 * h->t + row - 1) / row);
+    }
+    for (size_t i = 0; i < (backward && is_short ? 6 : 3); i++) {
+        will_need(&f, in[i] + h->next, h->stride, h->t);
+    }
+    for (size_t i = backward || is_short ? 0 : 1; i < (backward ? 2 : 1); i++) {
+        will_need(&f, out[i] + h->next_out, h->out_stride, h->t);
+    }
+    size_t rows = 0;
+    for (size_t i = 0; i < f.arrays; i++) {
+        rows += f.array[i].rows;
+    }
+    f.pace = ((uint64_t)rows << 32) / products + 1;
+    return f;
+}
+
+/* What a tile that makes so many products asks for: as many rows as are due then, each line up to four times so that all steps have one. */
+static tile_ahead rows_due(fetch *f, size_t products, const tile_operands *o) {
     f->done += products;
-    const size_t due = f->done < f->all ? arrays * h->t * f->done / f->all : arrays * h->t;
-    if (h->next == 0 || f->pieces >= due) {
+    const uint64_t due = f->done * f->pace >> 32;
+    if (f->now == f->arrays || f->asked >= due) {
         return (tile_ahead){.at = (const char *)o->b, .count = 1}; /* what is there already, all the time */
     }
-    const size_t lines = (h->head + LINE - 1) / LINE, fair = o->k / (due - f->pieces);
-    const size_t count = fair < lines ? lines : (fair > 4 * lines ? 4 * lines : fair);
-    const int is_out = array == 3 || array == 4;
-    const size_t stride = is_out ? h->out_stride : h->stride, step = lines * LINE * sizeof(fov_real) / count;
-    const size_t taken = o->k / count, left = h->t - row;
-    f->pieces += taken < left ? taken : left;
-    return (tile_ahead){.at = (const char *)(first[array] + (is_out ? h->next_out : h->next) + row * stride),
-                        .step = step,
-                        .jump = stride * sizeof(fov_real) - (count - 1) * step,
-                        .count = count};
+    const rows_ahead x = f->array[f->now];
+    const uint64_t lines = (due - f->asked) * f->lines;
+    const unsigned times = lines * 4 <= o->k ? 2 : (lines * 2 <= o->k ? 1 : 0);
+    const size_t count = (size_t)f->lines << times, step = LINE * sizeof(fov_real) >> times, taken = ((uint32_t)o->k / f->lines) >> times;
+    const tile_ahead ahead = {.at = x.at + f->row * x.stride, .step = step, .jump = x.stride - (count - 1) * step, .count = count};
+    f->asked += taken;
+    f->row += taken;
+    if (f->row >= x.rows) {
+        f->asked -= f->row - x.rows;
+        f->row = 0;
+        f->now++;
+    }
+    return ahead;
 }
 
 /* ---- tiles ---- */
@@ -147,12 +186,17 @@ static const tile_fn slim[TILE_ROWS + 1] = {NULL, EACH_TILE(SLIM)};
 static const tile_fn broad[BROAD_ROWS + 1] = {NULL, EACH_BROAD(BROAD)};
 
 /* How m rows are cut into tiles of nearly one size, of at most `most`. */
-INLINE size_t tiles_of(size_t m, size_t most) {
-    return (m + most - 1) / most;
+typedef struct tile_cut {
+    size_t tiles, least, longer; /* the first `longer` have one row more than the others */
+} tile_cut;
+
+INLINE tile_cut cut_rows(size_t m, size_t most) {
+    const uint32_t tiles = (uint32_t)((m + most - 1) / most);
+    return (tile_cut){tiles, (uint32_t)m / tiles, (uint32_t)m % tiles};
 }
 
-INLINE size_t tile_first(size_t m, size_t tiles, size_t tile) {
-    return m * tile / tiles;
+INLINE size_t rows_of_tile(const tile_cut *cut, size_t tile) {
+    return cut->least + (tile < cut->longer ? 1 : 0);
 }
 
 INLINE size_t padded(size_t width) {
@@ -170,15 +214,15 @@ typedef struct product {
 
 static void multiply(fov_real *c, size_t c_stride, const product *x, fetch *f) {
     _Alignas(64) fov_real buffer[TILE_ROWS * TILE_COLUMNS];
-    const size_t tiles = tiles_of(x->m, TILE_ROWS);
+    const tile_cut cut = cut_rows(x->m, TILE_ROWS);
     tile_operands o = x->o;
     for (size_t j = 0; j < x->width; j += TILE_COLUMNS, o.b += TILE_COLUMNS) {
-        for (size_t t = 0; t < tiles; t++) {
-            const size_t first = tile_first(x->m, tiles, t), rows = tile_first(x->m, tiles, t + 1) - first;
+        for (size_t t = 0, first = 0, rows; t < cut.tiles; t++, first += rows) {
+            rows = rows_of_tile(&cut, t);
             const fov_real *alpha = x->alpha == NULL ? NULL : x->alpha + first;
             fov_real *to = c + first * c_stride + j;
             o.a = x->o.a + first * o.a_row;
-            o.ahead = pieces_due(f, rows * TILE_COLUMNS * o.k, &o);
+            o.ahead = rows_due(f, rows * TILE_COLUMNS * o.k, &o);
             if (x->width - j >= TILE_COLUMNS) {
                 prefetch_tile(rows, to, c_stride);
                 x->tiles[rows](to, c_stride, &o, alpha, x->add);
@@ -254,9 +298,9 @@ static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const 
     }
     for (size_t at = 0, n; at < x->vectors; at += n) {
         n = vectors_at(x, at);
-        const size_t tiles = tiles_of(h->t, n == 3 ? BROAD_ROWS : TILE_ROWS);
-        for (size_t i = 0; i < tiles; i++) {
-            const size_t key = tile_first(h->t, tiles, i), here = tile_first(h->t, tiles, i + 1) - key;
+        const tile_cut cut = cut_rows(h->t, n == 3 ? BROAD_ROWS : TILE_ROWS);
+        for (size_t i = 0, key = 0, here; i < cut.tiles; i++, key += here) {
+            here = rows_of_tile(&cut, i);
             tile_operands o = {.a = a.data + key * a.stride,
                                .b = b + at * LANES,
                                .a_row = a.stride,
@@ -265,7 +309,7 @@ static void logits(fetch *f, fov_real *y, const panel *x, rows_of_head a, const 
                                .segment = h->head,
                                .k = h->head,
                                .tops = tops == NULL ? NULL : tops + at * LANES};
-            o.ahead = pieces_due(f, here * n * LANES * h->head, &o);
+            o.ahead = rows_due(f, here * n * LANES * h->head, &o);
             kinds[n][here](y + key * x->columns + at * LANES, x->columns, &o, alpha == 1 ? NULL : alphas, 0);
         }
     }
@@ -436,7 +480,7 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
                       .queries = work + 2 * t * wide_head};
     w.p = w.queries + columns * wide_head;
     w.row = w.p + columns * t;
-    fetch f = {.h = h, .all = 2 * t * t * h->head};
+    fetch f = fetch_next(h, 2 * t * t * h->head);
     for (size_t first = 0; first < t; first += columns) {
         const panel x = panel_at(h, columns, first, 0, t - first);
         forward_panel(&f, &w, &x);
@@ -540,7 +584,7 @@ static void backward_keys(fetch *f, const backward_work *w, size_t columns, size
 void FOV_ISA_FN(attention_backward)(const fov_attention_head *h, fov_real *work) {
     const backward_work w = lay_out(h, work);
     const size_t columns = columns_of(h->t, h->block);
-    fetch f = {.h = h, .all = 5 * h->t * h->t * h->head};
+    fetch f = fetch_next(h, 5 * h->t * h->t * h->head);
     for (size_t first = 0; first < h->t; first += h->block) {
         const size_t count = h->t - first < h->block ? h->t - first : h->block;
         for (size_t done = 0; done < count; done += columns) {
