@@ -29,13 +29,14 @@ static size_t block_of(size_t t, size_t columns) {
     return columns * (fit == 0 ? 1 : (fit < all ? fit : all));
 }
 
-/* Scratch of a worker, see kernels.def: backward's, which is the larger. */
+/* Scratch of a worker, see kernels.def: what backward or forward needs most of. */
 static fov_status scratch_bytes(size_t *bytes, size_t t, size_t head) {
     const size_t columns = fov_kernels_get()->tile_columns(), block = block_of(t, columns);
     size_t d = 0, rows = 0, panels = 0, logits = 0;
+    const size_t most = 2 * block > FOV_ATTENTION_COLUMNS ? 2 * block : FOV_ATTENTION_COLUMNS;
     const bool fits = fov_round_up(head, columns, &d) && fov_add_size(t, block + FOV_ATTENTION_COLUMNS, &rows) &&
                       fov_product_size((const size_t[]){2, rows, d, sizeof(fov_real)}, 4, &panels) &&
-                      fov_product_size((const size_t[]){2, block + FOV_ATTENTION_COLUMNS, t + 1, sizeof(fov_real)}, 4, &logits) &&
+                      fov_product_size((const size_t[]){most, t, sizeof(fov_real)}, 3, &logits) &&
                       fov_add_size(panels, logits, bytes);
     return fits ? FOV_OK : FOV_FAIL(FOV_E_LIMIT, "needs more scratch than this machine can address; use a smaller image");
 }

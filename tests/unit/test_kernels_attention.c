@@ -139,8 +139,8 @@ static void expect(const attention_case *c, unsigned array, const double *before
 
 static fov_attention_head head_of(attention_case *c, const fov_kernels *k, size_t panels) {
     const size_t w = k->tile_columns(), t = c->s.t, head = c->s.head, d = (head + w - 1) / w * w, block = panels * w;
-    const size_t most = FOV_ATTENTION_COLUMNS, forward = (2 * t + most) * d + most * (t + 1);
-    const size_t backward = 2 * (t + block + most) * d + 2 * block * t + 2 * most * (t + 1);
+    const size_t most = FOV_ATTENTION_COLUMNS, forward = (2 * t + most) * d + most * t;
+    const size_t backward = 2 * (t + block + most) * d + 2 * block * t;
     free(c->work);
     c->work = allocate(forward > backward ? forward : backward, sizeof(fov_real));
     return (fov_attention_head){.q = c->array[Q],

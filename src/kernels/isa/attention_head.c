@@ -5,7 +5,7 @@
  * it, of the products with as many rows as queries (p v, ds k). Products with as many rows as keys (p^T dout, ds^T q) read it by rows,
  * whose distance is a constant. Only what lies across a panel, queries and dout, is copied, to be transposed: the rest lies in L2, from
  * where tiles have it early enough. A last few queries that would leave most of their vector empty (65 tokens: 64 and one) get their
- * logits and softmax one by one, keys across, and are then put into the panel.
+ * logits one by one; from the softmax on they are a vector like the others.
  *
  * A short sequence is one panel, which stays in L1. Forward makes one panel at a time. Backward makes p and ds for a block of queries that
  * fit L2 together, then adds the block to dk and dv. With p = softmax(s), D_i = dout_i . out_i:  ds = p (dout v^T - D) (Dao et al. 2022,
@@ -259,9 +259,9 @@ typedef struct panel {
     size_t columns, first, count, few, vectors;
 } panel;
 
-/* Queries at the end that would fill less than a quarter of a vector. */
+/* Queries at the end that would fill less than a quarter of a vector; with at least four keys. */
 INLINE size_t few_of(size_t t) {
-    return t % LANES <= LANES / 4 ? t % LANES : 0;
+    return t >= 4 && t % LANES <= LANES / 4 ? t % LANES : 0;
 }
 
 /* Of the panels that cover `count` queries from `first`, the one that begins `done` behind. */
@@ -341,111 +341,85 @@ static void multiply_queries(fov_real *c, size_t c_stride, fetch *f, const panel
 
 /* ---- the last few queries ---- */
 
-INLINE size_t rounded(size_t t) {
-    return (t + LANES - 1) / LANES * LANES;
-}
+typedef fov_real quad __attribute__((vector_size(4 * sizeof(fov_real)), aligned(sizeof(fov_real)), may_alias));
 
 /* The sums of four vectors. */
-INLINE void sums_of_four(fov_real to[4], vec a, vec b, vec c, vec d) {
+INLINE void sums_of_four(quad *sums, vec a, vec b, vec c, vec d) {
 #if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
     const __m512 ab = _mm512_unpacklo_ps(a, b) + _mm512_unpackhi_ps(a, b), cd = _mm512_unpacklo_ps(c, d) + _mm512_unpackhi_ps(c, d);
     const __m512d low = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
     const __m512d high = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
     const __m512 four = _mm512_castpd_ps(low) + _mm512_castpd_ps(high);
     const __m256 half = _mm512_castps512_ps256(four) + _mm512_extractf32x8_ps(four, 1);
-    _mm_storeu_ps(to, _mm256_castps256_ps128(half) + _mm256_extractf128_ps(half, 1));
+    *sums = _mm256_castps256_ps128(half) + _mm256_extractf128_ps(half, 1);
 #elif defined(__AVX2__) && !defined(FOVEA_DOUBLE)
     const __m256 four = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-    _mm_storeu_ps(to, _mm256_castps256_ps128(four) + _mm256_extractf128_ps(four, 1));
+    *sums = _mm256_castps256_ps128(four) + _mm256_extractf128_ps(four, 1);
 #else
-    to[0] = to[1] = to[2] = to[3] = 0;
+    *sums = (quad){0};
     for (size_t i = 0; i < LANES; i++) {
-        to[0] += a[i];
-        to[1] += b[i];
-        to[2] += c[i];
-        to[3] += d[i];
+        *sums += (quad){a[i], b[i], c[i], d[i]};
     }
 #endif
 }
 
-/* The largest number of a vector. */
-INLINE fov_real largest_of(vec x) {
-#if defined(__AVX512F__) && !defined(FOVEA_DOUBLE)
-    return _mm512_reduce_max_ps(x);
-#else
-    fov_real lanes[LANES];
-    store(lanes, x);
-    for (size_t i = 1; i < LANES; i++) {
-        lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
-    }
-    return lanes[0];
-#endif
-}
-
-/* to[i] = x_i . y_i for i < 4, of rows that lie x_stride and y_stride apart; of the last of n rows for i from n. */
-INLINE void dots_of_four(fov_real to[4], const fov_real *x, size_t x_stride, const fov_real *y, size_t y_stride, size_t n, size_t width) {
-    const fov_real *a[4], *b[4];
-    for (size_t i = 0; i < 4; i++) {
-        a[i] = x + (i < n ? i : n - 1) * x_stride;
-        b[i] = y + (i < n ? i : n - 1) * y_stride;
-    }
+/* dots[i] = x_i . y_i for i < 4, of rows that lie x_stride and y_stride apart. */
+INLINE void dots_of_rows(quad *dots, const fov_real *x, size_t x_stride, const fov_real *y, size_t y_stride, size_t width) {
     vec sum[4] = {{0}, {0}, {0}, {0}};
     size_t j = 0;
+#pragma GCC unroll 4
     for (; j + LANES <= width; j += LANES) {
         for (size_t i = 0; i < 4; i++) {
-            sum[i] += load(a[i] + j) * load(b[i] + j);
+            sum[i] += load(x + i * x_stride + j) * load(y + i * y_stride + j);
         }
     }
-    sums_of_four(to, sum[0], sum[1], sum[2], sum[3]);
+    sums_of_four(dots, sum[0], sum[1], sum[2], sum[3]);
     for (; j < width; j++) {
-        for (size_t i = 0; i < 4; i++) {
-            to[i] += a[i][j] * b[i][j];
+        *dots += (quad){x[j], x[x_stride + j], x[2 * x_stride + j], x[3 * x_stride + j]} *
+                 (quad){y[j], y[y_stride + j], y[2 * y_stride + j], y[3 * y_stride + j]};
+    }
+}
+
+/* The same, without a loop for the usual length. */
+INLINE void dots_of_four(quad *dots, const fov_real *x, size_t x_stride, const fov_real *y, size_t y_stride, size_t width) {
+    if (width == 4 * LANES) {
+        dots_of_rows(dots, x, x_stride, y, y_stride, 4 * LANES);
+    } else {
+        dots_of_rows(dots, x, x_stride, y, y_stride, width);
+    }
+}
+
+/* y = alpha A b of a panel's last few queries, b_stride apart, in the vector behind the others, of which the rest stays as it is. tops as
+ * for logits. */
+static void few_logits(const fov_attention_head *h, fov_real *y, const panel *x, rows_of_head a, const fov_real *b, size_t b_stride,
+                       fov_real alpha, fov_real *tops) {
+    for (size_t i = x->count - x->few; i < x->count; i++) {
+        quad most = -(fov_real)INFINITY - (quad){0};
+        for (size_t done = 0; done < h->t; done += 4) {
+            const size_t key = done + 4 <= h->t ? done : h->t - 4;
+            quad four;
+            dots_of_four(&four, b + i * b_stride, 0, a.data + key * a.stride, a.stride, h->head);
+            four *= alpha;
+            fov_real *to = y + key * x->columns + i;
+            to[0] = four[0];
+            to[x->columns] = four[1];
+            to[2 * x->columns] = four[2];
+            to[3 * x->columns] = four[3];
+            for (size_t j = 0; j < 4; j++) {
+                most[j] = four[j] > most[j] ? four[j] : most[j];
+            }
+        }
+        for (size_t j = 0; j < 4 && tops != NULL; j++) {
+            tops[i] = most[j] > tops[i] ? most[j] : tops[i];
         }
     }
-}
-
-/* y [rounded(t)] = alpha x . row for each of t rows. */
-static void row_of_logits(fov_real *y, const fov_real *x, rows_of_head rows, size_t t, size_t width, fov_real alpha) {
-    for (size_t first = 0; first < t; first += 4) {
-        dots_of_four(y + first, x, 0, rows.data + first * rows.stride, rows.stride, t - first, width);
-    }
-    for (size_t i = 0; i < rounded(t); i += LANES) {
-        store(y + i, load(y + i) * alpha);
-    }
-}
-
-static void put_column(fov_real *column, size_t columns, const fov_real *row, size_t t) {
-    for (size_t i = 0; i < t; i++) {
-        column[i * columns] = row[i];
-    }
-}
-
-/* p = 2^(p - top) of a query's logits; the top, and one over the sum. */
-static void softmax_row(fov_real *p, size_t t, fov_real *top, fov_real *inverse) {
-    fov_real sums[4];
-    for (size_t i = t; i < rounded(t); i++) {
-        p[i] = -(fov_real)INFINITY;
-    }
-    vec most = every(-(fov_real)INFINITY), total = {0};
-    for (size_t i = 0; i < t; i += LANES) {
-        most = larger(most, load(p + i));
-    }
-    const fov_real highest = largest_of(most);
-    for (size_t i = 0; i < t; i += LANES) {
-        const vec x = exp2_of(load(p + i) - highest);
-        store(p + i, x);
-        total += x;
-    }
-    sums_of_four(sums, total, total, total, total);
-    *top = highest;
-    *inverse = 1 / sums[0];
 }
 
 /* ---- forward ---- */
 
 typedef struct forward_work {
     rows_of_head keys, values;
-    fov_real *queries, *row, *p; /* operand B [head, columns], one query's logits, a panel of logits */
+    fov_real *queries, *p; /* operand B [head, columns], a panel of logits */
 } forward_work;
 
 static void forward_panel(fetch *f, const forward_work *w, const panel *x) {
@@ -454,17 +428,13 @@ static void forward_panel(fetch *f, const forward_work *w, const panel *x) {
     const fov_real *q = h->q + x->first * h->stride;
     _Alignas(64) fov_real inverse[FOV_ATTENTION_COLUMNS], tops[FOV_ATTENTION_COLUMNS];
     FOV_ISA_FN(pack_lanes)(w->queries, x->vectors * LANES, q, h->stride, whole, h->head);
-    for (size_t i = 0; i < x->vectors * LANES; i++) {
+    for (size_t i = 0; i < x->columns; i++) {
         tops[i] = -(fov_real)INFINITY;
     }
+    few_logits(h, w->p, x, w->keys, q, h->stride, h->scale * LOG2_E, tops);
     logits(f, w->p, x, w->keys, w->queries, h->scale * LOG2_E, tops);
-    for (size_t i = 0; i < x->vectors * LANES; i += LANES) {
+    for (size_t i = 0; i < x->count; i += LANES) {
         softmax_columns(w->p + i, x->columns, t, tops + i, inverse + i);
-    }
-    for (size_t i = whole; i < x->count; i++) {
-        row_of_logits(w->row, q + i * h->stride, w->keys, t, h->head, h->scale * LOG2_E);
-        softmax_row(w->row, t, tops + i, inverse + i);
-        put_column(w->p + i, x->columns, w->row, t);
     }
     for (size_t i = 0; i < x->count && h->stats != NULL; i++) {
         h->stats[x->first + i] = tops[i];
@@ -479,7 +449,6 @@ void FOV_ISA_FN(attention_forward)(const fov_attention_head *h, fov_real *work) 
                       .values = rows_from(h->v, h->stride, t, h->head, work + t * wide_head),
                       .queries = work + 2 * t * wide_head};
     w.p = w.queries + columns * wide_head;
-    w.row = w.p + columns * t;
     fetch f = fetch_next(h, 2 * t * t * h->head);
     for (size_t first = 0; first < t; first += columns) {
         const panel x = panel_at(h, columns, first, 0, t - first);
@@ -493,7 +462,6 @@ typedef struct backward_work {
     rows_of_head keys, values;
     fov_real *queries, *dout;               /* copies of a block of queries, where those are needed */
     fov_real *query_columns, *dout_columns; /* operands B of p and dp, of one panel of logits: [head, columns] */
-    fov_real *row, *row_ds;                 /* of one query */
     fov_real *p, *ds;                       /* [panels of a block, keys, columns] */
 } backward_work;
 
@@ -505,9 +473,7 @@ static backward_work lay_out(const fov_attention_head *h, fov_real *work) {
     w.dout = w.queries + h->block * wide_head;
     w.query_columns = w.dout + h->block * wide_head;
     w.dout_columns = w.query_columns + most * wide_head;
-    w.row = w.dout_columns + most * wide_head;
-    w.row_ds = w.row + rounded(h->t);
-    w.p = w.row_ds + rounded(h->t);
+    w.p = w.dout_columns + most * wide_head;
     w.ds = w.p + h->block * h->t;
     return w;
 }
@@ -522,8 +488,10 @@ typedef struct query_numbers {
 /* Zeros beyond the last. */
 static void number_queries(const fov_attention_head *h, query_numbers *n, const panel *x) {
     const fov_real *out = h->out + x->first * h->out_stride, *dout = h->dout + x->first * h->out_stride;
-    for (size_t i = 0; i < x->count; i += 4) {
-        dots_of_four(n->along + i, out + i * h->out_stride, h->out_stride, dout + i * h->out_stride, h->out_stride, x->count - i, h->head);
+    const size_t step = x->count < 4 ? 1 : 4, stride = x->count < 4 ? 0 : h->out_stride; /* a few rows one by one */
+    for (size_t done = 0; done < x->count; done += step) {
+        const size_t i = done + step <= x->count ? done : x->count - step;
+        dots_of_four((quad *)(n->along + i), out + i * h->out_stride, stride, dout + i * h->out_stride, stride, h->head);
     }
     for (size_t i = 0; i < x->columns; i++) {
         n->top[i] = i < x->count ? h->stats[x->first + i] : 0;
@@ -550,17 +518,12 @@ static void backward_panel(fetch *f, const backward_work *w, fov_real *p, fov_re
     number_queries(h, &n, x);
     FOV_ISA_FN(pack_lanes)(w->query_columns, x->vectors * LANES, q, h->stride, whole, head);
     FOV_ISA_FN(pack_lanes)(w->dout_columns, x->vectors * LANES, dout, h->out_stride, whole, head);
+    few_logits(h, p, x, w->keys, q, h->stride, h->scale * LOG2_E, NULL);
+    few_logits(h, ds, x, w->values, dout, h->out_stride, 1, NULL);
     logits(f, p, x, w->keys, w->query_columns, h->scale * LOG2_E, NULL);
     logits(f, ds, x, w->values, w->dout_columns, 1, NULL);
-    for (size_t i = 0; i < x->vectors * LANES; i += LANES) {
+    for (size_t i = 0; i < x->count; i += LANES) {
         slopes(p + i, ds + i, t, x->columns, load(n.top + i), load(n.inverse + i), load(n.along + i), h->scale);
-    }
-    for (size_t i = whole; i < x->count; i++) {
-        row_of_logits(w->row, q + i * h->stride, w->keys, t, head, h->scale * LOG2_E);
-        row_of_logits(w->row_ds, dout + i * h->out_stride, w->values, t, head, 1);
-        slopes(w->row, w->row_ds, rounded(t) / LANES, LANES, every(n.top[i]), every(n.inverse[i]), every(n.along[i]), h->scale);
-        put_column(p + i, x->columns, w->row, t);
-        put_column(ds + i, x->columns, w->row_ds, t);
     }
     multiply_queries(h->dq, h->stride, f, x, ds, w->keys, NULL, h->accumulate);
 }
