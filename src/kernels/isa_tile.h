@@ -46,7 +46,7 @@ INLINE void store_sum(fov_real *c, vec x, int add) {
     store(c, add ? x + load(c) : x);
 }
 
-/* Memory that is asked for while a tile is made, a line at each of its steps: more at a time would hold up the loads that the sums wait
+/* Memory that is asked for while a tile is made, two lines at each of its steps: more at a time would hold up the loads that the sums wait
  * for. It is asked for as if it were for L1, although little of it stays there until it is read: what is asked for L2 alone comes later
  * when memory is busy. Pieces of `count` steps, `step` bytes apart, and `jump` from the last of a piece to the next piece. */
 typedef struct tile_ahead {
@@ -102,6 +102,7 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
                 }
             }
             __builtin_prefetch(ahead, 0, 3);
+            __builtin_prefetch(ahead + 64, 0, 3);
             ahead_left--;
             ahead += ahead_left == 0 ? ahead_jump : ahead_step;
             ahead_left = ahead_left == 0 ? ahead_count : ahead_left;

@@ -28,7 +28,8 @@ typedef struct fov_adamw_constants {
  * stats has two numbers for each row, which forward writes (unless NULL) and backward reads: t times the largest logit, times log2 e,
  * then t times one over the sum of exponentials. Backward takes `block` queries at a time, a multiple of tile_columns; it reads q, k, v,
  * out and dout, and writes dq, dk and dv, or adds to them when `accumulate`. `next`, next_out and next_stats say how far behind q, out and
- * stats those of the next call lie, which are prefetched (`next` 0: unknown). */
+ * stats those of the next call lie, which are prefetched (`next` 0: unknown): then q, k and v of a row lie out_stride apart, as do
+ * their gradients, and stride is three times that. */
 typedef struct fov_attention_head {
     const fov_real *q, *k, *v, *dout;
     fov_real *out, *stats, *dq, *dk, *dv;

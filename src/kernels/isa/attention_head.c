@@ -27,7 +27,7 @@
 
 #define PANEL_BYTES ((size_t)24 << 10) /* a panel that stays in L1 beside its operands */
 
-enum { LINE = 64 / (int)sizeof(fov_real) };
+enum { LINE = 64 / (int)sizeof(fov_real), TILE_AHEAD = 2 * LINE /* numbers that a step of a tile asks for */ };
 
 /* ---- vectors ---- */
 
@@ -74,69 +74,71 @@ INLINE vec exp2_of(vec x) {
 /* ---- the next head ---- */
 
 /* Rows that the next head will read, and of a short one those that it will write: short pieces far apart, which the processor's own
- * prefetching does not see coming; and its stats, whose lines would hold up all stores behind them. Tiles ask for them in the course of
- * the whole pass, array by array. All that long heads touch would push p and ds out of L2. Tiles are short: no division that can be spared. */
+ * prefetching does not see coming. Tiles ask for them in the course of the whole pass, array by array, where q, k and v are one array, as
+ * are their gradients. All that long heads touch would push p and ds out of L2. */
 typedef struct rows_ahead {
     const char *at;
-    size_t stride, rows; /* stride in bytes */
+    size_t rows;
 } rows_ahead;
 
-enum { MOST_ARRAYS = 9 };
+enum { MOST_ARRAYS = 4 };
 
 typedef struct fetch {
     const fov_attention_head *h;
     rows_ahead array[MOST_ARRAYS];
     size_t arrays, now, row;    /* the array and the row of it that come next */
-    uint32_t lines;             /* of a row */
+    uint32_t steps;             /* that ask for a row */
     uint64_t asked, done, pace; /* rows asked for; products of numbers done; rows for each of these, times 2^32 */
 } fetch;
 
-static void will_need(fetch *f, const fov_real *first, size_t stride, size_t rows) {
-    f->array[f->arrays++] = (rows_ahead){(const char *)first, stride * sizeof(fov_real), rows};
+static void will_need(fetch *f, const fov_real *first, size_t rows) {
+    f->array[f->arrays++] = (rows_ahead){(const char *)first, rows};
 }
 
-/* For a pass that makes so many products of numbers. */
+/* For a pass that makes so many products of numbers. A line of stats that came late would hold up all stores behind it. */
 static fetch fetch_next(const fov_attention_head *h, size_t products) {
-    fetch f = {.h = h, .lines = (uint32_t)((h->head + LINE - 1) / LINE)};
+    fetch f = {.h = h, .steps = (uint32_t)((h->head + TILE_AHEAD - 1) / TILE_AHEAD)};
     if (h->next == 0) {
         return f;
     }
-    const fov_real *const in[] = {h->q, h->k, h->v, h->dq, h->dk, h->dv}, *const out[] = {h->out, h->dout};
+    for (size_t i = 0; i < 2 * h->t && h->stats != NULL; i += LINE) {
+        __builtin_prefetch(h->stats + h->next_stats + i, 1);
+    }
     const int is_short = h->t <= FOV_ATTENTION_COLUMNS, backward = h->dout != NULL;
-    const size_t row = f.lines * LINE;
-    if (h->stats != NULL) {
-        will_need(&f, h->stats + h->next_stats, row, (2 * h->t + row - 1) / row);
+    will_need(&f, h->q + h->next, 3 * h->t);
+    if (is_short || backward) {
+        will_need(&f, h->out + h->next_out, h->t);
     }
-    for (size_t i = 0; i < (backward && is_short ? 6 : 3); i++) {
-        will_need(&f, in[i] + h->next, h->stride, h->t);
+    if (backward) {
+        will_need(&f, h->dout + h->next_out, h->t);
     }
-    for (size_t i = backward || is_short ? 0 : 1; i < (backward ? 2 : 1); i++) {
-        will_need(&f, out[i] + h->next_out, h->out_stride, h->t);
+    if (is_short && backward) {
+        will_need(&f, h->dq + h->next, 3 * h->t);
     }
-    size_t rows = 0;
-    for (size_t i = 0; i < f.arrays; i++) {
-        rows += f.array[i].rows;
-    }
+    const size_t rows = h->t * (3 + (size_t)(is_short || backward) + (size_t)backward + (is_short && backward ? 3 : 0));
     f.pace = ((uint64_t)rows << 32) / products + 1;
     return f;
 }
 
-/* What a tile that makes so many products asks for: as many rows as are due then, each line up to four times so that all steps have one. */
+/* What a tile that makes so many products asks for: as many rows as are due then, slowly where there is time. */
 static tile_ahead rows_due(fetch *f, size_t products, const tile_operands *o) {
     f->done += products;
     const uint64_t due = f->done * f->pace >> 32;
     if (f->now == f->arrays || f->asked >= due) {
         return (tile_ahead){.at = (const char *)o->b, .count = 1}; /* what is there already, all the time */
     }
-    const rows_ahead x = f->array[f->now];
-    const uint64_t lines = (due - f->asked) * f->lines;
-    const unsigned times = lines * 4 <= o->k ? 2 : (lines * 2 <= o->k ? 1 : 0);
-    const size_t count = (size_t)f->lines << times, step = LINE * sizeof(fov_real) >> times, taken = ((uint32_t)o->k / f->lines) >> times;
-    const tile_ahead ahead = {.at = x.at + f->row * x.stride, .step = step, .jump = x.stride - (count - 1) * step, .count = count};
-    f->asked += taken;
+    const uint64_t steps = (due - f->asked) * f->steps;
+    unsigned slower = 0;
+    while (slower < 3 && steps << (slower + 1) <= o->k) {
+        slower++;
+    }
+    const rows_ahead *x = &f->array[f->now];
+    const size_t count = (size_t)f->steps << slower, step = TILE_AHEAD * sizeof(fov_real) >> slower, stride = f->h->out_stride * sizeof(fov_real);
+    const tile_ahead ahead = {.at = x->at + f->row * stride, .step = step, .jump = stride - (count - 1) * step, .count = count};
+    const size_t taken = ((uint32_t)o->k / f->steps) >> slower, left = x->rows - f->row;
+    f->asked += taken < left ? taken : left;
     f->row += taken;
-    if (f->row >= x.rows) {
-        f->asked -= f->row - x.rows;
+    if (taken >= left) {
         f->row = 0;
         f->now++;
     }
