@@ -127,8 +127,9 @@ void *fov_augmenter_scratch(fov_augmenter *augmenter, fov_scratch slot, size_t c
  * window_height pixels. Sides up to 2^20. */
 FOV_MUST_USE fov_status fov_resize_apply(fov_augmenter *augmenter, const fov_image *image, const fov_resize *resize, uint8_t *output);
 /* The same from strips (fov_decoder_read_strips; sideways ones have 8 bits): `begin` with the first one, which tells size and direction,
- * then `feed` with each of them. The strips together hold the box; the output is there after the one that holds its last row. One resize a lane (below
- * FOV_MAX_VIEWS); lane 0 is also that of fov_resize_apply and its scratch that of other steps, so that these come when it is done. */
+ * then `feed` with each of them. The strips together hold the box; the output is there after the one that holds its last row. One resize a
+ * lane (below FOV_MAX_VIEWS); lane 0 is also that of fov_resize_apply and its scratch that of other steps, so that these come when it is
+ * done. */
 FOV_MUST_USE fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_strip *strip, const fov_resize *resize,
                                          uint8_t *output);
 void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *strip);

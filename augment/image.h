@@ -125,15 +125,15 @@ FOV_MUST_USE fov_status fov_decoder_open_source(fov_decoder *decoder, const fov_
 bool fov_image_by_pieces(fov_image_kind kind);
 
 /* The same part in strips: all its columns, and some rows at a time, from the top down or from the bottom up. The strips that follow the
- * first overlap the one before by FOV_STRIP_OVERLAP rows. A picture of 8 bits that is turned by a quarter comes sideways: rows of its strips
- * are columns of the picture. What is known of a whole picture only when its file was read to the end (interlaced PNG, progressive JPEG,
- * WebP, and with `lenient` all) comes as one strip, as does one of 16 bits that is turned by a quarter. */
+ * first overlap the one before by FOV_STRIP_OVERLAP rows. A picture of 8 bits that is turned by a quarter comes sideways: rows of its
+ * strips are columns of the picture. What is known of a whole picture only when its file was read to the end (interlaced PNG, progressive
+ * JPEG, WebP, and with `lenient` all) comes as one strip, as does one of 16 bits that is turned by a quarter. */
 #define FOV_STRIP_OVERLAP ((size_t)3)
 typedef struct fov_strip {
     fov_image image; /* a part of the picture */
     bool first;      /* where decoding has to begin again, a first strip comes again, and all before it is void */
     bool upward;     /* strips come from the bottom up */
-    bool sideways;   /* the image, its place and the sizes in it are mirrored at the diagonal from the top left: pixel (x, y) is at (y, x) */
+    bool sideways;   /* image, place and sizes are mirrored at the diagonal from the top left: pixel (x, y) is at (y, x) */
 } fov_strip;
 typedef fov_status (*fov_strip_fn)(void *context, const fov_strip *strip); /* what it returns but FOV_OK ends the reading and is returned */
 /* Instead of `read`, with all that is said of it; the strips are the decoder's. After a failure what was taken is void. */

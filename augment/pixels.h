@@ -53,13 +53,14 @@ typedef struct fov_box {
     uint32_t inner, outer;
 } fov_box;
 
-/* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real the same in double
+/* clang-format off */
+/* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real  the same in double
  * pixel_pack      FOV_PACK_ROWS rows of `width` > 0 pixels, arranged as the set's pixel_columns likes, in fov_pack_bytes
  * pixel_columns   horizontal filter of packed rows; `mirror` right to left. Each four of them go to an out of their own, arranged as the
  *                 set's pixel_rows likes: 4 x axis->count x channels bytes
  * pixel_rows      vertical filter of output `index` from its span[index] groups; count = samples of a row
- * pixel_sum_row   sums[i] += weight row[i], or = where the sums `begin`; pixel_sum_bytes  such sums rounded to bytes: the vertical filter row
- *                 by row, with weights of the portable set
+ * pixel_sum_row   the vertical filter row by row, with weights of the portable set: sums[i] += weight row[i], or = where the sums `begin`
+ * pixel_sum_bytes  such sums, rounded to bytes
  * pixel_deep_pack, _columns, _rows  the same for 16 bits: packed [width][16 lanes or a multiple], lane = row * channels + channel;
  *                 out and groups[g] are [4 rows][count] floats
  * pixel_table     out[i] = table[in[i]]; `out` may be `in`
@@ -69,16 +70,18 @@ typedef struct fov_box {
  * pixel_saturate  grey + factor (value - grey) in float, truncated and clamped; `out` may be `rgb`
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`
  * pixel_floats, pixel_deep_floats  FOV_PACK_ROWS rows to floats, [count][FOV_PACK_ROWS]
- * pixel_blur_rows  of such rows weighted sums of `taps` samples `step` samples apart, to rows `stride` floats apart. `stride` and the
- * samples that are read are count rounded up to FOV_PACK_ROWS pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows,
- * rounded half to even pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
+ * pixel_blur_rows  of such rows, weighted sums of `taps` samples `step` samples apart, to rows `stride` floats apart. `stride` and the
+ *                 samples that are read are count rounded up to FOV_PACK_ROWS
+ * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
+ * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
  * pixel_box_column  the same over the 2 radius + 3 rows given
- * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a
- * block pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; the row has one sample more at either end, row[0] before the first
+ * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
+ * pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; the row has one sample more at either end, row[0] before the first
  * pixel_ycc_rgb   JFIF's YCbCr to RGB
  * pixel_ycc_h2v2_rgb  the same of a row whose chroma is upsampled both ways: rows of Cb, the near and the far one, then of Cr, all from the
- * sample before the first pixel's; `second`: 1 where that pixel is the right one of its pair, else 0. FOV_JPEG_AHEAD samples past the
- * last one's neighbour are read; sums[2] are scratch for as many */
+ *                 sample before the first pixel's; `second`: 1 where that pixel is the right one of its pair, else 0. FOV_JPEG_AHEAD
+ *                 samples past the last one's neighbour are read; sums[2] are scratch for as many */
+/* clang-format on */
 #define FOV_JPEG_GROUP 4
 #define FOV_JPEG_AHEAD 32
 

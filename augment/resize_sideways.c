@@ -1,8 +1,9 @@
 /* The resize of a picture whose columns come as rows: what a quarter turn makes of strips. The bytes are those of resize.c.
  *
- * Here the pass that comes first runs across rows, each of which is given out to the few sums that it belongs to: those are all that is kept
- * of a picture of any height and width, where the other way round the result of a whole pass would have to be. Sums are exact, so neither their
- * order nor that of the rows is seen in them. Finished rows go through the second pass sixteen at a time and are turned as they leave it. */
+ * Here the pass that comes first runs across rows, each of which is given out to the few sums that it belongs to: those are all that is
+ * kept of a picture of any height and width, where the other way round the result of a whole pass would have to be. Sums are exact, so
+ * neither their order nor that of the rows is seen in them. Finished rows go through the second pass sixteen at a time and are turned as
+ * they leave it. */
 #include <string.h>
 
 #include "augment/resize.h"

@@ -279,7 +279,8 @@ fov_status fov_io_fail(const char *file, int line, const char *path, const char 
     const char *why = strerror_r(error, reason, sizeof reason);
     fov_text text;
     const char *shown = printable(&text, path);
-    const fov_status status = fov_fail_at(file, line, status_of(error), "%s: cannot %s: %s%s%s", shown, operation, why, space, advice(error));
+    const fov_status status =
+        fov_fail_at(file, line, status_of(error), "%s: cannot %s: %s%s%s", shown, operation, why, space, advice(error));
     fov_text_clear(&text);
     return status;
 }

@@ -60,8 +60,9 @@ static fov_status settle(const block_job *job, size_t sample, failure *f) {
     if (job->how->lost == NULL) {
         fov_text name;
         fov_text_init(&name);
-        const fov_status status = FOV_FAIL(f->status, "a picture cannot be read; if it changed after the check, run again when nobody writes to it: %s: %s",
-                                           fov_picture_name(&name, f->path), f->message);
+        const fov_status status =
+            FOV_FAIL(f->status, "a picture cannot be read; if it changed after the check, run again when nobody writes to it: %s: %s",
+                     fov_picture_name(&name, f->path), f->message);
         fov_text_clear(&name);
         return status;
     }
@@ -120,7 +121,8 @@ fov_status fov_loader_evaluate(const fov_index *index, const fov_evaluation *eva
     const size_t factors[4] = {side, side, fov_pixel_bytes(evaluation->decode.format), evaluation->block};
     size_t bytes;
     if (evaluation->block == 0 || !fov_product_size(factors, 4, &bytes)) {
-        return FOV_FAIL(FOV_E_INVALID, "blocks of %zu pictures of %zu pixels cannot be read; change the batch size", evaluation->block, side);
+        return FOV_FAIL(FOV_E_INVALID, "blocks of %zu pictures of %zu pixels cannot be read; change the batch size", evaluation->block,
+                        side);
     }
     block_job job = {.index = index, .how = evaluation, .image_bytes = bytes / evaluation->block};
     fov_status status = FOV_OK;

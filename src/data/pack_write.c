@@ -13,8 +13,8 @@ struct fov_pack_writer {
     uint8_t *records; /* as they will lie in the file */
     size_t count, capacity;
     fov_text names;
-    size_t last_offset;          /* of the last name */
-    uint64_t end; /* of the last payload in the file */
+    size_t last_offset; /* of the last name */
+    uint64_t end;       /* of the last payload in the file */
 };
 
 static fov_status write_zeros(fov_writer *out, uint64_t upto) {

@@ -36,8 +36,7 @@ static fov_status scratch_bytes(size_t *bytes, size_t t, size_t head) {
     const size_t most = 2 * block > FOV_ATTENTION_COLUMNS ? 2 * block : FOV_ATTENTION_COLUMNS;
     const bool fits = fov_round_up(head, columns, &d) && fov_add_size(t, block + FOV_ATTENTION_COLUMNS, &rows) &&
                       fov_product_size((const size_t[]){2, rows, d, sizeof(fov_real)}, 4, &panels) &&
-                      fov_product_size((const size_t[]){most, t, sizeof(fov_real)}, 3, &logits) &&
-                      fov_add_size(panels, logits, bytes);
+                      fov_product_size((const size_t[]){most, t, sizeof(fov_real)}, 3, &logits) && fov_add_size(panels, logits, bytes);
     return fits ? FOV_OK : FOV_FAIL(FOV_E_LIMIT, "needs more scratch than this machine can address; use a smaller image");
 }
 

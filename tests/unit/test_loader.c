@@ -579,7 +579,8 @@ static void test_evaluate_lost(void **state) {
         lost.max_bad = 1.0 / PICTURES + 1e-9;
         s = (seen){.fail_at = SIZE_MAX};
         assert_int_equal(evaluate(4, pool, &lost, &s), FOV_E_DATA);
-        assert_non_null(strstr(fov_last_error(), "20.png (cannot open: No such file or directory); mend or remove them, or raise --max-bad"));
+        assert_non_null(
+            strstr(fov_last_error(), "20.png (cannot open: No such file or directory); mend or remove them, or raise --max-bad"));
         assert_int_equal(s.next, 20); /* it stops there */
         fov_lost_clear(&lost);
         fov_pool_free(pool);

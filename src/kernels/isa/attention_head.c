@@ -133,7 +133,8 @@ static tile_ahead rows_due(fetch *f, size_t products, const tile_operands *o) {
         slower++;
     }
     const rows_ahead *x = &f->array[f->now];
-    const size_t count = (size_t)f->steps << slower, step = TILE_AHEAD * sizeof(fov_real) >> slower, stride = f->h->out_stride * sizeof(fov_real);
+    const size_t count = (size_t)f->steps << slower, step = TILE_AHEAD * sizeof(fov_real) >> slower,
+                 stride = f->h->out_stride * sizeof(fov_real);
     const tile_ahead ahead = {.at = x->at + f->row * stride, .step = step, .jump = stride - (count - 1) * step, .count = count};
     const size_t taken = ((uint32_t)o->k / f->steps) >> slower, left = x->rows - f->row;
     f->asked += taken < left ? taken : left;
