@@ -48,6 +48,8 @@ FOV_MUST_USE fov_status fov_plan_run(fov_plan *plan, const fov_run *run);
 const fov_real *fov_plan_value(const fov_plan *plan, const fov_node *node);
 
 size_t fov_plan_bytes(const fov_plan *plan); /* the one block */
+/* What helps where that is too much, for the end of a message. */
+#define FOV_PLAN_ADVICE "lower --batch-size or --image-size, or compute more of it again (--recompute blocks)"
 size_t fov_plan_steps(const fov_plan *plan);
 fov_cost fov_plan_cost(const fov_plan *plan); /* of all steps */
 

@@ -40,7 +40,9 @@ fov_status fov_plan_new(fov_plan **plan_out, fov_graph *graph, fov_node *const *
     FOV_TRY_GOTO(status, done, fov_plan_layout(plan, outputs, output_count));
     plan->block = fov_mem_alloc(FOV_MEM_PLAN, plan->block_bytes);
     if (plan->block == NULL) {
-        status = fov_forward_at(__FILE__, __LINE__, FOV_E_NOMEM);
+        char bytes[32];
+        fov_format_bytes((double)plan->block_bytes, bytes, sizeof bytes);
+        status = FOV_FAIL(FOV_E_NOMEM, "out of memory: a step needs %s at once; %s", bytes, FOV_PLAN_ADVICE);
         goto done;
     }
     *plan_out = plan;

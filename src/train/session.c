@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
+
 /* An objective that declares its pictures itself may know bytes only. */
 static fov_status check_view(const fov_session *s) {
     const fov_session_options *o = &s->options;
@@ -122,6 +124,16 @@ void fov_session_free(fov_session *s) {
     fov_graph_free(s->graph);
     fov_store_free(s->store);
     fov_mem_free(s);
+}
+
+void fov_session_warn_of_memory(const fov_session *s, size_t available) {
+    const size_t needed = fov_plan_bytes(s->plan);
+    char need[32], there[32];
+    if (needed > available) {
+        fov_format_bytes((double)needed, need, sizeof need);
+        fov_format_bytes((double)available, there, sizeof there);
+        fov_log(FOV_LOG_WARNING, "a step needs %s of memory and %s are free: the system may end this run; %s", need, there, FOV_PLAN_ADVICE);
+    }
 }
 
 /* Points "view" at the pictures of one micro-batch: all views of its samples, view after view. */

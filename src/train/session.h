@@ -44,6 +44,9 @@ typedef struct fov_session {
 /* Builds the graph, plans it and initialises weights from the seed. */
 FOV_MUST_USE fov_status fov_session_new(fov_session **session, const fov_session_options *options);
 void fov_session_free(fov_session *session); /* takes NULL */
+/* Warns, with what to lower, where a step needs more than `available` bytes: its memory is taken by the first run, and a system that cannot
+ * give it then ends the process without a word. */
+void fov_session_warn_of_memory(const fov_session *session, size_t available);
 
 typedef struct fov_step_result {
     double loss, grad_norm; /* mean over micro-batches; norm before clipping */

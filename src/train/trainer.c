@@ -137,9 +137,14 @@ static fov_status time_steps(trainer *t) {
 
 static fov_status make_session(trainer *t) {
     const fov_session_options options = session_options(t);
+    const bool again = t->session != NULL;
     fov_session_free(t->session);
     t->session = NULL;
-    return fov_session_new(&t->session, &options);
+    FOV_TRY(fov_session_new(&t->session, &options));
+    if (!again) {
+        fov_session_warn_of_memory(t->session, fov_mem_available());
+    }
+    return FOV_OK;
 }
 
 static fov_status write_config(trainer *t) {

@@ -331,6 +331,7 @@ static void work_takes_as_long_as_its_slower_part(void **state) {
 static void every_allocation_may_fail(void **state) {
     (void)state;
     network net;
+    size_t advised = 0;
     random_network(&net, 8, 12);
     for (uint64_t n = 1; n < 100; n++) {
         fov_plan *plan = NULL;
@@ -340,10 +341,12 @@ static void every_allocation_may_fail(void **state) {
         fov_plan_free(plan);
         if (status == FOV_OK) {
             assert_true(n > 2);
+            assert_int_equal(advised, 1); /* where it is the block that is too large */
             network_free(&net);
             return;
         }
         assert_int_equal(status, FOV_E_NOMEM);
+        advised += strstr(fov_last_error(), "lower --batch-size") != NULL;
     }
     fail_msg("the plan never came through");
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "train/schedule.h"
 #include "train_case.h"
 
@@ -309,6 +310,35 @@ static void not_finite_changes_nothing(void **state) {
     check_not_finite(&mae, "blocks.2.mlp.fc1.weight");
 }
 
+static void keep_line(void *context, fov_log_level level, const char *line) {
+    fov_text *const lines = context;
+    assert_int_equal(level, FOV_LOG_WARNING);
+    fov_text_add(lines, line);
+}
+
+/* A step that cannot fit is told of before it is run, one that can is not. */
+static void memory_that_is_not_there(void **state) {
+    (void)state;
+    train_case c;
+    fov_text lines;
+    fov_session *s = NULL;
+    fov_text_init(&lines);
+    open_case(&c, &mae, 2);
+    const fov_session_options options = case_session_options(&c, "sgd");
+    require(fov_session_new(&s, &options));
+    const size_t needed = fov_plan_bytes(s->plan);
+    fov_log_set_sink(keep_line, &lines, FOV_LOG_WARNING);
+    fov_session_warn_of_memory(s, needed);
+    assert_int_equal(lines.length, 0);
+    fov_session_warn_of_memory(s, needed - 1);
+    fov_log_set_sink(NULL, NULL, FOV_LOG_ERROR);
+    assert_non_null(strstr(lines.data, "the system may end this run"));
+    assert_non_null(strstr(lines.data, "--recompute blocks"));
+    fov_text_clear(&lines);
+    fov_session_free(s);
+    case_close(&c);
+}
+
 /* Without decay, the first update of sgd is -lr g: clipping shortens it to clip_norm. */
 static void clipping(void **state) {
     (void)state;
@@ -529,6 +559,7 @@ int main(void) {
         cmocka_unit_test(norm_of_gradients),
         cmocka_unit_test(average_of_weights),
         cmocka_unit_test(not_finite_changes_nothing),
+        cmocka_unit_test(memory_that_is_not_there),
         cmocka_unit_test(clipping),
         cmocka_unit_test(average_in_a_session),
         cmocka_unit_test(micro_batches_add_up),
