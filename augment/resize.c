@@ -201,8 +201,7 @@ fov_scratch fov_lane_slot(size_t lane, fov_scratch slot) {
 static fov_status make_buffers(fov_augmenter *augmenter, size_t lane, fov_resizer *r) {
     const size_t packed = r->deep ? r->width * fov_deep_lanes(r->channels) * sizeof(double) : fov_pack_bytes(r->width, r->channels);
     FOV_TRY_ALLOC(fov_augmenter_scratch(augmenter, FOV_SCRATCH_PACKED, packed, 1));
-    r->group_bytes =
-        r->deep ? GROUP * r->samples * sizeof(float) : (GROUP * r->samples + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
+    r->group_bytes = r->deep ? GROUP * r->samples * sizeof(float) : fov_slack_bytes(GROUP * r->samples);
     r->ring = fov_augmenter_scratch(augmenter, fov_lane_slot(lane, FOV_SCRATCH_ROWS), ring_groups(r) + 1, r->group_bytes);
     FOV_TRY_ALLOC(r->ring);
     r->group = fov_augmenter_scratch(augmenter, fov_lane_slot(lane, FOV_SCRATCH_POINTERS), r->y.groups, sizeof *r->group);
@@ -210,14 +209,21 @@ static fov_status make_buffers(fov_augmenter *augmenter, size_t lane, fov_resize
     return FOV_OK;
 }
 
-/* Weights and room for strips of rows. */
-static fov_status begin_rows(fov_augmenter *augmenter, size_t lane, const fov_resize *z, const fov_span *x, const fov_span *y) {
+/* Columns that are summed up one by one want each weight as a number, not as a set's vectors. */
+static fov_status make_axes(fov_augmenter *augmenter, size_t lane, const fov_resize *z, const fov_span *x, const fov_span *y) {
     fov_resizer *const r = &augmenter->resizer[lane];
     const bool bicubic = z->interpolation == FOV_BICUBIC;
     const fov_axis_outputs across = {z->out_width, z->window_left, z->window_width, bicubic, r->deep};
     const fov_axis_outputs down = {z->out_height, z->window_top, z->window_height, bicubic, r->deep};
-    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_X), augmenter->loops, x, across, &r->x));
-    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_Y), augmenter->loops, y, down, &r->y));
+    const fov_pixel_loops *const loops = r->by_columns ? fov_pixel_loops_named("c") : r->loops;
+    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_X), loops, x, across, &r->x));
+    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_Y), r->loops, y, down, &r->y));
+    return FOV_OK;
+}
+
+/* Room for strips of rows. */
+static fov_status begin_rows(fov_augmenter *augmenter, size_t lane) {
+    fov_resizer *const r = &augmenter->resizer[lane];
     FOV_TRY(make_buffers(augmenter, lane, r));
     const size_t last = r->y.count - 1;
     r->next = r->upward ? r->y.first[last] + r->y.span[last] - 1 : r->y.first[0];
@@ -242,7 +248,8 @@ fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_str
     r->mirror = z->mirror;
     r->samples = z->window_width * image->channels;
     FOV_ASSERT(!r->by_columns || !r->deep);
-    FOV_TRY(r->by_columns ? fov_sideways_begin(augmenter, lane, z, &x, &y) : begin_rows(augmenter, lane, z, &x, &y));
+    FOV_TRY(make_axes(augmenter, lane, z, &x, &y));
+    FOV_TRY(r->by_columns ? fov_sideways_begin(augmenter, lane) : begin_rows(augmenter, lane));
     return FOV_OK;
 }
 

@@ -10,7 +10,7 @@ typedef struct fov_span {
     double origin, extent;
 } fov_span;
 
-/* The outputs of an axis that are made: [offset, offset + count) of `out`. */
+/* The outputs of an axis that are made, [offset, offset + count) of `out`, and how. */
 typedef struct fov_axis_outputs {
     size_t out, offset, count;
     bool bicubic, deep;
@@ -23,9 +23,13 @@ FOV_MUST_USE fov_status fov_resize_axis(fov_augmenter *augmenter, fov_scratch sl
 /* Scratch of a lane: the first is the one that other steps share. */
 fov_scratch fov_lane_slot(size_t lane, fov_scratch slot);
 
-/* Weights and room for a resizer whose place and size are set; the spans are the box's, as the picture is shown. Samples of 8 bits. */
-FOV_MUST_USE fov_status fov_sideways_begin(fov_augmenter *augmenter, size_t lane, const fov_resize *resize, const fov_span *x,
-                                           const fov_span *y);
+/* Bytes of a buffer in scratch that loops may read and write FOV_PIXEL_SLACK past the end of. */
+static inline size_t fov_slack_bytes(size_t bytes) {
+    return (bytes + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
+}
+
+/* Room for a resizer whose axes, place and size are set, that across columns with weights of the portable set. Samples of 8 bits. */
+FOV_MUST_USE fov_status fov_sideways_begin(fov_augmenter *augmenter, size_t lane);
 /* Columns [first, end) of the box, each as a row of its height; `pixels` is the first of them. Those that came before may come again. */
 void fov_sideways_feed(fov_resizer *resizer, const uint8_t *pixels, size_t row_bytes, size_t first, size_t end, uint8_t *packed);
 

@@ -43,16 +43,13 @@ static fov_status make_rows_apart(fov_augmenter *augmenter, size_t lane, fov_res
     return FOV_OK;
 }
 
-static size_t padded(size_t bytes) {
-    return (bytes + 2 * FOV_PIXEL_SLACK) / FOV_PIXEL_SLACK * FOV_PIXEL_SLACK;
-}
-
 static fov_status make_room(fov_augmenter *augmenter, size_t lane, fov_resizer *r) {
     fov_sideways *const s = &r->sideways;
     s->samples = r->width * r->channels;
     s->open = most_open(r);
-    s->group_bytes = padded(4 * r->y.count * r->channels);
-    const size_t sums = padded(s->samples * sizeof *s->sums), row = padded(s->samples), out = padded(r->y.count * r->channels);
+    s->group_bytes = fov_slack_bytes(4 * r->y.count * r->channels);
+    const size_t sums = fov_slack_bytes(s->samples * sizeof *s->sums), row = fov_slack_bytes(s->samples),
+                 out = fov_slack_bytes(r->y.count * r->channels);
     size_t sums_bytes, bytes;
     if (!fov_mul_size(s->open, sums, &sums_bytes) || !fov_add_size(sums_bytes, FOV_PACK_ROWS * row, &bytes) ||
         !fov_add_size(bytes, FOV_PACK_GROUPS * s->group_bytes + out, &bytes)) {
@@ -70,14 +67,8 @@ static fov_status make_room(fov_augmenter *augmenter, size_t lane, fov_resizer *
     return FOV_OK;
 }
 
-fov_status fov_sideways_begin(fov_augmenter *augmenter, size_t lane, const fov_resize *z, const fov_span *x, const fov_span *y) {
+fov_status fov_sideways_begin(fov_augmenter *augmenter, size_t lane) {
     fov_resizer *const r = &augmenter->resizer[lane];
-    const bool bicubic = z->interpolation == FOV_BICUBIC;
-    const fov_axis_outputs across = {z->out_width, z->window_left, z->window_width, bicubic, false};
-    const fov_axis_outputs along = {z->out_height, z->window_top, z->window_height, bicubic, false};
-    /* One weight a row is wanted as a number, not as a set's vectors. */
-    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_X), fov_pixel_loops_named("c"), x, across, &r->x));
-    FOV_TRY(fov_resize_axis(augmenter, fov_lane_slot(lane, FOV_SCRATCH_AXIS_Y), augmenter->loops, y, along, &r->y));
     FOV_TRY(make_rows_apart(augmenter, lane, r));
     FOV_TRY(make_room(augmenter, lane, r));
     return FOV_OK;

@@ -22,23 +22,25 @@ typedef struct strip_case {
     size_t calls;   /* for pieces */
 } strip_case;
 
-/* The part as the strips lie; no pixels. */
-static fov_image strip_part(const strip_case *c, const fov_strip *strip) {
-    const fov_image *p = c->part;
-    fov_image part = *p;
-    if (strip->sideways) {
-        part.left = p->top;
-        part.top = p->left;
-        part.width = p->height;
-        part.height = p->width;
-        part.full_width = p->full_height;
-        part.full_height = p->full_width;
-    }
-    part.pixels = NULL;
-    return part;
+/* The image's place and sizes mirrored at the diagonal, as those of strips that come sideways; without pixels. */
+static inline fov_image strip_sideways(const fov_image *image) {
+    fov_image lying = *image;
+    lying.left = image->top;
+    lying.top = image->left;
+    lying.width = image->height;
+    lying.height = image->width;
+    lying.full_width = image->full_height;
+    lying.full_height = image->full_width;
+    lying.pixels = NULL;
+    return lying;
 }
 
-static bool strip_place(strip_case *c, const fov_strip *strip) {
+/* The part as the strips lie. */
+static inline fov_image strip_part(const strip_case *c, const fov_strip *strip) {
+    return strip->sideways ? strip_sideways(c->part) : *c->part;
+}
+
+static inline bool strip_place(strip_case *c, const fov_strip *strip) {
     const fov_image *i = &strip->image, lying = strip_part(c, strip), *p = &lying;
     const bool same = i->left == p->left && i->width == p->width && i->channels == p->channels && i->deep == p->deep &&
                       i->shrink == p->shrink && i->full_width == p->full_width && i->full_height == p->full_height;
@@ -55,7 +57,7 @@ static bool strip_place(strip_case *c, const fov_strip *strip) {
     return strip->upward ? end == c->low + FOV_STRIP_OVERLAP && top < c->low : top + FOV_STRIP_OVERLAP == c->high && end > c->high;
 }
 
-static fov_status strip_take(void *context, const fov_strip *strip) {
+static inline fov_status strip_take(void *context, const fov_strip *strip) {
     strip_case *c = context;
     if (c->answer != FOV_OK && c->strips == c->answer_at) {
         c->strips++;

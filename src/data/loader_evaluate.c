@@ -33,7 +33,7 @@ static void note_failure(const reader *r, failure *f, fov_status status) {
     const char *path = r->reader.path.data == NULL ? "" : r->reader.path.data;
     f->message = fov_mem_strdup(FOV_MEM_DATA, fov_picture_reason(path));
     f->path = fov_mem_strdup(FOV_MEM_DATA, path);
-    f->bytes = r->reader.blob.size;
+    f->bytes = fov_picture_file_bytes(&r->reader);
     f->status = f->message == NULL || f->path == NULL ? FOV_E_NOMEM : status;
 }
 

@@ -155,7 +155,7 @@ static void make_slot(void *context, size_t chunk, unsigned thread) {
         const char *path = w->reader.path.data == NULL ? "" : w->reader.path.data;
         s->message = fov_mem_strdup(FOV_MEM_DATA, fov_picture_reason(path));
         s->path = fov_mem_strdup(FOV_MEM_DATA, path);
-        s->bytes_before = w->reader.blob.size;
+        s->bytes_before = fov_picture_file_bytes(&w->reader);
         s->status = s->message == NULL || s->path == NULL ? FOV_E_NOMEM : s->status;
     }
 }

@@ -298,6 +298,10 @@ fov_status fov_picture_preprocess(fov_picture_reader *reader, fov_augmenter *aug
     return FOV_OK;
 }
 
+size_t fov_picture_file_bytes(const fov_picture_reader *reader) {
+    return reader->feed.file != NULL ? reader->feed.source.size : reader->blob.size;
+}
+
 fov_status fov_picture_check(fov_picture_reader *reader) {
     const fov_image *image;
     if (reader->grouped || reader->what.kind == FOV_PACK_RAW) {

@@ -75,6 +75,9 @@ FOV_MUST_USE fov_status fov_picture_preprocess(fov_picture_reader *reader, fov_a
 /* Instead: the verdict of decoding it whole. */
 FOV_MUST_USE fov_status fov_picture_check(fov_picture_reader *reader);
 
+/* Bytes of the file, or record, that was opened last, whether that went well or not; 0 where it could not be read. */
+size_t fov_picture_file_bytes(const fov_picture_reader *reader);
+
 /* `path` fit for a message of one line: escapes it into `text`, which the caller clears in the end. */
 const char *fov_picture_name(fov_text *text, const char *path);
 /* The thread's last message without the name of the picture before it, for those who say the name themselves. */

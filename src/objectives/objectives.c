@@ -30,9 +30,10 @@ static bool trains(const fov_objective *objective, const fov_backbone *backbone)
 
 const fov_backbone *fov_objective_backbone(const fov_objective *objective) {
     size_t i = 0;
-    while (!trains(objective, fov_backbone_at(i))) { /* one there is: tests train every objective */
+    while (fov_backbone_at(i) != NULL && !trains(objective, fov_backbone_at(i))) {
         i++;
     }
+    FOV_ASSERT(fov_backbone_at(i) != NULL); /* an objective that nothing can be trained by is a mistake in the registries */
     return fov_backbone_at(i);
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "data/loader.h"
 #include "data/pack_make.h"
 #include "data/picture.h"
 #include "folder_case.h"
@@ -277,6 +278,32 @@ static void test_scans(void **state) {
     fov_index_free(index);
 }
 
+static fov_status take_block(void *context, size_t first, size_t count, const uint8_t *pixels) {
+    (void)context, (void)first, (void)count, (void)pixels;
+    return FOV_OK;
+}
+
+/* One that goes bad after the scan is listed with the bytes that it has now, though they were never in memory as a whole. */
+static void test_lost(void **state) {
+    (void)state;
+    make_large();
+    fov_index *index = scan(at("data"));
+    fov_preprocess preprocess;
+    fov_lost lost = {.max_bad = 0.9};
+    fov_blob cut;
+    fov_preprocess_default(32, &preprocess);
+    rewrite(at("data/b.png"), 0.95, 0.0);
+    require(fov_io_read(at("data/b.png"), (size_t)1 << 30, 0, &cut));
+    const fov_evaluation evaluation = {.preprocess = &preprocess, .block = 2, .lost = &lost, .fn = take_block};
+    require(fov_loader_evaluate(index, &evaluation));
+    assert_int_equal(lost.count, 1);
+    assert_int_equal(lost.item[0].picture, 1);
+    assert_int_equal(lost.item[0].file.bytes, cut.size);
+    fov_blob_clear(&cut);
+    fov_lost_clear(&lost);
+    fov_index_free(index);
+}
+
 static void test_out_of_memory(void **state) {
     (void)state;
     make_large();
@@ -301,8 +328,8 @@ static void test_out_of_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_pixels), cmocka_unit_test(test_damage),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_pixels),   cmocka_unit_test(test_damage),
                                        cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_scans),
-                                       cmocka_unit_test(test_out_of_memory)};
+                                       cmocka_unit_test(test_lost),          cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

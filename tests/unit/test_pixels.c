@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "pixel_case.h"
+#include "strip_case.h"
 
 static fov_augmenter *new_augmenter(void) {
     fov_augmenter *augmenter;
@@ -50,19 +51,13 @@ static fov_image cut(const fov_image *whole, size_t left, size_t top, size_t wid
 /* The part mirrored at its diagonal. */
 static fov_image lay_sideways(const fov_image *part) {
     const size_t pixel = fov_pixel_bytes(fov_image_format(part));
-    fov_image lying = *part;
+    fov_image lying = strip_sideways(part);
     lying.pixels = malloc(part->width * part->height * pixel);
     assert_non_null(lying.pixels);
     for (size_t i = 0; i < part->width * part->height; i++) {
         const size_t x = i % part->width, y = i / part->width;
         memcpy(lying.pixels + (x * part->height + y) * pixel, part->pixels + i * pixel, pixel);
     }
-    lying.left = part->top;
-    lying.top = part->left;
-    lying.width = part->height;
-    lying.height = part->width;
-    lying.full_width = part->full_height;
-    lying.full_height = part->full_width;
     return lying;
 }
 

@@ -115,7 +115,10 @@ static fetch fetch_next(const fov_attention_head *h, size_t products) {
     if (is_short && backward) {
         will_need(&f, h->dq + h->next, 3 * h->t);
     }
-    const size_t rows = h->t * (3 + (size_t)(is_short || backward) + (size_t)backward + (is_short && backward ? 3 : 0));
+    size_t rows = 0;
+    for (size_t i = 0; i < f.arrays; i++) {
+        rows += f.array[i].rows;
+    }
     f.pace = ((uint64_t)rows << 32) / products + 1;
     return f;
 }
