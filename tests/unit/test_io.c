@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/text.h"
 
 #define ROOT FOV_TEST_TEMP "/io"
 
@@ -418,6 +419,26 @@ static void test_advice(void **state) {
     }
 }
 
+/* Of a folder that is a disk of its own, the space that is free there, not beside it. */
+static void test_space_of_a_disk(void **state) {
+    (void)state;
+    static const char disk[] = "/dev/shm";
+    uint64_t there = 0, beside = 0;
+    char free_there[32], free_beside[32], wanted[64];
+    if (fov_io_kind(disk) != FOV_PATH_DIR || fov_io_free_bytes(disk, &there) != FOV_OK || fov_io_free_bytes("/dev", &beside) != FOV_OK) {
+        skip();
+    }
+    fov_format_bytes((double)there, free_there, sizeof free_there);
+    fov_format_bytes((double)beside, free_beside, sizeof free_beside);
+    if (strcmp(free_there, free_beside) == 0) {
+        skip();
+    }
+    (void)snprintf(wanted, sizeof wanted, "(%s free;", free_there);
+    fov_io_fail_at("open", 1, false, ENOSPC);
+    assert_int_equal(fov_io_check_writable(disk), FOV_E_IO);
+    assert_non_null(strstr(fov_last_error(), wanted));
+}
+
 static fov_status see_kind(void *context, const char *name, int kind) {
     char *seen = context;
     assert_int_equal(strlen(name), 1);
@@ -505,6 +526,7 @@ int main(void) {
         cmocka_unit_test_setup(test_folders, clean),
         cmocka_unit_test_setup(test_check_writable, clean),
         cmocka_unit_test_setup(test_advice, clean),
+        cmocka_unit_test_setup(test_space_of_a_disk, clean),
         cmocka_unit_test_setup(test_list, clean),
         cmocka_unit_test_setup(test_names, clean),
         cmocka_unit_test_setup(test_out_of_memory, clean),

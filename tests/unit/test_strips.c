@@ -229,6 +229,36 @@ static void test_tiff_is_png(void **state) {
 #endif
 }
 
+/* A strip that says it has fewer bytes than its rows need is damaged, also where the file goes on behind them; so is one that the file ends
+ * in. Of the rows above it a part is whole. */
+static void test_short_tiff(void **state) {
+#ifndef FOV_HAVE_TIFF
+    (void)state;
+    skip();
+#else
+    tools *t = *state;
+    enum { SIDE = 40, ROWS = 10, SIZES = 8 + 2 + 12 * 11 + 4 + 4 * (SIDE / ROWS) }; /* tiff_case.h: the table of sizes */
+    static uint8_t pixels[SIDE * SIDE];
+    const tiff_case c = {.pixels = pixels, .width = SIDE, .height = SIDE, .planes = 1, .bits = 8, .orientation = 1, .block_height = ROWS};
+    const fov_decode_options options = {.format = {.channels = 1}};
+    const fov_decode_part above = {.width = SIDE, .height = ROWS, .shrink = 1};
+    for (unsigned k = 0; k < 2; k++) {
+        picture_file file = {0};
+        file.bytes = tiff_make(&c, &file.size);
+        assert_non_null(file.bytes);
+        if (k == 0) {
+            assert_int_equal(file.bytes[SIZES + 8] | file.bytes[SIZES + 9] << 8, SIDE * ROWS);
+            file.bytes[SIZES + 8]--; /* of the third strip: libtiff mends it where the first two differ */
+        } else {
+            file.size--;
+        }
+        assert_int_equal(read_whole(t->decoder, &file, &options, NULL, &t->image), FOV_E_FORMAT);
+        assert_int_equal(read_whole(t->decoder, &file, &options, &above, &t->image), FOV_OK);
+        free(file.bytes);
+    }
+#endif
+}
+
 /* ---- views ---- */
 
 typedef struct view_taker {
@@ -483,9 +513,11 @@ static void test_out_of_memory(void **state) {
 int main(void) {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, take_tools, put_tools)
     const struct CMUnitTest tests[] = {
-        CASE(test_strips_are_the_whole), CASE(test_tiff_is_png), CASE(test_views),
-        CASE(test_preprocess),           CASE(test_damage),      CASE(test_begins_again),
-        CASE(test_takers_fail),          CASE(test_pieces_fail), cmocka_unit_test(test_out_of_memory),
+        CASE(test_strips_are_the_whole), CASE(test_tiff_is_png),
+        CASE(test_short_tiff),           CASE(test_views),
+        CASE(test_preprocess),           CASE(test_damage),
+        CASE(test_begins_again),         CASE(test_takers_fail),
+        CASE(test_pieces_fail),          cmocka_unit_test(test_out_of_memory),
     };
 #undef CASE
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
