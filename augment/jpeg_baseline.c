@@ -259,16 +259,39 @@ static bool restart(decoding *d) {
 
 #define STEPS (FILLED / LOOK) /* that need no filling */
 
+/* Takes a code that no entry can give as a whole; false when there is no such code, or the block is overrun. */
+static inline __attribute__((always_inline)) bool take_slowly(fov_bits *b, fov_huffman_entry entry, const fov_huffman_entry **table,
+                                                              size_t *place, coded_block **k) {
+    coded_block *const here = *k;
+    fill_bits(b); /* the same entry, with all bits that it may ask for */
+    const fov_slow_code code = fov_huffman_read_slowly(b->word, (const fov_huffman_table *)(const void *)*table, entry);
+    const size_t to = *place + code.move;
+    if (code.move == 0 || (to > LAST && to < OF_END)) {
+        return false;
+    }
+    b->word <<= code.bits;
+    b->count = (int)((uint32_t)b->count - code.bits);
+    here->to[(size_t)(places + 1)[*place] - 1] = code.move == 1 ? code.value : 0;
+    here->to[places[to < LAST ? to : LAST] - 1] = code.value;
+    *table = to < LAST ? here->ac : here->next_dc;
+    *place = to < LAST ? to : FIRST_PLACE;
+    *k += to >= LAST;
+    return true;
+}
+
 /* Blocks from `k` to `end` of the row's, which begin an MCU; false when the data make no sense.
  *
  * What costs is not work but guesses of the processor that fail, so that the ends of blocks are no branches: one loop runs over the symbols
  * of all blocks and takes the next block's things where one is over. Where a block is over by its own symbol, that symbol writes 0 where
  * the next coefficient would lie. A function of its own, with a copy of the bits: all that the loop needs then fits in registers. */
-static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k, const coded_block *end) {
+static __attribute__((noinline)) FOV_JPEG_TARGET bool read_blocks(fov_bits *bits, const fov_huffman_entry *table, coded_block *k,
+                                                                  const coded_block *end) {
     static const size_t start = FIRST_PLACE;
     fov_bits b = *bits;
     size_t place = start;
     while (k < end) {
+        fov_huffman_entry entry = 0;
+        size_t last = FIRST_PLACE;
         fill_bits(&b);
         FOV_JPEG_UNROLL
         for (int step = 0; step < STEPS && k != end; step++) {
@@ -276,26 +299,10 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
             const int8_t *const bytes = (const int8_t *)(const void *)(table + index); /* to be had without shifts */
             coded_block *const here = k, *next = k;
             const fov_huffman_entry *next_table = here->ac;
-            fov_huffman_entry entry;
             size_t to, next_place = place;
             FOV_MOVE_ON(entry, table, index, to, next_place, start, next_table, here->next_dc, next, here + 1);
-            const size_t last = places[to];
-            if (__builtin_expect((entry & ENTRY_PENDING) != 0 || last == 0, 0)) {
-                if (step > 0) {
-                    break; /* the same once more, with all bits */
-                }
-                const fov_slow_code code = fov_huffman_read_slowly(b.word, (const fov_huffman_table *)(const void *)table, entry);
-                to = place + code.move;
-                if (code.move == 0 || (to > LAST && to < OF_END)) {
-                    return false;
-                }
-                b.word <<= code.bits;
-                b.count = (int)((uint32_t)b.count - code.bits);
-                here->to[(size_t)(places + 1)[place] - 1] = code.move == 1 ? code.value : 0;
-                here->to[places[to < LAST ? to : LAST] - 1] = code.value;
-                table = to < LAST ? here->ac : here->next_dc;
-                place = to < LAST ? to : start;
-                k += to >= LAST;
+            last = places[to];
+            if (__builtin_expect(last == 0, 0)) {
                 break;
             }
             b.word <<= entry & 63;
@@ -305,6 +312,9 @@ static __attribute__((noinline)) bool read_blocks(fov_bits *bits, const fov_huff
             table = next_table;
             place = next_place;
             k = next;
+        }
+        if (last == 0 && !take_slowly(&b, entry, &table, &place, &k)) {
+            return false;
         }
     }
     b.count &= 63;

@@ -12,7 +12,7 @@ static fov_huffman_entry entry_of(unsigned code, int length, uint8_t symbol, boo
     const bool ends = ac && symbol == 0;
     const unsigned move = (ac ? symbol >> 4U : 0) + 1U + (ends ? MOVE_TO_END : 0);
     if (rest < 0 || size > MOST_BITS) {
-        return MAKE_ENTRY(length, ENTRY_PENDING, 0, size, move);
+        return MAKE_ENTRY(length, ENTRY_PENDING, move, size, MOVE_NOWHERE);
     }
     const int32_t value = size == 0 ? 0 : extend(code >> rest & ((1U << size) - 1), size);
     return MAKE_ENTRY(length + size, 0, move == 1 ? value : 0, value, move);
@@ -23,7 +23,7 @@ static void fill_fast(fov_huffman_table *table) {
     const uint8_t *counts = table->made_from;
     unsigned code = 0, index = 0;
     for (unsigned i = 0; i < 1U << LOOK; i++) {
-        table->fast[i] = ENTRY_PENDING;
+        table->fast[i] = MAKE_ENTRY(0, ENTRY_PENDING, 0, 0, MOVE_NOWHERE);
     }
     for (int length = 1; length <= LOOK; length++) {
         for (unsigned i = 0; i < counts[length]; i++, index++, code++) {
@@ -144,7 +144,7 @@ fov_bits fov_bits_fill_slowly(fov_bits b) {
 
 fov_slow_code fov_huffman_read_slowly(uint64_t word, const fov_huffman_table *table, fov_huffman_entry entry) {
     int length = ENTRY_BITS(entry), size = ENTRY_FAR(entry);
-    unsigned move = entry >> 24;
+    unsigned move = entry >> 8 & 0xFF;
     if ((entry & ENTRY_PENDING) == 0 || length == 0) {
         const int32_t code = (int32_t)(word >> (64 - MAX_CODE));
         length = (entry & ENTRY_PENDING) != 0 ? LOOK + 1 : 1;

@@ -17,6 +17,13 @@
 #define FOV_JPEG_UNROLL _Pragma("GCC unroll 8")
 #endif
 
+/* Shifts that leave the flags alone. Every processor with AVX2 has them, and others do without this decoder. */
+#ifdef __x86_64__
+#define FOV_JPEG_TARGET __attribute__((target("bmi2")))
+#else
+#define FOV_JPEG_TARGET
+#endif
+
 #define LOOK 11
 #define MAX_CODE 16
 
@@ -36,6 +43,9 @@ typedef uint32_t fov_huffman_entry;
 /* A move out of the block from any place but the first, to where no coefficient leads, not even one too many. What is left of a move is
  * that to the coefficient, and one more. */
 #define MOVE_TO_END 96
+/* Of an entry that does not say all: to where nothing leads, from any place. How far it really moves then stands where the first value
+ * would. */
+#define MOVE_NOWHERE 160
 /* Bytes of an entry as it lies in a table. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ENTRY_BYTE(i) (i)
