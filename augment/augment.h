@@ -100,6 +100,7 @@ typedef struct fov_resizer {
     size_t left, top, width, height; /* of the box on the frame, as its strips lie */
     size_t channels;
     bool deep, mirror, upward, by_columns;
+    size_t plane; /* samples from one of a pixel's to the next; 1 unless rows are planes */
     fov_filter_axis x, y;
     size_t samples;     /* of an output row */
     uint8_t *ring;      /* groups of filtered rows, and one place more for what is of no group */

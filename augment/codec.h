@@ -28,6 +28,7 @@ typedef struct fov_codec_file {
 typedef struct fov_window {
     size_t left, top, width, height;
     unsigned shrink; /* 1, 2, 4 or 8, at most most_shrink */
+    bool planar;     /* the image may be so; `read` says whether it is */
 } fov_window;
 
 /* `state` is zeroed memory of state_bytes before the first call, one for each decoder. Every `open` is followed by `close`, whether it or

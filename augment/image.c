@@ -190,8 +190,9 @@ fov_status fov_image_orient(const fov_image *from, unsigned orientation, fov_ima
 /* Where a window of the picture as it is shown lies in the file. The frame's sides are those of the window's frame as shown. */
 static fov_window turn_back(fov_window shown, unsigned orientation, size_t frame_width, size_t frame_height) {
     fov_window in_file = shown;
+    in_file.planar = false; /* pixels are turned as they lie */
     if (orientation >= 5) {
-        in_file = (fov_window){shown.top, shown.left, shown.height, shown.width, shown.shrink};
+        in_file = (fov_window){shown.top, shown.left, shown.height, shown.width, shown.shrink, false};
         const size_t width = frame_width;
         frame_width = frame_height;
         frame_height = width;
@@ -343,7 +344,8 @@ static fov_status open_file(fov_decoder *decoder, const signature *s, fov_image_
 
 /* The window of a frame of width x height pixels, as shown, that holds the part (NULL: all) shrunk as far as the file can be. */
 static fov_status find_window(const fov_decode_part *part, size_t width, size_t height, unsigned most_shrink, fov_window *window) {
-    const fov_decode_part whole = {.width = width, .height = height, .shrink = part != NULL ? part->shrink : 1};
+    const fov_decode_part whole = {
+        .width = width, .height = height, .shrink = part != NULL ? part->shrink : 1, .planar = part != NULL && part->planar};
     const fov_decode_part *const p = part == NULL || part->width == 0 ? &whole : part;
     const unsigned shrink = p->shrink <= 1 ? 1 : p->shrink < most_shrink ? p->shrink : most_shrink;
     if ((shrink & (shrink - 1)) != 0 || p->shrink > 8 || p->height == 0 || p->left >= width || p->width > width - p->left ||
@@ -353,6 +355,7 @@ static fov_status find_window(const fov_decode_part *part, size_t width, size_t 
                         p->width, p->height, p->left, p->top, p->shrink, width, height);
     }
     window->shrink = shrink;
+    window->planar = p->planar;
     window->left = p->left / shrink;
     window->top = p->top / shrink;
     window->width = fov_ceil_div(p->left + p->width, shrink) - window->left;

@@ -30,6 +30,7 @@ typedef struct fov_image {
     uint8_t *pixels;
     size_t width, height, channels;
     bool deep;
+    bool planar; /* a row has all its first samples, then all its second ones and so on; only where asked for */
     size_t left, top;
     unsigned shrink;                /* 2, 4 or 8; 0 or 1: not shrunk */
     size_t full_width, full_height; /* of the picture before shrinking; 0: of this image */
@@ -66,6 +67,7 @@ const char *fov_image_kinds(void);                                 /* what this 
  * progressive JPEG but for the shrinking, decode the whole picture. */
 typedef struct fov_decode_part {
     size_t left, top, width, height; /* within the picture; width 0: all of it */
+    bool planar;                     /* the image may be planar, which saves a resize work */
     unsigned shrink;                 /* 1, 2, 4 or 8: most shrinking allowed (0 is 1). What cannot shrink this kind of file gives 1 */
 } fov_decode_part;
 

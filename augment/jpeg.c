@@ -45,8 +45,9 @@ static fov_status read_fast(fov_jpeg *jpeg, const fov_window *w, bool *done) {
     }
     fov_jpeg_box box = {0};
     if (w != NULL) {
-        box = (fov_jpeg_box){w->left, w->top, w->width, w->height};
+        box = (fov_jpeg_box){w->left, w->top, w->width, w->height, w->planar};
         FOV_TRY(fov_codec_room(jpeg->file, w, jpeg->image));
+        jpeg->image->planar = w->planar;
     }
     jpeg->taken = FOV_OK;
     FOV_TRY(fov_baseline_decode(jpeg->baseline, &frame, w != NULL ? &box : NULL, next_rows, jpeg, done));

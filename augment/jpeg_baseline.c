@@ -57,6 +57,7 @@ typedef struct decoding {
     size_t first_column, last_column, first_row, last_row; /* MCUs that the box needs */
     plane plane[FOV_JPEG_COMPONENTS];
     uint8_t *chroma[2]; /* one upsampled row each, or sums of two rows */
+    uint8_t *color;     /* a row of each colour, before they are joined */
     int16_t *passed;    /* for blocks nobody looks at: the first coefficient of each, and one block more */
     coded_block *block; /* [mcu_columns][mcu_blocks] */
     fov_bits bits;
@@ -188,7 +189,7 @@ static fov_status make_room(decoding *d) {
     fov_baseline *b = d->baseline;
     const size_t chroma_bytes = d->plane[0].stride + MARGIN;
     size_t used = 0, pixels[FOV_JPEG_COMPONENTS], coefficients[FOV_JPEG_COMPONENTS];
-    size_t chroma = 0, passed = 0, block = 0;
+    size_t chroma = 0, color = 0, passed = 0, block = 0;
     const size_t blocks = d->mcu_columns * d->mcu_blocks;
     bool fits = true;
     for (unsigned c = 0; c < d->frame->component_count; c++) {
@@ -196,8 +197,8 @@ static fov_status make_room(decoding *d) {
         fits = fits && reserve(&used, &pixels[c], ring_rows(p), p->stride) &&
                reserve(&used, &coefficients[c], p->v * p->groups, GROUP_VALUES * sizeof(int16_t));
     }
-    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &passed, blocks + GROUP_VALUES, sizeof(int16_t)) &&
-           reserve(&used, &block, blocks, sizeof *d->block);
+    fits = fits && reserve(&used, &chroma, 2, chroma_bytes) && reserve(&used, &color, 3, d->plane[0].stride) &&
+           reserve(&used, &passed, blocks + GROUP_VALUES, sizeof(int16_t)) && reserve(&used, &block, blocks, sizeof *d->block);
     if (!fits || used > b->scratch_bytes) {
         fov_mem_free(b->scratch);
         b->scratch_bytes = 0;
@@ -213,6 +214,7 @@ static fov_status make_room(decoding *d) {
     }
     d->chroma[0] = base + chroma;
     d->chroma[1] = base + chroma + chroma_bytes;
+    d->color = base + color;
     d->passed = (int16_t *)(void *)(base + passed);
     d->block = (coded_block *)(void *)(base + block);
     return FOV_OK;
@@ -451,7 +453,7 @@ static const uint8_t *chroma_row(const decoding *d, unsigned c, size_t y) {
 }
 
 /* Row y, whose chroma lies between two rows. */
-static void color_between(const decoding *d, const uint8_t *luma, size_t y, uint8_t *rgb) {
+static void color_between(const decoding *d, const uint8_t *luma, size_t y, uint8_t *const *rgb) {
     const size_t near = y / 2, far = y % 2 == 1 ? near + 1 : near > 0 ? near - 1 : 0, left = d->box->left;
     const uint8_t *rows[4];
     int16_t *const sums[2] = {(int16_t *)(void *)d->chroma[0], (int16_t *)(void *)d->chroma[1]};
@@ -460,7 +462,28 @@ static void color_between(const decoding *d, const uint8_t *luma, size_t y, uint
         rows[2 * c] = row_of(p, near) + (left / 2 - p->first_x) - 1;
         rows[2 * c + 1] = row_of(p, far) + (left / 2 - p->first_x) - 1;
     }
-    d->baseline->loops->pixel_ycc_h2v2_rgb(luma, rows, left % 2, d->box->width, sums, rgb);
+    d->baseline->loops->pixel_ycc_h2v2(luma, rows, left % 2, d->box->width, sums, rgb);
+}
+
+/* Row y, to d->rgb. */
+static void make_row(const decoding *d, size_t y) {
+    const fov_pixel_loops *const loops = d->baseline->loops;
+    const uint8_t *luma = row_of(&d->plane[0], y) + (d->box->left - d->plane[0].first_x);
+    const size_t width = d->box->width, apart = d->box->planar ? width : d->plane[0].stride;
+    uint8_t *const first = d->box->planar ? d->rgb : d->color;
+    uint8_t *const rgb[3] = {first, first + apart, first + 2 * apart};
+    if (d->frame->component_count == 1) {
+        for (size_t c = 0; c < 3; c++) {
+            memcpy(rgb[c], luma, width);
+        }
+    } else if (d->v == 2) {
+        color_between(d, luma, y, rgb);
+    } else {
+        loops->pixel_ycc(luma, chroma_row(d, 1, y), chroma_row(d, 2, y), width, rgb);
+    }
+    if (!d->box->planar) {
+        loops->pixel_join((const uint8_t *const *)rgb, width, d->rgb);
+    }
 }
 
 static bool make_pixels(decoding *d, size_t end) {
@@ -474,19 +497,9 @@ static bool make_pixels(decoding *d, size_t end) {
                 return false;
             }
         }
-        uint8_t *rgb = d->rgb;
+        make_row(d, y);
         d->rgb += d->box->width * 3;
         d->places--;
-        const uint8_t *luma = row_of(&d->plane[0], y) + (d->box->left - d->plane[0].first_x);
-        if (d->frame->component_count == 1) {
-            for (size_t x = 0; x < d->box->width; x++) {
-                rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = luma[x];
-            }
-        } else if (d->v == 2) {
-            color_between(d, luma, y, rgb);
-        } else {
-            d->baseline->loops->pixel_ycc_rgb(luma, chroma_row(d, 1, y), chroma_row(d, 2, y), d->box->width, rgb);
-        }
     }
     return true;
 }

@@ -43,6 +43,7 @@ bool fov_baseline_takes(const fov_baseline *baseline, const fov_jpeg_frame *fram
  * Fails only with FOV_E_NOMEM. */
 typedef struct fov_jpeg_box {
     size_t left, top, width, height;
+    bool planar; /* rows are of red, of green and of blue samples */
 } fov_jpeg_box;
 typedef uint8_t *(*fov_jpeg_rows_fn)(void *context, size_t y, size_t *count);
 FOV_MUST_USE fov_status fov_baseline_decode(fov_baseline *baseline, const fov_jpeg_frame *frame, const fov_jpeg_box *box,

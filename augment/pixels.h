@@ -55,7 +55,8 @@ typedef struct fov_box {
 
 /* clang-format off */
 /* pixel_weights   fills an axis' weights, 22 fraction bits, from its start, taps and first; pixel_weights_real  the same in double
- * pixel_pack      FOV_PACK_ROWS rows of `width` > 0 pixels, arranged as the set's pixel_columns likes, in fov_pack_bytes
+ * pixel_pack      FOV_PACK_ROWS rows of `width` > 0 pixels, arranged as the set's pixel_columns likes, in fov_pack_bytes; a row has each
+ *                 channel by itself, `plane` samples apart, or with 1 whole pixels
  * pixel_columns   horizontal filter of packed rows; `mirror` right to left. Each four of them go to an out of their own, arranged as the
  *                 set's pixel_rows likes: 4 x axis->count x channels bytes
  * pixel_rows      vertical filter of output `index` from its span[index] groups; count = samples of a row
@@ -77,10 +78,11 @@ typedef struct fov_box {
  * pixel_box_column  the same over the 2 radius + 3 rows given
  * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
  * pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; the row has one sample more at either end, row[0] before the first
- * pixel_ycc_rgb   JFIF's YCbCr to RGB
- * pixel_ycc_h2v2_rgb  the same of a row whose chroma is upsampled both ways: rows of Cb, the near and the far one, then of Cr, all from the
+ * pixel_ycc       JFIF's YCbCr to rows of red, green and blue
+ * pixel_ycc_h2v2  the same of a row whose chroma is upsampled both ways: rows of Cb, the near and the far one, then of Cr, all from the
  *                 sample before the first pixel's; `second`: 1 where that pixel is the right one of its pair, else 0. FOV_JPEG_AHEAD
- *                 samples past the last one's neighbour are read; sums[2] are scratch for as many */
+ *                 samples past the last one's neighbour are read; sums[2] are scratch for as many
+ * pixel_join      such rows to RGB pixels */
 /* clang-format on */
 #define FOV_JPEG_GROUP 4
 #define FOV_JPEG_AHEAD 32

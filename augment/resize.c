@@ -143,7 +143,7 @@ static void fill_groups(fov_resizer *r, const strip_rows *s, uint8_t *packed) {
         out[k] = group_at(r, r->next);
         r->next = group_after(r, r->next);
     }
-    r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->width, r->channels, packed);
+    r->loops->pixel_pack((const uint8_t *const *)(const void *)rows, r->plane, r->width, r->channels, packed);
     r->loops->pixel_columns(packed, &r->x, r->channels, r->mirror, out);
 }
 
@@ -246,8 +246,9 @@ fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_str
     r->height = down->size;
     r->channels = image->channels;
     r->mirror = z->mirror;
+    r->plane = image->planar ? image->width : 1;
     r->samples = z->window_width * image->channels;
-    FOV_ASSERT(!r->by_columns || !r->deep);
+    FOV_ASSERT(!r->by_columns || (!r->deep && !image->planar));
     FOV_TRY(make_axes(augmenter, lane, z, &x, &y));
     FOV_TRY(r->by_columns ? fov_sideways_begin(augmenter, lane) : begin_rows(augmenter, lane));
     return FOV_OK;
@@ -262,7 +263,7 @@ void fov_resize_feed(fov_augmenter *augmenter, size_t lane, const fov_image *str
     FOV_ASSERT(r->left >= strip->left && r->left + r->width <= strip->left + strip->width);
     strip_rows rows = {
         .row_bytes = strip->width * pixel, .first = strip->top + skipped - r->top, .end = strip->top + strip->height - r->top};
-    rows.pixels = strip->pixels + skipped * rows.row_bytes + (r->left - strip->left) * pixel;
+    rows.pixels = strip->pixels + skipped * rows.row_bytes + (r->left - strip->left) * (strip->planar ? 1 : pixel);
     uint8_t *const packed = augmenter->scratch[FOV_SCRATCH_PACKED].bytes;
     if (r->by_columns) {
         const size_t end = rows.end < r->height ? rows.end : r->height;

@@ -96,7 +96,7 @@ static void flush(fov_resizer *r, uint8_t *packed) {
     for (size_t g = 0; g < FOV_PACK_GROUPS; g++) {
         out[g] = s->groups + g * s->group_bytes;
     }
-    r->loops->pixel_pack(rows, r->width, r->channels, packed);
+    r->loops->pixel_pack(rows, 1, r->width, r->channels, packed);
     r->loops->pixel_columns(packed, &r->y, r->channels, false, out);
     for (size_t k = 0; k < s->kept; k++) {
         const uint8_t *const group = out[k / 4];

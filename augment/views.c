@@ -46,6 +46,7 @@ static unsigned most_shrink(const fov_resize *resize) {
 void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bool shrink, fov_decode_part *part) {
     size_t left = SIZE_MAX, top = SIZE_MAX, right = 0, bottom = 0;
     part->shrink = shrink ? 8 : 1;
+    part->planar = true;
     for (size_t v = 0; v < recipe->view_count; v++) {
         const fov_resize *box = &augmenter->plan[v][0].resize;
         const unsigned most = most_shrink(box);

@@ -17,10 +17,8 @@ enum { C_1_501 = 12299, C_1_847 = 15137, C_1_961 = 16069, C_2_053 = 16819, C_2_5
 #if FOV_ISA_LEVEL > 0
 
 #if FOV_ISA_LEVEL == 1
-#define REPEAT(lane) _mm256_broadcastsi128_si256(lane)
 #define SHIFT(a, bits) _mm256_srai_epi32(a, bits)
 #else
-#define REPEAT(lane) _mm512_broadcast_i32x4(lane)
 #define SHIFT(a, bits) _mm512_srai_epi32(a, (unsigned)(bits))
 #endif
 #define STEP (sizeof(fov_vec) / 2)          /* coefficients in a vector */
@@ -137,7 +135,7 @@ static inline void store_rows(uint8_t *out, size_t stride, fov_vec v) {
 
 /* Columns of each block to rows of bytes: packed first, so that there is half as much to transpose. */
 static inline void store_columns(const fov_vec *v, uint8_t *out, size_t stride) {
-    const fov_vec pairs = REPEAT(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15)), middle = FOV_VEC(set1_epi8)((char)0x80);
+    const fov_vec pairs = FOV_VEC_REPEAT(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15)), middle = FOV_VEC(set1_epi8)((char)0x80);
     fov_vec two[4], four[4];
     for (int i = 0; i < 4; i++) {
         two[i] = FOV_VEC(shuffle_epi8)(FOV_VEC_XOR(FOV_VEC(packs_epi16)(v[2 * i], v[2 * i + 1]), middle), pairs);
@@ -166,7 +164,7 @@ static inline void store_flat(fov_vec row, uint8_t *out, size_t stride) {
 static inline void transform_blocks(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
     fov_vec v[8];
     for (int r = 0; r < 8; r++) {
-        v[r] = FOV_VEC(mullo_epi16)(fov_vec_load(coefficients + r * ROW), REPEAT(_mm_loadu_si128((const __m128i *)(const void *)(quant + 8 * r))));
+        v[r] = FOV_VEC(mullo_epi16)(fov_vec_load(coefficients + r * ROW), FOV_VEC_REPEAT(_mm_loadu_si128((const __m128i *)(const void *)(quant + 8 * r))));
     }
     const fov_vec row = v[0], rest = first_pass_rest(coefficients);
     if (all_flat(rest, fov_vec_load(coefficients))) {
@@ -267,10 +265,10 @@ void FOV_PIXEL_FN(pixel_chroma_h2v1)(const uint8_t *row, size_t count, uint8_t *
 
 /* ---- colour: R = Y + 1.402 Cr, G = Y - 0.34414 Cb - 0.71414 Cr, B = Y + 1.772 Cb, in 16 fraction bits, each rounded ---- */
 
-static inline void ycc_pixel(int32_t luma, int32_t b, int32_t r, uint8_t *rgb) {
-    rgb[0] = (uint8_t)fov_clip8(luma + ((91881 * r + 32768) >> 16));
-    rgb[1] = (uint8_t)fov_clip8(luma + ((-22554 * b - 46802 * r + 32768) >> 16));
-    rgb[2] = (uint8_t)fov_clip8(luma + ((116130 * b + 32768) >> 16));
+static inline void ycc_pixel(int32_t luma, int32_t b, int32_t r, uint8_t *const *rgb, size_t at) {
+    rgb[0][at] = (uint8_t)fov_clip8(luma + ((91881 * r + 32768) >> 16));
+    rgb[1][at] = (uint8_t)fov_clip8(luma + ((-22554 * b - 46802 * r + 32768) >> 16));
+    rgb[2][at] = (uint8_t)fov_clip8(luma + ((116130 * b + 32768) >> 16));
 }
 
 #if FOV_ISA_LEVEL > 0
@@ -289,43 +287,38 @@ FOV_INLINE void ycc_words(fov_vec luma, fov_vec b, fov_vec r, fov_vec *red, fov_
 
 static inline fov_vec around_zero(const uint8_t *chroma) { return FOV_VEC(sub_epi16)(fov_words_load(chroma), FOV_VEC(set1_epi16)(128)); }
 
-static inline void ycc_planes(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *rgb) {
-    fov_planes p;
-    for (size_t at = 0; at < FOV_PLANE; at += 2 * FOV_WORDS) {
+/* FOV_PLANE pixels from `at` on. */
+static inline void ycc_plane(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t *const *rgb, size_t at) {
+    for (const size_t end = at + FOV_PLANE; at < end; at += 2 * FOV_WORDS) {
         const size_t next = at + FOV_WORDS;
         fov_vec first[3], second[3];
         ycc_words(fov_words_load(y + at), around_zero(cb + at), around_zero(cr + at), &first[0], &first[1], &first[2]);
         ycc_words(fov_words_load(y + next), around_zero(cb + next), around_zero(cr + next), &second[0], &second[1], &second[2]);
         for (size_t k = 0; k < 3; k++) {
-            fov_words_store2(p.plane[k] + at, first[k], second[k]);
+            fov_words_store2(rgb[k] + at, first[k], second[k]);
         }
     }
-    fov_planes_join(&p, rgb);
 }
 
-void FOV_PIXEL_FN(pixel_ycc_rgb)(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t count, uint8_t *rgb) {
+void FOV_PIXEL_FN(pixel_ycc)(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t count, uint8_t *const *rgb) {
     size_t i = 0;
     for (; i + FOV_PLANE <= count; i += FOV_PLANE) {
-        ycc_planes(y + i, cb + i, cr + i, rgb + 3 * i);
+        ycc_plane(y, cb, cr, rgb, i);
     }
     if (i < count && count >= FOV_PLANE) { /* the rest, with pixels before it once more */
-        i = count - FOV_PLANE;
-        ycc_planes(y + i, cb + i, cr + i, rgb + 3 * i);
-    } else if (i < count) {
-        uint8_t in[3][FOV_PLANE] = {{0}}, out[3 * FOV_PLANE];
-        memcpy(in[0], y + i, count - i);
-        memcpy(in[1], cb + i, count - i);
-        memcpy(in[2], cr + i, count - i);
-        ycc_planes(in[0], in[1], in[2], out);
-        memcpy(rgb + 3 * i, out, 3 * (count - i));
+        ycc_plane(y, cb, cr, rgb, count - FOV_PLANE);
+        i = count;
+    }
+    for (; i < count; i++) {
+        ycc_pixel(y[i], cb[i] - 128, cr[i] - 128, rgb, i);
     }
 }
 
 #else
 
-void FOV_PIXEL_FN(pixel_ycc_rgb)(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t count, uint8_t *rgb) {
+void FOV_PIXEL_FN(pixel_ycc)(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t count, uint8_t *const *rgb) {
     for (size_t i = 0; i < count; i++) {
-        ycc_pixel(y[i], cb[i] - 128, cr[i] - 128, rgb + 3 * i);
+        ycc_pixel(y[i], cb[i] - 128, cr[i] - 128, rgb, i);
     }
 }
 
@@ -363,34 +356,32 @@ FOV_INLINE void chroma_words(const int16_t *sums, fov_vec *first, fov_vec *secon
     *second = FOV_VEC(srai_epi16)(FOV_VEC(add_epi16)(thrice, fov_vec_load(sums + 2)), 4);
 }
 
-/* FOV_PLANE pixels from the first of a pair on; sums of Cb and Cr from the sample before theirs. First and second pixels of pairs are
+/* FOV_PLANE pixels from x, the first of a pair, on; sums of Cb and Cr from the sample before theirs. First and second pixels of pairs are
  * coloured apart. */
-FOV_INLINE void ycc_pairs(const uint8_t *y, const int16_t *cb, const int16_t *cr, uint8_t *rgb) {
-    const fov_vec byte = FOV_VEC(set1_epi16)(255), pairs = REPEAT(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
-    fov_planes p;
-    for (size_t at = 0; at < FOV_PLANE; at += 2 * FOV_WORDS) {
-        const fov_vec luma = fov_vec_load(y + at);
-        fov_vec b[2], r[2], first[3], second[3];
-        chroma_words(cb + at / 2, &b[0], &b[1]);
-        chroma_words(cr + at / 2, &r[0], &r[1]);
-        ycc_words(FOV_VEC_AND(luma, byte), b[0], r[0], &first[0], &first[1], &first[2]);
-        ycc_words(FOV_VEC(srli_epi16)(luma, 8), b[1], r[1], &second[0], &second[1], &second[2]);
+FOV_INLINE void ycc_pairs(const uint8_t *y, const int16_t *const *sums, uint8_t *const *rgb, size_t second, size_t x) {
+    const fov_vec byte = FOV_VEC(set1_epi16)(255), pairs = FOV_VEC_REPEAT(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+    for (const size_t end = x + FOV_PLANE; x < end; x += 2 * FOV_WORDS) {
+        const fov_vec luma = fov_vec_load(y + second + x);
+        fov_vec b[2], r[2], left[3], right[3];
+        chroma_words(sums[0] + second + x / 2, &b[0], &b[1]);
+        chroma_words(sums[1] + second + x / 2, &r[0], &r[1]);
+        ycc_words(FOV_VEC_AND(luma, byte), b[0], r[0], &left[0], &left[1], &left[2]);
+        ycc_words(FOV_VEC(srli_epi16)(luma, 8), b[1], r[1], &right[0], &right[1], &right[2]);
         for (size_t k = 0; k < 3; k++) {
-            fov_vec_store(p.plane[k] + at, FOV_VEC(shuffle_epi8)(FOV_VEC(packus_epi16)(first[k], second[k]), pairs));
+            fov_vec_store(rgb[k] + second + x, FOV_VEC(shuffle_epi8)(FOV_VEC(packus_epi16)(left[k], right[k]), pairs));
         }
     }
-    fov_planes_join(&p, rgb);
 }
 
-/* Pixels [x, end), counted from the first one of a pair as y and rgb are, and at least as many as a vector takes, but for single ones at
- * either end. */
-FOV_INLINE size_t ycc_wide(const uint8_t *y, const int16_t *const *sums, size_t x, size_t end, uint8_t *rgb) {
+/* Pixels [0, end) after the `second` first ones, at least as many as a vector takes; all but one, perhaps. Gives where it ended. */
+FOV_INLINE size_t ycc_wide(const uint8_t *y, const int16_t *const *sums, uint8_t *const *rgb, size_t second, size_t end) {
+    size_t x = 0;
     for (; x + FOV_PLANE <= end; x += FOV_PLANE) {
-        ycc_pairs(y + x, sums[0] + x / 2, sums[1] + x / 2, rgb + 3 * x);
+        ycc_pairs(y, sums, rgb, second, x);
     }
     if (x < end) { /* the rest, with pixels before it once more */
         x = (end - FOV_PLANE) / 2 * 2;
-        ycc_pairs(y + x, sums[0] + x / 2, sums[1] + x / 2, rgb + 3 * x);
+        ycc_pairs(y, sums, rgb, second, x);
         x += FOV_PLANE;
     }
     return x;
@@ -398,8 +389,8 @@ FOV_INLINE size_t ycc_wide(const uint8_t *y, const int16_t *const *sums, size_t 
 
 #endif
 
-void FOV_PIXEL_FN(pixel_ycc_h2v2_rgb)(const uint8_t *y, const uint8_t *const *chroma, size_t second, size_t count, int16_t *const *sums,
-                                      uint8_t *rgb) {
+void FOV_PIXEL_FN(pixel_ycc_h2v2)(const uint8_t *y, const uint8_t *const *chroma, size_t second, size_t count, int16_t *const *sums,
+                                  uint8_t *const *rgb) {
     const size_t samples = (second + count + 1) / 2 + 2;
     size_t i = 0;
     chroma_sums(chroma[0], chroma[1], samples, sums[0]);
@@ -407,13 +398,42 @@ void FOV_PIXEL_FN(pixel_ycc_h2v2_rgb)(const uint8_t *y, const uint8_t *const *ch
 #if FOV_ISA_LEVEL > 0
     if (count >= FOV_PLANE + 2) {
         for (i = 0; i < second; i++) {
-            ycc_pixel(y[i], chroma_at(sums[0], i + second), chroma_at(sums[1], i + second), rgb);
+            ycc_pixel(y[i], chroma_at(sums[0], i + second), chroma_at(sums[1], i + second), rgb, i);
         }
-        const int16_t *const from[2] = {sums[0] + second, sums[1] + second};
-        i += ycc_wide(y + second, from, 0, count - second, rgb + 3 * second);
+        i += ycc_wide(y, (const int16_t *const *)sums, rgb, second, count - second);
     }
 #endif
     for (; i < count; i++) {
-        ycc_pixel(y[i], chroma_at(sums[0], i + second), chroma_at(sums[1], i + second), rgb + 3 * i);
+        ycc_pixel(y[i], chroma_at(sums[0], i + second), chroma_at(sums[1], i + second), rgb, i);
+    }
+}
+
+/* ---- planes to pixels ---- */
+
+static inline void join_some(const uint8_t *const *rgb, size_t at, size_t count, uint8_t *out) {
+    fov_planes p;
+    for (size_t k = 0; k < 3; k++) {
+        memcpy(p.plane[k], rgb[k] + at, count);
+    }
+    if (count == FOV_PLANE) {
+        fov_planes_join(&p, out + 3 * at);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            out[3 * (at + i) + k] = p.plane[k][i];
+        }
+    }
+}
+
+void FOV_PIXEL_FN(pixel_join)(const uint8_t *const *rgb, size_t count, uint8_t *out) {
+    size_t i = 0;
+    for (; i + FOV_PLANE <= count; i += FOV_PLANE) {
+        join_some(rgb, i, FOV_PLANE, out);
+    }
+    if (i < count && count >= FOV_PLANE) { /* the rest, with pixels before it once more */
+        join_some(rgb, count - FOV_PLANE, FOV_PLANE, out);
+    } else if (i < count) {
+        join_some(rgb, i, count - i, out);
     }
 }

@@ -15,11 +15,13 @@
 
 #define TILE 64
 
-void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t channels, uint8_t *packed) {
-    const size_t samples = width * channels;
-    for (size_t i = 0; i < samples; i++) {
-        for (size_t r = 0; r < ROWS; r++) {
-            packed[i * ROWS + r] = rows[r][i];
+void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t plane, size_t width, size_t channels, uint8_t *packed) {
+    const size_t pixel = plane == 1 ? channels : 1;
+    for (size_t x = 0; x < width; x++) {
+        for (size_t c = 0; c < channels; c++, packed += ROWS) {
+            for (size_t r = 0; r < ROWS; r++) {
+                packed[r] = rows[r][x * pixel + c * plane];
+            }
         }
     }
 }
@@ -90,12 +92,13 @@ void FOV_PIXEL_FN(pixel_rows)(const uint8_t *const *groups, const fov_filter_axi
 #define FEW_GROUPS 4                  /* whose weights stay in registers */
 
 /* One quad of pixels of all rows; pixels past the end are 0. */
-static inline void pack_quad(const uint8_t *const *rows, size_t width, size_t channels, size_t quad, uint8_t *to) {
+static inline void pack_quad(const uint8_t *const *rows, size_t plane, size_t width, size_t channels, size_t quad, uint8_t *to) {
+    const size_t pixel = plane == 1 ? channels : 1;
     for (size_t c = 0; c < channels; c++) {
         for (size_t r = 0; r < ROWS; r++) {
             for (size_t t = 0; t < 4; t++) {
                 const size_t x = 4 * quad + t;
-                to[c * QUAD + 4 * r + t] = x < width ? rows[r][x * channels + c] : 0;
+                to[c * QUAD + 4 * r + t] = x < width ? rows[r][x * pixel + c * plane] : 0;
             }
         }
     }
@@ -106,11 +109,7 @@ FOV_INLINE void pack_rgb_quad(const uint8_t *const *rows, size_t at, __m128i ord
     for (size_t part = 0; part < PARTS; part++, rows += FOV_LANES, to += sizeof(fov_vec)) {
         fov_vec fourth[4], channel[4];
         for (size_t k = 0; k < 4; k++) {
-#if FOV_ISA_LEVEL >= 2
-            fourth[k] = _mm512_shuffle_epi8(fov_fourths_load(rows + k, at), _mm512_broadcast_i32x4(order));
-#else
-            fourth[k] = _mm256_shuffle_epi8(fov_fourths_load(rows + k, at), _mm256_broadcastsi128_si256(order));
-#endif
+            fourth[k] = FOV_VEC(shuffle_epi8)(fov_fourths_load(rows + k, at), FOV_VEC_REPEAT(order));
         }
         fov_fourths_turn(fourth, channel);
         for (size_t c = 0; c < 3; c++) {
@@ -133,13 +132,48 @@ static inline void pack_rgb(const uint8_t *const *rows, size_t width, uint8_t *p
     }
 }
 
-void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t width, size_t channels, uint8_t *packed) {
-    if (channels == 3 && width >= 6) {
+/* Quads of one channel, up to four of them, `step` bytes apart: those of the 16 bytes at `at`, but for the first `skipped`. */
+FOV_INLINE void pack_plane(const uint8_t *const *rows, size_t at, size_t skipped, size_t quads, size_t step, uint8_t *to) {
+    const __m128i moved = _mm_add_epi8(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm_set1_epi8((char)skipped));
+    const __m128i order = _mm_or_si128(moved, _mm_cmpgt_epi8(moved, _mm_set1_epi8(15))); /* zeros past the end */
+    for (size_t part = 0; part < PARTS; part++, rows += FOV_LANES, to += sizeof(fov_vec)) {
+        fov_vec fourth[4], quad[4];
+        for (size_t k = 0; k < 4; k++) {
+            fourth[k] = fov_fourths_load(rows + k, at);
+            fourth[k] = skipped > 0 ? FOV_VEC(shuffle_epi8)(fourth[k], FOV_VEC_REPEAT(order)) : fourth[k];
+        }
+        fov_fourths_turn(fourth, quad);
+        for (size_t k = 0; k < quads; k++) {
+            fov_vec_store(to + k * step, quad[k]);
+        }
+    }
+}
+
+/* Rows of at least 16 pixels, each channel by itself. */
+static inline void pack_planes(const uint8_t *const *rows, size_t plane, size_t width, size_t channels, uint8_t *packed) {
+    const size_t step = channels * QUAD;
+    size_t x = 0;
+    for (; x + 16 <= width; x += 16, packed += 4 * step) {
+        for (size_t c = 0; c < channels; c++) {
+            pack_plane(rows, c * plane + x, 0, 4, step, packed + c * QUAD);
+        }
+    }
+    for (size_t c = 0; c < channels && x < width; c++) {
+        pack_plane(rows, c * plane + width - 16, 16 - (width - x), (width - x + 3) / 4, step, packed + c * QUAD);
+    }
+}
+
+void FOV_PIXEL_FN(pixel_pack)(const uint8_t *const *rows, size_t plane, size_t width, size_t channels, uint8_t *packed) {
+    if (plane != 1 && width >= 16) {
+        pack_planes(rows, plane, width, channels, packed);
+        return;
+    }
+    if (channels == 3 && plane == 1 && width >= 6) {
         pack_rgb(rows, width, packed);
         return;
     }
     for (size_t quad = 0; 4 * quad < width; quad++) {
-        pack_quad(rows, width, channels, quad, packed + quad * channels * QUAD);
+        pack_quad(rows, plane, width, channels, quad, packed + quad * channels * QUAD);
     }
 }
 
@@ -242,23 +276,26 @@ FOV_INLINE void store_pieces(fov_vec bytes, uint8_t *const *out, size_t at) {
 #endif
 }
 
-/* Four outputs of 3 channels at once: 48 bytes to each group. */
+/* Four outputs of 3 channels at once: 48 bytes to each group. An output that needs fewer groups than others takes no more. */
 FOV_INLINE void columns_rgb(const uint8_t *packed, const fov_filter_axis *axis, size_t groups, bool few, bool mirror, uint8_t *const *out) {
     const ptrdiff_t step = mirror ? -1 : 1, stride = step * 4 * (ptrdiff_t)groups;
     const uint32_t *first = axis->first + (mirror ? axis->count - 1 : 0);
     const int32_t *weights = axis->weights + (mirror ? axis->count - 1 : 0) * 4 * groups;
+    const uint32_t *span = axis->span + (mirror ? axis->count - 1 : 0);
     size_t at = 0;
     for (; at + 4 <= axis->count; at += 4) {
         fov_vec whole[PARTS][12];
         FOV_UNROLL
-        for (size_t k = 0; k < 4; k++, first += step, weights += stride) {
+        for (size_t k = 0; k < 4; k++, first += step, span += step, weights += stride) {
             const uint8_t *from = packed + *first * (size_t)(3 * QUAD);
             FOV_UNROLL
             for (size_t part = 0; part < PARTS; part++) {
-                if (few) {
+                if (few && groups > 1 && *span < groups) {
+                    column_sums_joined(from + part * sizeof(fov_vec), 3, weights, groups - 1, whole[part] + 3 * k);
+                } else if (few) {
                     column_sums_joined(from + part * sizeof(fov_vec), 3, weights, groups, whole[part] + 3 * k);
                 } else {
-                    column_sums_apart(from + part * sizeof(fov_vec), 3 * QUAD, 3, weights, groups, whole[part] + 3 * k);
+                    column_sums_apart(from + part * sizeof(fov_vec), 3 * QUAD, 3, weights, *span, whole[part] + 3 * k);
                 }
             }
         }

@@ -31,6 +31,7 @@ static inline fov_vec fov_vec_load(const void *from) {
 static inline void fov_vec_store(void *to, fov_vec v) {
     _mm256_storeu_si256((__m256i *)to, v);
 }
+#define FOV_VEC_REPEAT(lane) _mm256_broadcastsi128_si256(lane)
 #define FOV_VEC_AND _mm256_and_si256
 #define FOV_VEC_OR _mm256_or_si256
 #define FOV_VEC_XOR _mm256_xor_si256
@@ -45,6 +46,7 @@ static inline fov_vec fov_vec_load(const void *from) {
 static inline void fov_vec_store(void *to, fov_vec v) {
     _mm512_storeu_si512(to, v);
 }
+#define FOV_VEC_REPEAT(lane) _mm512_broadcast_i32x4(lane)
 #define FOV_VEC_AND _mm512_and_si512
 #define FOV_VEC_OR _mm512_or_si512
 #define FOV_VEC_XOR _mm512_xor_si512

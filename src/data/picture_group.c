@@ -157,8 +157,10 @@ static fov_status decode_file(fov_picture_reader *reader, size_t k, const fov_de
     fov_picture_group *group = reader->group;
     const group_file *file = &group->file[k];
     fov_image_info info;
+    fov_decode_part woven = part != NULL ? *part : (fov_decode_part){.shrink = 1};
+    woven.planar = false;
     FOV_TRY(fov_picture_open_planes(reader->decoder, &file->blob, &group->options, &info));
-    FOV_TRY(fov_decoder_read(reader->decoder, part, &group->planes));
+    FOV_TRY(fov_decoder_read(reader->decoder, &woven, &group->planes));
     if (group->planes.channels != file->channels) {
         return FOV_FAIL(FOV_E_UNSUPPORTED, "its %zu channels were read as %zu", file->channels, group->planes.channels);
     }

@@ -60,6 +60,25 @@ static void compare_part(const fov_image *whole, const fov_image *part) {
     }
 }
 
+/* The part once more, where its rows may be of planes; NULL: it could not be read. */
+static void fuzz_planes(fov_decoder *decoder, const uint8_t *data, size_t size, const fov_decode_options *options, fov_decode_part part,
+                        const fov_image *image) {
+    static fov_image planes;
+    fov_image_info info;
+    part.planar = true;
+    demand(fov_decoder_open(decoder, data, size, options, &info) == FOV_OK);
+    demand((fov_decoder_read(decoder, &part, &planes) == FOV_OK) == (image != NULL));
+    if (image == NULL) {
+        return;
+    }
+    const size_t width = image->width, channels = image->channels, sample = image->deep ? 2 : 1, row = width * channels;
+    demand(planes.width == width && planes.height == image->height && planes.channels == channels && !image->planar);
+    for (size_t i = 0; i < row * image->height; i++) {
+        const size_t at = i % row, from = planes.planar ? i - at + at % channels * width + at / channels : i;
+        demand(memcmp(image->pixels + i * sample, planes.pixels + from * sample, sample) == 0);
+    }
+}
+
 /* What is whole gives each of its parts. A part of a damaged file may be whole, or in lenient mode have nothing. */
 static void fuzz_part(fov_decoder *decoder, const uint8_t *data, size_t size, fov_image *whole, fov_image *image) {
     fuzz_choice c = choice_of(data, size);
@@ -78,6 +97,7 @@ static void fuzz_part(fov_decoder *decoder, const uint8_t *data, size_t size, fo
     if (good && part_good) {
         compare_part(whole, image);
     }
+    fuzz_planes(decoder, data, size, &options, part, part_good ? image : NULL);
     static strip_case strips;
     const fov_image nothing = {0};
     strips.spare = fov_image_by_pieces(info.kind) ? (size_t[]){0, 1, 30, 3000}[choose(&c, 4)] : 0;

@@ -14,9 +14,8 @@ static void test_rules(void **state) {
     (void)state;
     static const struct {
         const char *rule, *part;
-    } wrong[] = {{"", "empty"},      {",_b", "empty"},     {"_a,", "empty"},      {"_a,,_b", "empty"},
-                 {"_a,x/_b", "'/'"}, {"_a,_a", "another"}, {"_a,x_a", "another"}, {"x_a,_a", "another"},
-                 {"_a, _b", "blank"}, {"_a ,_b", "blank"}};
+    } wrong[] = {{"", "empty"},        {",_b", "empty"},      {"_a,", "empty"},      {"_a,,_b", "empty"}, {"_a,x/_b", "'/'"},
+                 {"_a,_a", "another"}, {"_a,x_a", "another"}, {"x_a,_a", "another"}, {"_a, _b", "blank"}, {"_a ,_b", "blank"}};
     make_dir("g");
     make_picture("g/1_a.png", 4, 4);
     fov_index *index;
@@ -317,6 +316,15 @@ static void test_unlike_files(void **state) {
     for (size_t i = 0; i < (size_t)W * H; i++) {
         assert_int_equal(image->pixels[i * 4 + 3], color[i]);
     }
+    uint8_t *woven = malloc((size_t)W * H * 4);
+    assert_non_null(woven);
+    memcpy(woven, image->pixels, (size_t)W * H * 4);
+    const fov_decode_part planar = {.width = W, .height = H, .planar = true}; /* which is for files alone */
+    assert_int_equal(fov_picture_open(&reader, index, 0, &options.decode, &width, &height), FOV_OK);
+    assert_int_equal(fov_picture_decode(&reader, &planar, &image), FOV_OK);
+    assert_false(image->planar);
+    assert_memory_equal(image->pixels, woven, (size_t)W * H * 4);
+    free(woven);
     fov_picture_reader_clear(&reader);
     fov_index_free(index);
     free(color);

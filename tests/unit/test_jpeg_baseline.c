@@ -59,7 +59,8 @@ static void test_chroma_and_color(void **state) {
     (void)state;
     enum { COUNT = 301 };
     uint8_t near[COUNT + 2 + FOV_JPEG_AHEAD] = {0}, far[COUNT + 2 + FOV_JPEG_AHEAD] = {0}, luma[COUNT];
-    uint8_t want[2 * COUNT], have[2 * COUNT], want_rgb[3 * COUNT], have_rgb[3 * COUNT];
+    uint8_t want[2 * COUNT], have[2 * COUNT], want_rgb[3][COUNT], have_rgb[3][COUNT], want_out[3 * COUNT], have_out[3 * COUNT];
+    uint8_t *const to_want[3] = {want_rgb[0], want_rgb[1], want_rgb[2]}, *const to_have[3] = {have_rgb[0], have_rgb[1], have_rgb[2]};
     int16_t sums[2][COUNT + 2 + FOV_JPEG_AHEAD], *const scratch[2] = {sums[0], sums[1]};
     const uint8_t *const chroma[4] = {near, far, far, near};
     const fov_pixel_loops *c = fov_pixel_loops_named("c");
@@ -75,17 +76,24 @@ static void test_chroma_and_color(void **state) {
             if (loops == NULL) {
                 continue;
             }
-            c->pixel_ycc_h2v2_rgb(luma, chroma, second, count, scratch, want_rgb);
+            memset(want_rgb, 0xA5, sizeof want_rgb);
             memset(have_rgb, 0xA5, sizeof have_rgb);
-            loops->pixel_ycc_h2v2_rgb(luma, chroma, second, count, scratch, have_rgb);
-            assert_memory_equal(have_rgb, want_rgb, 3 * count);
-            assert_true(count == COUNT || have_rgb[3 * count] == 0xA5);
+            c->pixel_ycc_h2v2(luma, chroma, second, count, scratch, to_want);
+            loops->pixel_ycc_h2v2(luma, chroma, second, count, scratch, to_have);
+            assert_memory_equal(have_rgb, want_rgb, sizeof want_rgb); /* and nothing behind a row */
             c->pixel_chroma_h2v1(near, count, want);
             loops->pixel_chroma_h2v1(near, count, have);
             assert_memory_equal(have, want, 2 * count);
-            c->pixel_ycc_rgb(luma, near, far, count, want_rgb);
-            loops->pixel_ycc_rgb(luma, near, far, count, have_rgb);
-            assert_memory_equal(have_rgb, want_rgb, 3 * count);
+            c->pixel_ycc(luma, near, far, count, to_want);
+            loops->pixel_ycc(luma, near, far, count, to_have);
+            assert_memory_equal(have_rgb, want_rgb, sizeof want_rgb);
+            memset(want_out, 0xA5, sizeof want_out);
+            memset(have_out, 0xA5, sizeof have_out);
+            for (size_t i = 0; i < 3 * count; i++) {
+                want_out[i] = want_rgb[i % 3][i / 3];
+            }
+            loops->pixel_join((const uint8_t *const *)to_have, count, have_out);
+            assert_memory_equal(have_out, want_out, sizeof want_out);
         }
     }
 }
@@ -93,18 +101,19 @@ static void test_chroma_and_color(void **state) {
 /* All pairs of chroma. */
 static void test_every_color(void **state) {
     (void)state;
-    uint8_t luma[256], blue[256], red[256], want[3 * 256], have[3 * 256];
+    uint8_t luma[256], blue[256], red[256], want[3][256], have[3][256];
+    uint8_t *const to_want[3] = {want[0], want[1], want[2]}, *const to_have[3] = {have[0], have[1], have[2]};
     for (size_t turn = 0; turn < 256; turn++) {
         for (size_t i = 0; i < 256; i++) {
             luma[i] = (uint8_t)below(256);
             blue[i] = (uint8_t)turn;
             red[i] = (uint8_t)i;
         }
-        fov_pixel_loops_named("c")->pixel_ycc_rgb(luma, blue, red, 256, want);
+        fov_pixel_loops_named("c")->pixel_ycc(luma, blue, red, 256, to_want);
         for (size_t s = 0; s < SETS; s++) {
             const fov_pixel_loops *loops = fov_pixel_loops_named(sets[s]);
             if (loops != NULL) {
-                loops->pixel_ycc_rgb(luma, blue, red, 256, have);
+                loops->pixel_ycc(luma, blue, red, 256, to_have);
                 assert_memory_equal(have, want, sizeof want);
             }
         }
@@ -145,6 +154,18 @@ static bool same_pixels(const pair *p) {
         }
     }
     return true;
+}
+
+/* Rows of planes have the samples of rows of pixels. */
+static bool same_samples(const fov_image *planes, const fov_image *image) {
+    const size_t width = image->width;
+    bool same = planes->planar && !image->planar && planes->width == width && planes->height == image->height &&
+                planes->left == image->left && planes->top == image->top;
+    for (size_t i = 0; same && i < 3 * width * image->height; i++) {
+        const size_t row = i / (3 * width) * (3 * width), x = i % (3 * width) / 3;
+        same = planes->pixels[row + i % 3 * width + x] == image->pixels[i];
+    }
+    return same;
 }
 
 static fov_status decode(fov_decoder *decoder, const fov_blob *file, bool deep, const fov_decode_part *part, fov_image *image) {
@@ -213,11 +234,38 @@ static void test_files(void **state) {
                 const fov_decode_part part = random_part(width, height);
                 assert_true(agree(&p, &file, &part, &good));
                 assert_true(good);
+                fov_decode_part planar = part;
+                planar.planar = true;
+                assert_int_equal(decode(p.slow, &file, false, &planar, &p.slow_image), FOV_OK);
+                const bool fast = fov_pixel_loops_get()->jpeg && width >= 16 && height >= 16; /* the rest is libjpeg's */
+                assert_true(fast ? same_samples(&p.slow_image, &p.fast_image) : !p.slow_image.planar);
             }
             fov_blob_clear(&file);
         }
         close_pair(&p);
     }
+}
+
+/* Who asks for planes and cannot have them gets pixels: of turned pictures, of files that libjpeg reads, and of other formats. */
+static void test_no_planes(void **state) {
+    (void)state;
+    static const char *const names[] = {"exif8.jpg", "exif2.jpg", "420p.jpg", "cmyk.jpg", "rgb_le.tif"};
+    pair p;
+    open_pair(&p, "avx512");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[512];
+        fov_blob file;
+        (void)snprintf(path, sizeof path, "%s/tests/golden/images/%s", FOV_TEST_SOURCE, names[i]);
+        assert_int_equal(fov_io_read(path, 1 << 24, FOV_DECODE_PADDING, &file), FOV_OK);
+        const fov_decode_part planar = {.planar = true};
+        assert_int_equal(decode(p.fast, &file, false, NULL, &p.fast_image), FOV_OK);
+        assert_int_equal(decode(p.slow, &file, false, &planar, &p.slow_image), FOV_OK);
+        assert_false(p.slow_image.planar);
+        assert_int_equal(p.slow_image.width, p.fast_image.width);
+        assert_memory_equal(p.slow_image.pixels, p.fast_image.pixels, 3 * p.fast_image.width * p.fast_image.height);
+        fov_blob_clear(&file);
+    }
+    close_pair(&p);
 }
 
 /* Files of other samplings, with restarts, and of kinds that the fast decoder leaves to libjpeg. */
@@ -316,7 +364,7 @@ int main(void) {
         cmocka_unit_test_setup(test_idct, set_up),        cmocka_unit_test_setup(test_chroma_and_color, set_up),
         cmocka_unit_test_setup(test_every_color, set_up), cmocka_unit_test_setup(test_files, set_up),
         cmocka_unit_test_setup(test_recorded, set_up),    cmocka_unit_test_setup(test_damage, set_up),
-        cmocka_unit_test_setup(test_ends, set_up),
+        cmocka_unit_test_setup(test_ends, set_up),        cmocka_unit_test_setup(test_no_planes, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,20 @@ static fov_image lay_sideways(const fov_image *part) {
     return lying;
 }
 
+/* The part with rows of planes. */
+static fov_image lay_planes(const fov_image *part) {
+    fov_image planes = *part;
+    const size_t samples = part->width * part->channels;
+    planes.planar = true;
+    planes.pixels = malloc(part->height * samples);
+    assert_non_null(planes.pixels);
+    for (size_t i = 0; i < part->height * samples; i++) {
+        const size_t at = i % samples;
+        planes.pixels[i - at + at % part->channels * part->width + at / part->channels] = part->pixels[i];
+    }
+    return planes;
+}
+
 /* The part again in strips of any heights, which overlap as a decoder's do, downwards or upwards, in any lane. */
 static void resize_strips(fov_augmenter *augmenter, fov_rng *rng, const fov_image *part, bool sideways, const fov_resize *z, uint8_t *out) {
     const size_t row_bytes = part->width * fov_pixel_bytes(fov_image_format(part)), lane = pixel_below(rng, FOV_MAX_VIEWS);
@@ -112,6 +126,14 @@ static void check_part(fov_augmenter *augmenter, fov_rng *rng) {
             resize_strips(augmenter, rng, &part, false, &z, out);
             assert_memory_equal(out, expected, bytes);
             if (!frame.deep) {
+                fov_image planes = lay_planes(&part);
+                memset(out, 0xA5, bytes);
+                assert_int_equal(fov_resize_apply(augmenter, &planes, &z, out), FOV_OK);
+                assert_memory_equal(out, expected, bytes);
+                memset(out, 0xA5, bytes);
+                resize_strips(augmenter, rng, &planes, false, &z, out);
+                free(planes.pixels);
+                assert_memory_equal(out, expected, bytes);
                 fov_image lying = lay_sideways(&part);
                 memset(out, 0xA5, bytes);
                 resize_strips(augmenter, rng, &lying, true, &z, out);
