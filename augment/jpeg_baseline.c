@@ -211,6 +211,7 @@ static fov_status make_room(decoding *d) {
         plane *p = &d->plane[c];
         p->pixels = base + pixels[c] + MARGIN;
         p->coefficients = (int16_t *)(void *)(base + coefficients[c]);
+        memset(p->coefficients, 0, p->v * p->groups * GROUP_VALUES * sizeof *p->coefficients);
     }
     d->chroma[0] = base + chroma;
     d->chroma[1] = base + chroma + chroma_bytes;
@@ -326,24 +327,23 @@ static __attribute__((noinline)) FOV_JPEG_TARGET bool read_blocks(fov_bits *bits
 
 /* DC of the blocks of whole MCUs from their differences; false when it is none an encoder writes. */
 static bool finish_blocks(decoding *d, const coded_block *first, const coded_block *end) {
-    bool wrong = false;
+    uint32_t sizes = 0; /* bits that any DC has, or its complement */
     for (unsigned c = 0; c < d->frame->component_count; c++) {
         plane *p = &d->plane[c];
-        const size_t count = (size_t)p->h * p->v;
+        const size_t count = (size_t)p->h * p->v, blocks = d->mcu_blocks;
         int32_t dc = p->dc_value;
-        for (const coded_block *mcu = first; mcu < end; mcu += d->mcu_blocks) {
-            for (size_t i = 0; i < count; i++) {
-                const coded_block *k = mcu + i;
+        for (const coded_block *mcu = first; mcu < end; mcu += blocks) {
+            for (const coded_block *k = mcu; k < mcu + count; k++) {
                 dc += k->to[0];
                 k->to[0] = (int16_t)dc;
-                wrong |= dc < -MAX_DC || dc > MAX_DC;
+                sizes |= (uint32_t)(dc ^ dc >> 31);
             }
         }
         p->dc_value = dc;
         first += count;
         end += count;
     }
-    return !wrong;
+    return sizes <= MAX_DC;
 }
 
 /* Where the blocks of a row of MCUs go; `wanted` says whether any of them is looked at. */
@@ -374,10 +374,6 @@ static bool more_bytes(decoding *d, size_t *count) {
 
 static bool read_mcu_row(decoding *d, size_t row) {
     const bool wanted = row >= d->first_row;
-    for (unsigned c = 0; c < d->frame->component_count && wanted; c++) {
-        plane *p = &d->plane[c];
-        memset(p->coefficients, 0, p->v * p->groups * GROUP_VALUES * sizeof(int16_t));
-    }
     if (row == 0 || row == d->first_row) {
         lay_blocks(d, wanted);
     }

@@ -76,7 +76,8 @@ typedef struct fov_box {
  * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
  * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
  * pixel_box_column  the same over the 2 radius + 3 rows given
- * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block
+ * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block;
+ *                 coefficients become 0
  * pixel_chroma_h2v1  libjpeg's triangle upsampling to 2 count bytes; the row has one sample more at either end, row[0] before the first
  * pixel_ycc       JFIF's YCbCr to rows of red, green and blue
  * pixel_ycc_h2v2  the same of a row whose chroma is upsampled both ways: rows of Cb, the near and the far one, then of Cr, all from the

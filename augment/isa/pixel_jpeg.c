@@ -161,13 +161,16 @@ static inline void store_flat(fov_vec row, uint8_t *out, size_t stride) {
     }
 }
 
-static inline void transform_blocks(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
+static inline void transform_blocks(int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
     fov_vec v[8];
     for (int r = 0; r < 8; r++) {
         v[r] = FOV_VEC(mullo_epi16)(fov_vec_load(coefficients + r * ROW), FOV_VEC_REPEAT(_mm_loadu_si128((const __m128i *)(const void *)(quant + 8 * r))));
     }
-    const fov_vec row = v[0], rest = first_pass_rest(coefficients);
-    if (all_flat(rest, fov_vec_load(coefficients))) {
+    const fov_vec row = v[0], first = fov_vec_load(coefficients), rest = first_pass_rest(coefficients);
+    for (int r = 0; r < 8; r++) {
+        fov_vec_store(coefficients + r * ROW, FOV_VEC(set1_epi16)(0));
+    }
+    if (all_flat(rest, first)) {
         store_flat(row, out, stride);
         return;
     }
@@ -178,7 +181,7 @@ static inline void transform_blocks(const int16_t *coefficients, const uint16_t 
     store_columns(v, out, stride);
 }
 
-void FOV_PIXEL_FN(pixel_idct)(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
+void FOV_PIXEL_FN(pixel_idct)(int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
     for (size_t at = 0; at < GROUP / BLOCKS; at++) {
         transform_blocks(coefficients + at * STEP, quant, out + at * BLOCKS * 8, stride);
     }
@@ -245,10 +248,11 @@ static void transform_block(const int16_t *block, const uint16_t *quant, uint8_t
     }
 }
 
-void FOV_PIXEL_FN(pixel_idct)(const int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
+void FOV_PIXEL_FN(pixel_idct)(int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
     for (size_t b = 0; b < GROUP; b++) {
         transform_block(coefficients + 8 * b, quant, out + 8 * b, stride);
     }
+    memset(coefficients, 0, 8 * ROW * sizeof *coefficients);
 }
 
 #endif
