@@ -36,6 +36,17 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 
 #if FOV_ISA_LEVEL == 3
 
+#define FOV_LIST256(m)                                                                                                                     \
+    FOV_LIST64(m), FOV_LIST16(m, 64), FOV_LIST16(m, 80), FOV_LIST16(m, 96), FOV_LIST16(m, 112), FOV_LIST16(m, 128), FOV_LIST16(m, 144),    \
+        FOV_LIST16(m, 160), FOV_LIST16(m, 176), FOV_LIST16(m, 192), FOV_LIST16(m, 208), FOV_LIST16(m, 224), FOV_LIST16(m, 240)
+
+/* Of a table of 256 bytes those at `index`; `upper` are the indices from 128. */
+FOV_INLINE __m512i fov_byte_of(const uint8_t *table, __m512i index, __mmask64 upper) {
+    const __m512i low = _mm512_permutex2var_epi8(fov_vec_load(table), index, fov_vec_load(table + 64));
+    const __m512i high = _mm512_permutex2var_epi8(fov_vec_load(table + 128), index, fov_vec_load(table + 192));
+    return _mm512_mask_blend_epi8(upper, low, high);
+}
+
 /* A byte shuffle chooses among 128 bytes, and 192 are there: one shuffle of the first two thirds, one of its result and the last. */
 
 #define FOV_FIRST_R(i) ((3 * (i)) & 127)
@@ -46,26 +57,40 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 #define FOV_LAST_G(i) FOV_LAST(i, 3 * (i) + 1)
 #define FOV_LAST_B(i) FOV_LAST(i, 3 * (i) + 2)
 
-static inline void fov_planes_split(const uint8_t *rgb, fov_planes *p) {
+/* 192 bytes, the red, green and blue ones apart. */
+FOV_INLINE void fov_colours_load(const uint8_t *rgb, __m512i colour[3]) {
     static const uint8_t first[3][64] = {{FOV_LIST64(FOV_FIRST_R)}, {FOV_LIST64(FOV_FIRST_G)}, {FOV_LIST64(FOV_FIRST_B)}};
     static const uint8_t last[3][64] = {{FOV_LIST64(FOV_LAST_R)}, {FOV_LIST64(FOV_LAST_G)}, {FOV_LIST64(FOV_LAST_B)}};
     const __m512i a = fov_vec_load(rgb), b = fov_vec_load(rgb + 64), c = fov_vec_load(rgb + 128);
+    FOV_UNROLL
     for (size_t k = 0; k < 3; k++) {
-        const __m512i two = _mm512_permutex2var_epi8(a, fov_vec_load(first[k]), b);
-        fov_vec_store(p->plane[k], _mm512_permutex2var_epi8(two, fov_vec_load(last[k]), c));
+        colour[k] = _mm512_permutex2var_epi8(_mm512_permutex2var_epi8(a, fov_vec_load(first[k]), b), fov_vec_load(last[k]), c);
+    }
+}
+
+static inline void fov_planes_split(const uint8_t *rgb, fov_planes *p) {
+    __m512i colour[3];
+    fov_colours_load(rgb, colour);
+    for (size_t k = 0; k < 3; k++) {
+        fov_vec_store(p->plane[k], colour[k]);
     }
 }
 
 #define FOV_RED_GREEN(i) (i), 64 + (i), 0
 #define FOV_AND_BLUE(i) (3 * (i)) & 63, (3 * (i) + 1) & 63, 64 + (i)
 
-static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
+FOV_INLINE void fov_colours_store(uint8_t *rgb, const __m512i colour[3]) {
     static const uint8_t red_green[192] = {FOV_LIST64(FOV_RED_GREEN)}, and_blue[192] = {FOV_LIST64(FOV_AND_BLUE)};
-    const __m512i r = fov_vec_load(p->plane[0]), g = fov_vec_load(p->plane[1]), b = fov_vec_load(p->plane[2]);
+    FOV_UNROLL
     for (size_t k = 0; k < 192; k += 64) {
-        const __m512i two = _mm512_permutex2var_epi8(r, fov_vec_load(red_green + k), g);
-        fov_vec_store(rgb + k, _mm512_permutex2var_epi8(two, fov_vec_load(and_blue + k), b));
+        const __m512i two = _mm512_permutex2var_epi8(colour[0], fov_vec_load(red_green + k), colour[1]);
+        fov_vec_store(rgb + k, _mm512_permutex2var_epi8(two, fov_vec_load(and_blue + k), colour[2]));
     }
+}
+
+static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
+    const __m512i colour[3] = {fov_vec_load(p->plane[0]), fov_vec_load(p->plane[1]), fov_vec_load(p->plane[2])};
+    fov_colours_store(rgb, colour);
 }
 
 #else
@@ -133,4 +158,31 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 
 #endif
 #endif
+
+/* Splits a tile of `count` pixels; those past the end are black. */
+static inline void fov_planes_split_some(const uint8_t *rgb, size_t count, fov_planes *p) {
+    if (count == FOV_PLANE) {
+        fov_planes_split(rgb, p);
+        return;
+    }
+    uint8_t whole[3 * FOV_PLANE] = {0};
+    memcpy(whole, rgb, 3 * count);
+    fov_planes_split(whole, p);
+}
+
+static inline void fov_planes_join_some(const fov_planes *p, size_t count, uint8_t *rgb) {
+    if (count == FOV_PLANE) {
+        fov_planes_join(p, rgb);
+        return;
+    }
+    uint8_t whole[3 * FOV_PLANE];
+    fov_planes_join(p, whole);
+    memcpy(rgb, whole, 3 * count);
+}
+
+/* Pixels of the tile at `at`. */
+static inline size_t fov_planes_at(size_t at, size_t pixels) {
+    return pixels - at < FOV_PLANE ? pixels - at : FOV_PLANE;
+}
+
 #endif
