@@ -36,9 +36,9 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 
 #if FOV_ISA_LEVEL == 3
 
-#define FOV_LIST256(m)                                                                                                                     \
-    FOV_LIST64(m), FOV_LIST16(m, 64), FOV_LIST16(m, 80), FOV_LIST16(m, 96), FOV_LIST16(m, 112), FOV_LIST16(m, 128), FOV_LIST16(m, 144),    \
-        FOV_LIST16(m, 160), FOV_LIST16(m, 176), FOV_LIST16(m, 192), FOV_LIST16(m, 208), FOV_LIST16(m, 224), FOV_LIST16(m, 240)
+#define FOV_LIST128(m) FOV_LIST64(m), FOV_LIST16(m, 64), FOV_LIST16(m, 80), FOV_LIST16(m, 96), FOV_LIST16(m, 112)
+#define FOV_LIST192(m) FOV_LIST128(m), FOV_LIST16(m, 128), FOV_LIST16(m, 144), FOV_LIST16(m, 160), FOV_LIST16(m, 176)
+#define FOV_LIST256(m) FOV_LIST192(m), FOV_LIST16(m, 192), FOV_LIST16(m, 208), FOV_LIST16(m, 224), FOV_LIST16(m, 240)
 
 /* Of a table of 256 bytes those at `index`; `upper` are the indices from 128. */
 FOV_INLINE __m512i fov_byte_of(const uint8_t *table, __m512i index, __mmask64 upper) {

@@ -178,7 +178,7 @@ static fov_status bench_steps(bench *b, double seconds) {
         {"flip", "flip", {.applies = true}},
         {"brightness", "jitter", {.applies = true, .value = {1.2}, .order = {0}, .order_count = 1}},
         {"contrast", "jitter", {.applies = true, .value = {1, 1.2}, .order = {1}, .order_count = 1}},
-        {"saturation", "jitter", {.applies = true, .value = {1, 1, 1.2}, .order = {2}, .order_count = 1}},
+        {"saturation", "jitter", {.applies = true, .value = {1, 1, 1.217}, .order = {2}, .order_count = 1}},
         {"hue", "jitter", {.applies = true, .value = {1, 1, 1, 0.07}, .order = {3}, .order_count = 1}},
         {"gray", "gray", {.applies = true}},
         {"blur_tenth_sigma_1", "blur", {.applies = true, .value = {1.0, (double)kernel}}},
