@@ -14,7 +14,7 @@ enum { P, SIGMA_LOW, SIGMA_HIGH, KERNEL, PARAM_COUNT };
 
 #define MAX_KERNEL 1023
 #define NO_WEIGHT 0x1p-27F /* of the brightest sample it is less than the rounding of the sum */
-#define STRIP 224          /* samples; 23 rows of them are 20 KB */
+#define STRIP 224          /* samples of 16 bits */
 
 static const fov_augment_param params[PARAM_COUNT] = {
     {.name = "p", .min = 0.0, .max = 1.0, .fallback = 0.5},
@@ -78,21 +78,34 @@ static size_t whole_rows(size_t n) {
     return (n + FOV_PACK_ROWS - 1) / FOV_PACK_ROWS * FOV_PACK_ROWS;
 }
 
-/* The vertical pass, in strips whose rows of one sum stay in the first cache. rows: height + taps - 1 pointers. */
-static void blur_columns(const fov_pixel_loops *loops, const fov_image *image, const float *blurred, const float *weights, size_t taps,
-                         const float **rows, uint8_t *output) {
+/* Between the passes: rows `stride` floats apart, each in strips of FOV_PACK_ROWS samples `strip` floats apart. Of bytes the rows of a
+ * strip follow each other, with a line of the cache after the last, so that strips do not fight for the same places in it. */
+typedef struct layout {
+    size_t stride, strip;
+} layout;
+
+static layout layout_of(const fov_image *image) {
+    if (image->deep) {
+        return (layout){.stride = whole_rows(image->width * image->channels), .strip = FOV_PACK_ROWS};
+    }
+    return (layout){.stride = FOV_PACK_ROWS, .strip = (whole_rows(image->height) + 1) * FOV_PACK_ROWS};
+}
+
+/* The vertical pass. rows: height + taps - 1 pointers. */
+static void blur_columns(const fov_pixel_loops *loops, const fov_image *image, const float *blurred, const layout *lie,
+                         const float *weights, size_t taps, const float **rows, uint8_t *output) {
     const size_t height = image->height, count = image->width * image->channels;
     for (size_t y = 0; y < height + taps - 1; y++) {
-        rows[y] = blurred + fov_reflect((ptrdiff_t)y - (ptrdiff_t)(taps / 2), height) * whole_rows(count);
+        rows[y] = blurred + fov_reflect((ptrdiff_t)y - (ptrdiff_t)(taps / 2), height) * lie->stride;
     }
-    for (size_t at = 0; at < count; at += STRIP) {
+    if (!image->deep) {
+        loops->pixel_blur_columns(rows, lie->strip, weights, taps, height, count, output);
+        return;
+    }
+    for (size_t at = 0; at < count; at += STRIP) { /* whose rows of one sum stay in the first cache */
         const size_t width = count - at < STRIP ? count - at : STRIP;
         for (size_t y = 0; y < height; y++) {
-            if (image->deep) {
-                loops->pixel_deep_blur_column(rows + y, weights, taps, width, (uint16_t *)(void *)output + y * count + at);
-            } else {
-                loops->pixel_blur_column(rows + y, weights, taps, width, output + y * count + at);
-            }
+            loops->pixel_deep_blur_column(rows + y, weights, taps, width, (uint16_t *)(void *)output + y * count + at);
         }
         for (size_t y = 0; y < height + taps - 1; y++) {
             rows[y] += width;
@@ -114,16 +127,17 @@ static fov_status apply(const fov_augment_plan *plan, const fov_image *image, fo
     const size_t stride = whole_rows(count), samples = stride + 2 * margin * channels;
     float *padded = fov_augmenter_scratch(augmenter, FOV_SCRATCH_LINE, samples, FOV_PACK_ROWS * sizeof *padded);
     FOV_TRY_ALLOC(padded);
-    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, whole_rows(height), stride * sizeof *blurred);
+    const layout lie = layout_of(image);
+    float *blurred = fov_augmenter_scratch(augmenter, FOV_SCRATCH_ROWS, whole_rows(height) + 1, stride * sizeof *blurred);
     FOV_TRY_ALLOC(blurred);
     const float **rows = fov_augmenter_scratch(augmenter, FOV_SCRATCH_POINTERS, height + taps, sizeof *rows);
     FOV_TRY_ALLOC(rows);
     memset(padded + (samples - (stride - count)) * FOV_PACK_ROWS, 0, (stride - count) * FOV_PACK_ROWS * sizeof *padded);
     for (size_t y = 0; y < height; y += FOV_PACK_ROWS) {
         pad_rows(augmenter->loops, image, y, margin, padded);
-        augmenter->loops->pixel_blur_rows(padded, channels, weights, taps, count, blurred + y * stride, stride);
+        augmenter->loops->pixel_blur_rows(padded, channels, weights, taps, count, blurred + y * lie.stride, lie.stride, lie.strip);
     }
-    blur_columns(augmenter->loops, image, blurred, weights, taps, rows, output);
+    blur_columns(augmenter->loops, image, blurred, &lie, weights, taps, rows, output);
     return FOV_OK;
 }
 

@@ -71,9 +71,11 @@ typedef struct fov_box {
  * pixel_saturate  grey + factor (value - grey) in float, truncated and clamped; `out` may be `rgb`
  * pixel_hue       RGB to HSV of 8 bits, hue + shift modulo 256, and back, as Pillow; `out` may be `rgb`
  * pixel_floats, pixel_deep_floats  FOV_PACK_ROWS rows to floats, [count][FOV_PACK_ROWS]
- * pixel_blur_rows  of such rows, weighted sums of `taps` samples `step` samples apart, to rows `stride` floats apart. `stride` and the
- *                 samples that are read are count rounded up to FOV_PACK_ROWS
- * pixel_blur_column, pixel_deep_blur_column  weighted sums of `taps` rows, rounded half to even
+ * pixel_blur_rows  of such rows, weighted sums of `taps` samples `step` samples apart, to rows `stride` floats apart, in strips of
+ *                 FOV_PACK_ROWS samples that are `strip` floats apart. Samples that are read and written are count rounded up to whole
+ *                 strips. The weights are symmetric, their number is odd, and `padded` is used up
+ * pixel_blur_columns  weighted sums of `taps` rows in such strips from each of the first `height` rows, rounded half to even; weights as there
+ * pixel_deep_blur_column  weighted sums of `taps` rows in one piece, rounded half to even
  * pixel_box_row   extended box over samples `step` bytes apart; padded holds radius + 1 pixels more at either end
  * pixel_box_column  the same over the 2 radius + 3 rows given
  * pixel_idct      libjpeg's islow transform of FOV_JPEG_GROUP blocks, coefficients [8 rows][blocks][8 columns], to 8 rows of 8 bytes a block;

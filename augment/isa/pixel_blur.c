@@ -1,9 +1,11 @@
-/* Inner loops of the two blurs. A tile of sums stays in registers while the taps go by. Products and sums of the Gaussian round one by one,
- * in the order of the taps.
+/* Inner loops of the two blurs. Products and sums of the Gaussian round one by one, in the order of the taps.
  *
- * The Gaussian's horizontal pass has one sample of sixteen rows side by side: along a row, nearly every load of a vector would reach over
- * the end of a line of the cache. Its results are turned back while they are in registers. All other passes run over neighbouring samples.
- */
+ * The Gaussian's passes take a vector of samples after the other, along a row or down the columns, and keep the sums that are begun in
+ * registers, as many as there are taps less one: a sample is read once, and its product with a weight serves the two sums in which it
+ * stands as far before the middle as behind. Where registers are fewer, a tile of sums stays in them while the taps go by.
+ *
+ * The horizontal pass has one sample of sixteen rows side by side: along a row, nearly every load of a vector would reach over the end of a
+ * line of the cache. Its results are turned back. All other passes run over neighbouring samples. */
 #include <string.h>
 
 #include "augment/isa/pixel_simd.h"
@@ -17,21 +19,6 @@
 
 #define ROWS FOV_PACK_ROWS
 
-/* The plain way, for samples [at, at + width), at most TILE; a tap's samples begin at from[t]. */
-static inline void blur_tile(const float *const *from, const float *weights, size_t taps, size_t at, size_t width, float *restrict sum) {
-    for (size_t x = 0; x < width; x++) {
-        sum[x] = 0.0F;
-    }
-    for (size_t t = 0; t < taps; t++) {
-        const float *restrict row = from[t] + at;
-        const float weight = weights[t];
-        for (size_t x = 0; x < width; x++) {
-            const float term = weight * row[x];
-            sum[x] += term;
-        }
-    }
-}
-
 static inline void floats_rest(const uint8_t *const *rows, size_t at, size_t count, float *restrict out) {
     for (; at < count; at++) {
         for (size_t r = 0; r < ROWS; r++) {
@@ -44,25 +31,14 @@ static inline size_t tile_width(size_t at, size_t count) {
     return count - at < TILE ? count - at : TILE;
 }
 
-static inline void blur_column_rest(const float *const *rows, const float *weights, size_t taps, size_t at, size_t count, uint8_t *out) {
-    for (; at < count; at += TILE) {
-        float sum[TILE];
-        const size_t width = tile_width(at, count);
-        blur_tile(rows, weights, taps, at, width, sum);
-        for (size_t x = 0; x < width; x++) {
-            out[at + x] = (uint8_t)fov_clip8((int32_t)((sum[x] + ROUNDER) - ROUNDER));
-        }
-    }
-}
-
 #if FOV_ISA_LEVEL == 0
 
 void FOV_PIXEL_FN(pixel_floats)(const uint8_t *const *rows, size_t count, float *out) {
     floats_rest(rows, 0, count, out);
 }
 
-void FOV_PIXEL_FN(pixel_blur_rows)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out,
-                                   size_t stride) {
+void FOV_PIXEL_FN(pixel_blur_rows)(float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out, size_t stride,
+                                   size_t strip) {
     for (size_t i = 0; i < count; i++, padded += ROWS) {
         float sum[ROWS] = {0};
         for (size_t t = 0; t < taps; t++) {
@@ -73,13 +49,29 @@ void FOV_PIXEL_FN(pixel_blur_rows)(const float *padded, size_t step, const float
             }
         }
         for (size_t r = 0; r < ROWS; r++) {
-            out[r * stride + i] = sum[r];
+            out[r * stride + i / ROWS * strip + i % ROWS] = sum[r];
         }
     }
 }
 
-void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weights, size_t taps, size_t count, uint8_t *out) {
-    blur_column_rest(rows, weights, taps, 0, count, out);
+void FOV_PIXEL_FN(pixel_blur_columns)(const float *const *rows, size_t strip, const float *weights, size_t taps, size_t height,
+                                      size_t count, uint8_t *out) {
+    for (size_t at = 0; at < count; at += ROWS) {
+        const size_t width = count - at < ROWS ? count - at : ROWS;
+        for (size_t y = 0; y < height; y++) {
+            float sum[ROWS] = {0};
+            for (size_t t = 0; t < taps; t++) {
+                const float *restrict row = rows[y + t] + at / ROWS * strip;
+                for (size_t x = 0; x < width; x++) {
+                    const float term = weights[t] * row[x];
+                    sum[x] += term;
+                }
+            }
+            for (size_t x = 0; x < width; x++) {
+                out[y * count + at + x] = (uint8_t)fov_clip8((int32_t)((sum[x] + ROUNDER) - ROUNDER));
+            }
+        }
+    }
 }
 
 #else
@@ -87,16 +79,18 @@ void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weig
 /* Sums at once, enough to hide the delay of an addition: three times 14 vectors are a row of 224 pixels, which leaves none over. */
 #define VECTORS (FOV_ISA_LEVEL > 1 ? 14 : 8)
 #define FEW 4
+#define STREAM_TAPS 23
+#define REGISTERS 32
 #if defined(__clang__)
 #define FOV_UNROLL_ALL _Pragma("unroll")
 #else
-#define FOV_UNROLL_ALL _Pragma("GCC unroll 16")
+#define FOV_UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
-/* As blur_tile, for `vectors` vectors of sums, whose samples are `apart` floats apart; a tap's samples begin at from[t], or at
+/* Sums of `vectors` vectors, of which `side` lie side by side, and then `apart` floats further; a tap's samples begin at from[t], or at
  * from[0] + step t where step > 0. */
-FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors, size_t apart,
-                          fov_floats *sum) {
+FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *weights, size_t taps, size_t at, size_t vectors, size_t side,
+                          size_t apart, fov_floats *sum) {
     FOV_UNROLL_ALL
     for (size_t v = 0; v < vectors; v++) {
         sum[v] = FOV_VEC(setzero_ps)();
@@ -107,7 +101,8 @@ FOV_INLINE void blur_sums(const float *const *from, size_t step, const float *we
         const fov_floats weight = FOV_VEC(set1_ps)(weights[t]);
         FOV_UNROLL_ALL
         for (size_t v = 0; v < vectors; v++) {
-            sum[v] = FOV_VEC(add_ps)(sum[v], FOV_VEC(mul_ps)(weight, FOV_VEC(loadu_ps)(row + v * apart)));
+            const float *place = row + v / side * apart + v % side * FOV_LANES;
+            sum[v] = FOV_VEC(add_ps)(sum[v], FOV_VEC(mul_ps)(weight, FOV_VEC(loadu_ps)(place)));
         }
     }
 }
@@ -143,16 +138,149 @@ FOV_INLINE void turn_floats(fov_floats *v) {
     }
 }
 
-void FOV_PIXEL_FN(pixel_blur_rows)(const float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out,
-                                   size_t stride) {
+/* Rounds to nearest, ties to even. Sums are not negative. */
+FOV_INLINE void store_sums(uint8_t *to, fov_floats sum) {
+#if FOV_ISA_LEVEL == 1
+    fov_vec_store_bytes(to, FOV_VEC(cvtps_epi32)(sum));
+#else
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(sum)));
+#endif
+}
+
+#if FOV_ISA_LEVEL > 1
+
+/* Takes the next sample: gives the sum that it ends. part[i] are the sums that end i + 1 samples from now. Weights are symmetric: a product
+ * is used twice, where registers can keep it. Some sums are taken as multiply-adds by 1, which round alike, since some processors have
+ * units for multiplications that would stand idle. */
+FOV_INLINE fov_floats stream_sum(fov_floats *part, const float *weights, size_t taps, fov_floats one, fov_floats sample) {
+    const size_t wanted = taps - 1 + taps / 2 + 1 + 3,
+                 again = wanted < REGISTERS ? 0 : wanted - REGISTERS; /* products that are made twice */
+    fov_floats product[STREAM_TAPS];
+    __asm__(""
+            : "+r"(weights)); /* from memory within a product they are free; kept in registers, and loaded into them again, they are not */
+    FOV_UNROLL_ALL
+    for (size_t t = 0; t < taps; t++) {
+        const bool made = t > taps / 2 && taps - 1 - t >= again;
+        product[t] = made ? product[taps - 1 - t] : FOV_VEC(mul_ps)(FOV_VEC(set1_ps)(weights[t]), sample);
+    }
+    const fov_floats sum = FOV_VEC(add_ps)(part[0], product[0]);
+    FOV_UNROLL_ALL
+    for (size_t t = 1; t + 1 < taps; t++) {
+        part[t - 1] = t % 4 == 1 && again < 4 ? FOV_VEC(fmadd_ps)(product[t], one, part[t]) : FOV_VEC(add_ps)(part[t], product[t]);
+    }
+    part[taps - 2] = product[taps - 1];
+    return sum;
+}
+
+/* Gives the 1, which the compiler must not know. */
+FOV_INLINE fov_floats stream_start(fov_floats *part, size_t taps) {
+    fov_floats one = FOV_VEC(set1_ps)(1.0F);
+    __asm__("" : "+v"(one));
+    FOV_UNROLL_ALL
+    for (size_t i = 0; i + 1 < taps; i++) {
+        part[i] = FOV_VEC(setzero_ps)();
+    }
+    return one;
+}
+
+/* Sums of one lane's row or part of it, `apart` floats apart, which take the places of their first samples. */
+FOV_INLINE void stream_rows(float *samples, size_t apart, const float *weights, size_t taps, size_t count) {
+    fov_floats part[STREAM_TAPS - 1];
+    const fov_floats one = stream_start(part, taps);
+    const float *from = samples;
+    for (size_t t = 0; t + 1 < taps; t++, from += apart) {
+        (void)stream_sum(part, weights, taps, one, FOV_VEC(loadu_ps)(from));
+    }
+    for (size_t i = 0; i < count; i++, from += apart, samples += apart) {
+        FOV_VEC(storeu_ps)(samples, stream_sum(part, weights, taps, one, FOV_VEC(loadu_ps)(from)));
+    }
+}
+
+/* Down the columns of a vector, `at` floats from the first. */
+FOV_INLINE void stream_columns(const float *const *rows, size_t at, const float *weights, size_t taps, size_t height, size_t stride,
+                               uint8_t *out) {
+    fov_floats part[STREAM_TAPS - 1];
+    const fov_floats one = stream_start(part, taps);
+    for (size_t t = 0; t + 1 < taps; t++) {
+        (void)stream_sum(part, weights, taps, one, FOV_VEC(loadu_ps)(rows[t] + at));
+    }
+    for (size_t y = 0; y < height; y++) {
+        const fov_floats sum = stream_sum(part, weights, taps, one, FOV_VEC(loadu_ps)(rows[taps - 1 + y] + at));
+        store_sums(out + y * stride, sum);
+    }
+}
+
+/* Numbers of taps, which must be constants. */
+#define STREAMS(one) one(3) one(5) one(7) one(9) one(11) one(13) one(15) one(17) one(19) one(21) one(23)
+
+/* Sums of all rows in `samples` places; false if there are too many taps. */
+static bool rows_streamed(float *padded, size_t step, const float *weights, size_t taps, size_t count) {
+    for (size_t i = 0; i < step; i++) {
+        switch (taps) {
+#define ROWS_OF(taps)                                                                                                                      \
+    case taps:                                                                                                                             \
+        stream_rows(padded + i * ROWS, step * ROWS, weights, taps, count / step);                                                          \
+        break;
+            STREAMS(ROWS_OF)
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives how many columns are done: whole strips. */
+static size_t columns_streamed(const float *const *rows, size_t strip, const float *weights, size_t taps, size_t height, size_t count,
+                               uint8_t *out) {
+    size_t at = 0;
+    for (; at + ROWS <= count; at += ROWS) {
+        switch (taps) {
+#define COLUMNS_OF(taps)                                                                                                                   \
+    case taps:                                                                                                                             \
+        stream_columns(rows, at / ROWS * strip, weights, taps, height, count, out + at);                                                   \
+        break;
+            STREAMS(COLUMNS_OF)
+        default:
+            return 0;
+        }
+    }
+    return at;
+}
+
+#else
+
+static bool rows_streamed(float *padded, size_t step, const float *weights, size_t taps, size_t count) {
+    (void)padded, (void)step, (void)weights, (void)taps, (void)count;
+    return false;
+}
+
+static size_t columns_streamed(const float *const *rows, size_t strip, const float *weights, size_t taps, size_t height, size_t count,
+                               uint8_t *out) {
+    (void)rows, (void)strip, (void)weights, (void)taps, (void)height, (void)count, (void)out;
+    return 0;
+}
+
+#endif
+
+void FOV_PIXEL_FN(pixel_blur_rows)(float *padded, size_t step, const float *weights, size_t taps, size_t count, float *out, size_t stride,
+                                   size_t strip) {
+    const float *const from = padded;
+    const bool stream = rows_streamed(padded, step, weights, taps, count);
     for (size_t at = 0; at < count; at += FOV_LANES) {
         for (size_t row = 0; row < ROWS; row += FOV_LANES) {
             fov_floats sum[FOV_LANES];
-            blur_sums(&padded, step * ROWS, weights, taps, at * ROWS + row, FOV_LANES, ROWS, sum);
+            if (stream) {
+                FOV_UNROLL_ALL
+                for (size_t i = 0; i < FOV_LANES; i++) {
+                    sum[i] = FOV_VEC(loadu_ps)(from + (at + i) * ROWS + row);
+                }
+            } else {
+                blur_sums(&from, step * ROWS, weights, taps, at * ROWS + row, FOV_LANES, 1, ROWS, sum);
+            }
             turn_floats(sum);
             FOV_UNROLL_ALL
             for (size_t r = 0; r < FOV_LANES; r++) {
-                FOV_VEC(storeu_ps)(out + (row + r) * stride + at, sum[r]);
+                FOV_VEC(storeu_ps)(out + (row + r) * stride + at / ROWS * strip + at % ROWS, sum[r]);
             }
         }
     }
@@ -179,35 +307,45 @@ void FOV_PIXEL_FN(pixel_floats)(const uint8_t *const *rows, size_t count, float 
     floats_rest(rows, at, count, out);
 }
 
-/* Conversion to integers rounds to nearest, ties to even. */
-FOV_INLINE size_t blur_column_tiles(const float *const *rows, const float *weights, size_t taps, size_t at, size_t count, size_t vectors,
-                                    uint8_t *out) {
+#define SIDE (ROWS / FOV_LANES) /* vectors of a strip */
+
+/* Rows of `vectors` vectors, a multiple of SIDE, from sample `at`. */
+FOV_INLINE size_t blur_columns_tiles(const float *const *rows, size_t strip, const float *weights, size_t taps, size_t height, size_t at,
+                                     size_t count, size_t vectors, uint8_t *out) {
     for (; at + vectors * FOV_LANES <= count; at += vectors * FOV_LANES) {
-        fov_floats sum[VECTORS];
-        fov_vec whole[VECTORS];
-        blur_sums(rows, 0, weights, taps, at, vectors, FOV_LANES, sum);
-        FOV_UNROLL_ALL
-        for (size_t v = 0; v < vectors; v++) {
-            whole[v] = FOV_VEC(cvtps_epi32)(sum[v]);
-        }
-        size_t v = 0;
-        FOV_UNROLL_ALL
-        for (; v + 4 <= vectors; v += 4) {
-            fov_vec_store_bytes4(out + at + v * FOV_LANES, whole + v);
-        }
-        FOV_UNROLL_ALL
-        for (; v < vectors; v++) {
-            fov_vec_store_bytes(out + at + v * FOV_LANES, whole[v]);
+        for (size_t y = 0; y < height; y++) {
+            fov_floats sum[VECTORS];
+            blur_sums(rows + y, 0, weights, taps, at / ROWS * strip, vectors, SIDE, strip, sum);
+            FOV_UNROLL_ALL
+            for (size_t v = 0; v < vectors; v++) {
+                store_sums(out + y * count + at + v * FOV_LANES, sum[v]);
+            }
         }
     }
     return at;
 }
 
-void FOV_PIXEL_FN(pixel_blur_column)(const float *const *rows, const float *weights, size_t taps, size_t count, uint8_t *out) {
-    size_t at = blur_column_tiles(rows, weights, taps, 0, count, VECTORS, out);
-    at = blur_column_tiles(rows, weights, taps, at, count, FEW, out);
-    at = blur_column_tiles(rows, weights, taps, at, count, 1, out);
-    blur_column_rest(rows, weights, taps, at, count, out);
+/* The last samples, fewer than a strip. */
+static void blur_columns_rest(const float *const *rows, size_t strip, const float *weights, size_t taps, size_t height, size_t at,
+                              size_t count, uint8_t *out) {
+    for (size_t y = 0; y < height && at < count; y++) {
+        fov_floats sum[SIDE];
+        uint8_t bytes[ROWS];
+        blur_sums(rows + y, 0, weights, taps, at / ROWS * strip, SIDE, SIDE, strip, sum);
+        for (size_t v = 0; v < SIDE; v++) {
+            store_sums(bytes + v * FOV_LANES, sum[v]);
+        }
+        memcpy(out + y * count + at, bytes, count - at);
+    }
+}
+
+void FOV_PIXEL_FN(pixel_blur_columns)(const float *const *rows, size_t strip, const float *weights, size_t taps, size_t height,
+                                      size_t count, uint8_t *out) {
+    size_t at = columns_streamed(rows, strip, weights, taps, height, count, out);
+    at = blur_columns_tiles(rows, strip, weights, taps, height, at, count, VECTORS, out);
+    at = blur_columns_tiles(rows, strip, weights, taps, height, at, count, FEW, out);
+    at = blur_columns_tiles(rows, strip, weights, taps, height, at, count, SIDE, out);
+    blur_columns_rest(rows, strip, weights, taps, height, at, count, out);
 }
 
 #endif

@@ -202,6 +202,34 @@ static void test_luma(void **state) {
     }
 }
 
+/* Blurs of every number of taps, each of which is a loop of its own in some sets. */
+static void test_blur_taps(void **state) {
+    (void)state;
+    fov_augmenter *augmenter = new_augmenter();
+    fov_rng rng;
+    fov_rng_init(&rng, 82, 0, 0, 0, FOV_RNG_TEST);
+    for (size_t taps = 1; taps <= 33; taps += 2) {
+        for (size_t channels = 1; channels <= 4; channels++) {
+            fov_image image = pixel_picture(&rng, (fov_pixel_format){.channels = channels}, 20 + pixel_below(&rng, 60), 30);
+            const size_t bytes = image.width * image.height * channels;
+            const fov_augment_plan plan = {.applies = true, .value = {9.0, (double)taps}};
+            uint8_t *expected = malloc(bytes), *out = malloc(bytes);
+            assert_true(expected != NULL && out != NULL);
+            for (size_t s = 0; s < PIXEL_SETS; s++) {
+                augmenter->loops = fov_pixel_loops_named(pixel_sets[s]);
+                if (augmenter->loops != NULL) {
+                    assert_int_equal(fov_augment_named("blur")->apply(&plan, &image, augmenter, s == 0 ? expected : out), FOV_OK);
+                    assert_memory_equal(s == 0 ? expected : out, expected, bytes);
+                }
+            }
+            free(expected);
+            free(out);
+            free(image.pixels);
+        }
+    }
+    fov_augmenter_free(augmenter);
+}
+
 /* Steps that say so work in place. */
 static void test_in_place(void **state) {
     (void)state;
@@ -256,8 +284,9 @@ static void test_jitter_without_colour(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps), cmocka_unit_test(test_parts),    cmocka_unit_test(test_preprocess_shrunk),
-        cmocka_unit_test(test_luma),  cmocka_unit_test(test_in_place), cmocka_unit_test(test_jitter_without_colour),
+        cmocka_unit_test(test_steps),     cmocka_unit_test(test_parts),    cmocka_unit_test(test_preprocess_shrunk),
+        cmocka_unit_test(test_luma),      cmocka_unit_test(test_in_place), cmocka_unit_test(test_jitter_without_colour),
+        cmocka_unit_test(test_blur_taps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
