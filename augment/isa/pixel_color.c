@@ -271,52 +271,81 @@ static bool saturation_make(float factor, saturation *restrict s) {
     return bad == 0;
 }
 
-FOV_INLINE __m512i saturate(const saturation *s, bool more, __m512i colour, __m512i grey) {
-    const __m512i above = _mm512_subs_epu8(colour, grey), below = _mm512_subs_epu8(grey, colour);
-    const __m512i outward = fov_byte_of(s->above, above, _mm512_movepi8_mask(above));
-    const __m512i inward = fov_byte_of(s->below, below, _mm512_movepi8_mask(below));
+/* `near`: all distances are below 128. */
+FOV_INLINE __m512i saturate(const saturation *s, bool more, bool near, __m512i colour, __m512i above, __m512i below) {
+    __m512i outward, inward;
+    if (near) {
+        outward = fov_bytes_at(above, fov_vec_load(s->above), fov_vec_load(s->above + 64));
+        inward = fov_bytes_at(below, fov_vec_load(s->below), fov_vec_load(s->below + 64));
+    } else {
+        outward = fov_byte_of(s->above, above, _mm512_movepi8_mask(above));
+        inward = fov_byte_of(s->below, below, _mm512_movepi8_mask(below));
+    }
     return more ? _mm512_subs_epu8(_mm512_adds_epu8(colour, outward), inward) : _mm512_adds_epu8(_mm512_subs_epu8(colour, outward), inward);
 }
 
-FOV_INLINE void saturate_bytes(const uint8_t *rgb, const saturation *s, bool more, uint8_t *out) {
-    __m512i colour[3];
-    const __m512i grey = greys_of(rgb);
-    fov_colours_load(rgb, colour);
+/* The colours' distances above and below the grey; true if all are below 128, as they are but where colours are vivid. */
+FOV_INLINE bool distances(const __m512i colour[3], __m512i grey, __m512i above[3], __m512i below[3]) {
+    __m512i any = _mm512_setzero_si512();
     FOV_UNROLL
     for (size_t k = 0; k < 3; k++) {
-        colour[k] = saturate(s, more, colour[k], grey);
+        above[k] = _mm512_subs_epu8(colour[k], grey);
+        below[k] = _mm512_subs_epu8(grey, colour[k]);
+        any = _mm512_ternarylogic_epi32(any, above[k], below[k], 0xFE);
     }
-    fov_colours_store(out, colour);
+    return _mm512_movepi8_mask(any) == 0;
 }
 
-static void saturate_floats(const uint8_t *rgb, float factor, uint8_t *out) {
-    fov_planes p;
-    fov_planes_split(rgb, &p);
-    saturate_tile(&p, factor);
-    fov_planes_join(&p, out);
+/* Whole tiles; gives how many pixels they hold. */
+FOV_INLINE size_t saturate_bytes(const uint8_t *rgb, size_t pixels, const saturation *s, bool more, uint8_t *out) {
+    size_t at = 0;
+    for (; at + TILE <= pixels; at += TILE) {
+        __m512i colour[3], above[3], below[3];
+        const __m512i grey = greys_of(rgb + 3 * at);
+        fov_colours_load(rgb + 3 * at, colour);
+        if (distances(colour, grey, above, below)) {
+            FOV_UNROLL
+            for (size_t k = 0; k < 3; k++) {
+                colour[k] = saturate(s, more, true, colour[k], above[k], below[k]);
+            }
+        } else {
+            FOV_UNROLL
+            for (size_t k = 0; k < 3; k++) {
+                colour[k] = saturate(s, more, false, colour[k], above[k], below[k]);
+            }
+        }
+        fov_colours_store(out + 3 * at, colour);
+    }
+    return at;
+}
+
+static size_t saturate_floats(const uint8_t *rgb, size_t pixels, float factor, uint8_t *out) {
+    size_t at = 0;
+    for (; at + TILE <= pixels; at += TILE) {
+        fov_planes p;
+        fov_planes_split(rgb + 3 * at, &p);
+        saturate_tile(&p, factor);
+        fov_planes_join(&p, out + 3 * at);
+    }
+    return at;
+}
+
+static size_t saturate_tiles(const uint8_t *rgb, size_t pixels, float factor, const saturation *s, uint8_t *out) {
+    if (s == NULL) {
+        return saturate_floats(rgb, pixels, factor, out);
+    }
+    return s->more ? saturate_bytes(rgb, pixels, s, true, out) : saturate_bytes(rgb, pixels, s, false, out);
 }
 
 void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float factor, uint8_t *out) {
-    saturation s;
-    const bool tables = saturation_make(factor, &s);
-    for (size_t at = 0; at < pixels; at += TILE) {
+    saturation made;
+    const saturation *s = saturation_make(factor, &made) ? &made : NULL;
+    const size_t at = saturate_tiles(rgb, pixels, factor, s, out);
+    if (at < pixels) {
         uint8_t tile[3 * TILE];
-        const bool last = at + TILE > pixels;
-        if (last) {
-            last_pixels(rgb, pixels, at, tile);
-        }
-        const uint8_t *from = last ? tile : rgb + 3 * at;
-        uint8_t *to = last ? tile : out + 3 * at;
-        if (!tables) {
-            saturate_floats(from, factor, to);
-        } else if (s.more) {
-            saturate_bytes(from, &s, true, to);
-        } else {
-            saturate_bytes(from, &s, false, to);
-        }
-        if (last) {
-            memcpy(out + 3 * at, tile, 3 * (pixels - at));
-        }
+        last_pixels(rgb, pixels, at, tile);
+        (void)saturate_tiles(tile, TILE, factor, s, tile);
+        memcpy(out + 3 * at, tile, 3 * (pixels - at));
     }
 }
 

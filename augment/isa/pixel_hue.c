@@ -206,7 +206,7 @@ enum { RED_MIDDLE = 1, RED_LOWEST = 2, GREEN_MIDDLE = 4, GREEN_LOWEST = 8, BLUE_
 #define SHORT_BITS(h) ((h) < 64 ? 0xFFFFFFFE : (h) < 128 ? 0x0000011111000000 : (h) < 192 ? 0x23232222222AAAAA : 0x0000000000022222)
 #define SHORT(h) (SHORT_BITS(h) >> ((h)&63) & 1)
 
-static const uint8_t scale[256] = {FOV_LIST256(SCALE)}, part_low[256] = {FOV_LIST256(PART_LOW)}, part_high[256] = {FOV_LIST256(PART_HIGH)},
+static const uint8_t scale[128] = {FOV_LIST128(SCALE)}, part_low[256] = {FOV_LIST256(PART_LOW)}, part_high[256] = {FOV_LIST256(PART_HIGH)},
                      share_low[256] = {FOV_LIST256(SHARE_LOW)}, share_high[256] = {FOV_LIST256(SHARE_HIGH)},
                      away[256] = {FOV_LIST256(AWAY)}, places[256] = {FOV_LIST256(PLACES)}, falls_short[256] = {FOV_LIST256(SHORT)};
 
@@ -237,7 +237,8 @@ FOV_INLINE words words_whole(words w, int bits) {
 /* n times the reciprocal of d in the tables, in n's low bytes; `more` is added to the scale in 256ths. */
 FOV_INLINE words quotient(words n, __m512i d, __m512i more, const uint8_t *low, const uint8_t *high) {
     const __mmask64 upper = _mm512_movepi8_mask(d);
-    const words scales = words_of(more, fov_byte_of(scale, d, upper));
+    const __m512i scaled = fov_bytes_at(d, fov_vec_load(scale), fov_vec_load(scale + 64));
+    const words scales = words_of(more, _mm512_mask_mov_epi8(scaled, upper, B8(1)));
     const words reciprocal = words_of(fov_byte_of(low, d, upper), fov_byte_of(high, d, upper));
     return (words){MUL16_HIGH(MUL16(n.low, scales.low), reciprocal.low), MUL16_HIGH(MUL16(n.high, scales.high), reciprocal.high)};
 }

@@ -40,10 +40,17 @@ static inline void fov_planes_join(const fov_planes *p, uint8_t *rgb) {
 #define FOV_LIST192(m) FOV_LIST128(m), FOV_LIST16(m, 128), FOV_LIST16(m, 144), FOV_LIST16(m, 160), FOV_LIST16(m, 176)
 #define FOV_LIST256(m) FOV_LIST192(m), FOV_LIST16(m, 192), FOV_LIST16(m, 208), FOV_LIST16(m, 224), FOV_LIST16(m, 240)
 
+/* Of the 128 bytes of `low` and `high` those at `index`. The instruction overwrites the index; compilers rather take the one that
+ * overwrites `low`, and load it again each time. */
+FOV_INLINE __m512i fov_bytes_at(__m512i index, __m512i low, __m512i high) {
+    __asm__("vpermi2b %2, %1, %0" : "+v"(index) : "v"(low), "vm"(high));
+    return index;
+}
+
 /* Of a table of 256 bytes those at `index`; `upper` are the indices from 128. */
 FOV_INLINE __m512i fov_byte_of(const uint8_t *table, __m512i index, __mmask64 upper) {
-    const __m512i low = _mm512_permutex2var_epi8(fov_vec_load(table), index, fov_vec_load(table + 64));
-    const __m512i high = _mm512_permutex2var_epi8(fov_vec_load(table + 128), index, fov_vec_load(table + 192));
+    const __m512i low = fov_bytes_at(index, fov_vec_load(table), fov_vec_load(table + 64));
+    const __m512i high = fov_bytes_at(index, fov_vec_load(table + 128), fov_vec_load(table + 192));
     return _mm512_mask_blend_epi8(upper, low, high);
 }
 
