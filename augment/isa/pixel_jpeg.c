@@ -43,6 +43,14 @@ static inline wide both_plus(fov_vec a, fov_vec b, fov_vec factors, fov_vec c) {
 }
 static inline wide minus(wide a, wide b) { return (wide){FOV_VEC(sub_epi32)(a.low, b.low), FOV_VEC(sub_epi32)(a.high, b.high)}; }
 
+FOV_INLINE void outputs(fov_vec *v, const wide *even, const wide *odd, const int bits) {
+    for (int i = 0; i < 4; i++) {
+        const wide sum = plus(even[i], odd[i]), difference = minus(even[i], odd[i]);
+        v[i] = FOV_VEC(packs_epi32)(SHIFT(sum.low, bits), SHIFT(sum.high, bits));
+        v[7 - i] = FOV_VEC(packs_epi32)(SHIFT(difference.low, bits), SHIFT(difference.high, bits));
+    }
+}
+
 /* One dimension of the transform; results are shifted right by `bits`, rounded and saturated to 16 bits. */
 static inline void transform(fov_vec *v, const int bits) {
     const fov_vec rounder = FOV_VEC(set1_epi16)((int16_t)(1 << (bits - 1 - 10))), unit = PAIR(1 << 13, 1 << 10); /* once, for all sums */
@@ -53,11 +61,18 @@ static inline void transform(fov_vec *v, const int bits) {
     const wide w3 = both(z3, z4, PAIR(C_1_175 - C_1_961, C_1_175)), w4 = both(z3, z4, PAIR(C_1_175, C_1_175 - C_0_390));
     const wide odd[4] = {plus(both(v[7], v[1], PAIR(-C_0_899, C_1_501 - C_0_899)), w4), plus(both(v[5], v[3], PAIR(-C_2_562, C_3_072 - C_2_562)), w3),
                          plus(both(v[5], v[3], PAIR(C_2_053 - C_2_562, -C_2_562)), w4), plus(both(v[7], v[1], PAIR(C_0_298 - C_0_899, -C_0_899)), w3)};
-    for (int i = 0; i < 4; i++) {
-        const wide sum = plus(even[i], odd[i]), difference = minus(even[i], odd[i]);
-        v[i] = FOV_VEC(packs_epi32)(SHIFT(sum.low, bits), SHIFT(sum.high, bits));
-        v[7 - i] = FOV_VEC(packs_epi32)(SHIFT(difference.low, bits), SHIFT(difference.high, bits));
-    }
+    outputs(v, even, odd, bits);
+}
+
+/* The same of v[0] to v[3], where the others are 0: the same sums with what is left of their factors. */
+static inline void transform_few(fov_vec *v, const int bits) {
+    const fov_vec half = FOV_VEC(set1_epi32)(1 << (bits - 1));
+    const wide even[4] = {both_plus(v[0], v[2], PAIR(1 << 13, C_0_541 + C_0_765), half), both_plus(v[0], v[2], PAIR(1 << 13, C_0_541), half),
+                          both_plus(v[0], v[2], PAIR(1 << 13, -C_0_541), half), both_plus(v[0], v[2], PAIR(1 << 13, -C_0_541 - C_0_765), half)};
+    const wide odd[4] = {both(v[1], v[3], PAIR(C_1_501 - C_0_899 + C_1_175 - C_0_390, C_1_175)),
+                         both(v[1], v[3], PAIR(C_1_175, C_3_072 - C_2_562 + C_1_175 - C_1_961)),
+                         both(v[1], v[3], PAIR(C_1_175 - C_0_390, C_1_175 - C_2_562)), both(v[1], v[3], PAIR(C_1_175 - C_0_899, C_1_175 - C_1_961))};
+    outputs(v, even, odd, bits);
 }
 
 /* Of each block: rows become columns. */
@@ -77,6 +92,37 @@ static inline void transpose(fov_vec *v) {
         v[2 * i] = FOV_VEC(unpacklo_epi64)(b[i], b[4 + i]);
         v[2 * i + 1] = FOV_VEC(unpackhi_epi64)(b[i], b[4 + i]);
     }
+}
+
+/* Its first four columns alone, which become v[0] to v[3]. */
+static inline void transpose_few(fov_vec *v) {
+    fov_vec a[4], b[4];
+    for (int i = 0; i < 4; i++) {
+        a[i] = FOV_VEC(unpacklo_epi16)(v[2 * i], v[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        b[2 * i] = FOV_VEC(unpacklo_epi32)(a[2 * i], a[2 * i + 1]);
+        b[2 * i + 1] = FOV_VEC(unpackhi_epi32)(a[2 * i], a[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        v[2 * i] = FOV_VEC(unpacklo_epi64)(b[i], b[2 + i]);
+        v[2 * i + 1] = FOV_VEC(unpackhi_epi64)(b[i], b[2 + i]);
+    }
+}
+
+/* Whether all blocks are 0 outside of their first four rows and columns. */
+static inline bool all_few(const int16_t *coefficients) {
+    fov_vec first = fov_vec_load(coefficients), last = fov_vec_load(coefficients + 4 * ROW);
+    for (int r = 1; r < 4; r++) {
+        first = FOV_VEC_OR(first, fov_vec_load(coefficients + r * ROW));
+        last = FOV_VEC_OR(last, fov_vec_load(coefficients + (4 + r) * ROW));
+    }
+#if FOV_ISA_LEVEL > 1
+    return (_mm512_test_epi64_mask(last, last) | (_mm512_test_epi64_mask(first, first) & 0xAAU)) == 0;
+#else
+    const fov_vec any = FOV_VEC_OR(last, _mm256_and_si256(first, _mm256_set_epi64x(-1, 0, -1, 0)));
+    return _mm256_testz_si256(any, any);
+#endif
 }
 
 /* Where all coefficients below the first row are zero, libjpeg-turbo shifts that row up and lets it wrap where the transform would saturate. */
@@ -162,6 +208,7 @@ static inline void store_flat(fov_vec row, uint8_t *out, size_t stride) {
 }
 
 static inline void transform_blocks(int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
+    const bool few = all_few(coefficients);
     fov_vec v[8];
     for (int r = 0; r < 8; r++) {
         v[r] = FOV_VEC(mullo_epi16)(fov_vec_load(coefficients + r * ROW), FOV_VEC_REPEAT(_mm_loadu_si128((const __m128i *)(const void *)(quant + 8 * r))));
@@ -172,13 +219,19 @@ static inline void transform_blocks(int16_t *coefficients, const uint16_t *quant
     }
     if (all_flat(rest, first)) {
         store_flat(row, out, stride);
-        return;
+    } else if (few) {
+        transform_few(v, 11);
+        patch_flat(v, rest, row);
+        transpose_few(v);
+        transform_few(v, 18);
+        store_columns(v, out, stride);
+    } else {
+        transform(v, 11);
+        patch_flat(v, rest, row);
+        transpose(v);
+        transform(v, 18);
+        store_columns(v, out, stride);
     }
-    transform(v, 11);
-    patch_flat(v, rest, row);
-    transpose(v);
-    transform(v, 18);
-    store_columns(v, out, stride);
 }
 
 void FOV_PIXEL_FN(pixel_idct)(int16_t *coefficients, const uint16_t *quant, uint8_t *out, size_t stride) {
