@@ -80,7 +80,6 @@ void FOV_PIXEL_FN(pixel_blur_columns)(const float *const *rows, size_t strip, co
 #define VECTORS (FOV_ISA_LEVEL > 1 ? 14 : 8)
 #define FEW 4
 #define STREAM_TAPS 23
-#define REGISTERS 32
 #if defined(__clang__)
 #define FOV_UNROLL_ALL _Pragma("unroll")
 #else
@@ -149,26 +148,23 @@ FOV_INLINE void store_sums(uint8_t *to, fov_floats sum) {
 
 #if FOV_ISA_LEVEL > 1
 
-/* Takes the next sample: gives the sum that it ends. part[i] are the sums that end i + 1 samples from now. Weights are symmetric: a product
- * is used twice, where registers can keep it. Some sums are taken as multiply-adds by 1, which round alike, since some processors have
- * units for multiplications that would stand idle. */
+/* Takes the next sample: gives the sum that it ends. part[i] are the sums that end i + 1 samples from now. Weights are symmetric. Some sums
+ * are taken as multiply-adds by 1, which round alike, since some processors have units for multiplications that would stand idle. */
 FOV_INLINE fov_floats stream_sum(fov_floats *part, const float *weights, size_t taps, fov_floats one, fov_floats sample) {
-    const size_t wanted = taps - 1 + taps / 2 + 1 + 3,
-                 again = wanted < REGISTERS ? 0 : wanted - REGISTERS; /* products that are made twice */
-    fov_floats product[STREAM_TAPS];
+    fov_floats product[STREAM_TAPS / 2 + 1];
     __asm__(""
             : "+r"(weights)); /* from memory within a product they are free; kept in registers, and loaded into them again, they are not */
     FOV_UNROLL_ALL
-    for (size_t t = 0; t < taps; t++) {
-        const bool made = t > taps / 2 && taps - 1 - t >= again;
-        product[t] = made ? product[taps - 1 - t] : FOV_VEC(mul_ps)(FOV_VEC(set1_ps)(weights[t]), sample);
+    for (size_t t = 0; t <= taps / 2; t++) {
+        product[t] = FOV_VEC(mul_ps)(FOV_VEC(set1_ps)(weights[t]), sample);
     }
     const fov_floats sum = FOV_VEC(add_ps)(part[0], product[0]);
     FOV_UNROLL_ALL
     for (size_t t = 1; t + 1 < taps; t++) {
-        part[t - 1] = t % 4 == 1 && again < 4 ? FOV_VEC(fmadd_ps)(product[t], one, part[t]) : FOV_VEC(add_ps)(part[t], product[t]);
+        const fov_floats term = product[t <= taps / 2 ? t : taps - 1 - t];
+        part[t - 1] = t % 4 == 1 ? FOV_VEC(fmadd_ps)(term, one, part[t]) : FOV_VEC(add_ps)(part[t], term);
     }
-    part[taps - 2] = product[taps - 1];
+    part[taps - 2] = product[0];
     return sum;
 }
 
