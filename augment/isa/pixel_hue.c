@@ -229,12 +229,11 @@ FOV_INLINE __m512i words_pack(words w) {
     return _mm512_packus_epi16(w.low, w.high);
 }
 
-/* Without their fraction, which has `bits` bits. */
-FOV_INLINE words words_whole(words w, int bits) {
-    return (words){_mm512_srli_epi16(w.low, bits), _mm512_srli_epi16(w.high, bits)};
-}
+/* Without their fraction, which has `bits` bits: a macro, since compilers differ in the type of that argument. */
+#define WORDS_WHOLE(w, bits) ((words){_mm512_srli_epi16((w).low, bits), _mm512_srli_epi16((w).high, bits)})
 
-/* n times the reciprocal of d in the tables, in n's low bytes; `more` is added to the scale in 256ths. */
+/* n, in the low bytes, times the reciprocal of d in the tables; `more` is added to the scale in 256ths. High bytes do not count while that
+ * is 0. */
 FOV_INLINE words quotient(words n, __m512i d, __m512i more, const uint8_t *low, const uint8_t *high) {
     const __mmask64 upper = _mm512_movepi8_mask(d);
     const __m512i scaled = fov_bytes_at(d, fov_vec_load(scale), fov_vec_load(scale + 64));
@@ -262,7 +261,7 @@ FOV_INLINE __m512i hue_of(const __m512i colour[3], __m512i high, __m512i low, __
     const __m512i base = _mm512_mask_mov_epi8(_mm512_mask_blend_epi8(green, B8(170), B8(85)), red, B8(255));
     __m512i hue = _mm512_mask_sub_epi8(base, down, base, B8(43));
     hue = _mm512_maskz_mov_epi8(_knot_mask64(_kand_mask64(red, up)), hue);
-    hue = _mm512_add_epi8(hue, words_pack(words_whole(turn, 9)));
+    hue = _mm512_add_epi8(hue, words_pack(WORDS_WHOLE(turn, 9)));
     return _mm512_mask_sub_epi8(hue, _mm512_testn_epi8_mask(some, some), hue, fov_byte_of(falls_short, hue, _mm512_movepi8_mask(hue)));
 }
 
@@ -293,7 +292,7 @@ FOV_INLINE void tile_hue(tile *t, unsigned shift) {
 
 FOV_INLINE void tile_saturation(tile *t) {
     const words share = quotient(words_of(t->range, B8(0)), t->high, _mm512_subs_epu8(B8(1), t->low), share_low, share_high);
-    t->saturation = words_whole(share, 7);
+    t->saturation = WORDS_WHOLE(share, 7);
     t->saturation.low = _mm512_min_epu16(t->saturation.low, I16(255));
     t->saturation.high = _mm512_min_epu16(t->saturation.high, I16(255));
 }
