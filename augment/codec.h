@@ -68,7 +68,8 @@ FOV_MUST_USE fov_status fov_codec_room(const fov_codec_file *file, const fov_win
 FOV_MUST_USE fov_status fov_codec_rows(const fov_codec_file *file, const fov_window *window, fov_image *image, size_t y, size_t *count,
                                        uint8_t **rows);
 
-/* A window that is passed on strip by strip while it is decoded. */
+/* A window that is passed on strip by strip while it is decoded, of FOV_STRIP_ROWS new rows each unless they are wide. */
+#define FOV_STRIP_ROWS 112
 struct fov_codec_strips {
     fov_strip_fn take;
     void *context;

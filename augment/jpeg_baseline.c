@@ -169,13 +169,13 @@ static void lay_out(decoding *d) {
     }
 }
 
-/* Rows of a plane that are kept: of two MCUs, since the pixels of one look at the chroma above it. */
+/* Rows of a plane that are kept, 16 or 32: of two MCUs, since the pixels of one look at the chroma above it. */
 static size_t ring_rows(const plane *p) {
     return (size_t)2 * 8 * p->v;
 }
 
 static uint8_t *row_at(const plane *p, size_t y) {
-    return p->pixels + (y - p->first_y) % ring_rows(p) * p->stride;
+    return p->pixels + ((y - p->first_y) & (ring_rows(p) - 1)) * p->stride; /* a division would show */
 }
 
 /* Takes `count` x `size` bytes of the block that is being laid out, from *used on. */

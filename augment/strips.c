@@ -13,13 +13,12 @@ enum {
     RESERVED_BYTES = 64 << 20,
     STRIP_BYTES = 256 << 10, /* stays in cache until all views have seen it */
     STEP_ROWS = 16,          /* a resize takes so many at once */
-    LEAST_ROWS = 16,         /* new ones of a strip, however wide */
-    MOST_ROWS = 64
+    LEAST_ROWS = 16          /* new ones of a strip, however wide */
 };
 
 static size_t strip_rows(size_t row_bytes) {
     const size_t rows = STRIP_BYTES / row_bytes / STEP_ROWS * STEP_ROWS;
-    return FOV_STRIP_OVERLAP + (rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows);
+    return FOV_STRIP_OVERLAP + (rows < LEAST_ROWS ? LEAST_ROWS : rows > FOV_STRIP_ROWS ? FOV_STRIP_ROWS : rows);
 }
 
 /* Storage is taken for the whole frame at once, since parts of it come in all sizes: growing by each larger one would leave holes in the

@@ -67,9 +67,10 @@ static fov_status finish_view(fov_augmenter *augmenter, const fov_view_recipe *v
                               fov_image now, uint8_t *output) {
     const fov_pixel_format format = fov_image_format(&now);
     const size_t size = view->image_size, bytes = size * size * fov_pixel_bytes(format);
-    size_t last = 0;
+    size_t last = 0, applied = 0;
     for (size_t s = 1; s < view->step_count; s++) {
         last = plans[s].applies ? s : last;
+        applied += plans[s].applies;
     }
     uint8_t *buffers[2] = {output, output};
     if (last > 0) {
@@ -79,7 +80,7 @@ static fov_status finish_view(fov_augmenter *augmenter, const fov_view_recipe *v
         }
     }
     size_t turn = 0;
-    if (opened > 0 && last > 0) {
+    if (opened > 0 && applied == 1) { /* that step must not write where it reads */
         memcpy(buffers[0], now.pixels, bytes);
         now.pixels = buffers[0];
         turn = 1;

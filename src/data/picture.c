@@ -11,8 +11,8 @@
 #include "data/picture_feed.h"
 #include "data/picture_group.h"
 
-/* Up to which a picture is decoded into a frame: what stays in cache is as fast, and most pictures do. */
-#define FRAME_BYTES ((size_t)2 << 20)
+/* Up to which a picture is decoded into a frame; strips of a larger one are still in a cache near by when the views look at them. */
+#define FRAME_BYTES ((size_t)128 << 10)
 #define STRIP_BYTES ((size_t)256 << 10) /* of raw pixels, and */
 #define GROUP_ROWS ((size_t)4)          /* twice these rows, however wide */
 
