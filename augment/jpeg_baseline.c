@@ -17,7 +17,7 @@
 #define MARGIN 64       /* bytes before and after each row of a plane; the upsampling reads one */
 #define MIN_SIDE 16     /* libjpeg has rules of its own for tiny frames */
 #define MCUS_AT_ONCE 64 /* of files that come in pieces */
-#define MAX_DC 2047     /* beyond it sums of differences are not an encoder's */
+#define DC_BITS 11      /* and a sign; beyond them sums of differences are not an encoder's */
 
 struct fov_baseline {
     const fov_pixel_loops *loops;
@@ -343,7 +343,7 @@ static bool finish_blocks(decoding *d, const coded_block *first, const coded_blo
         first += count;
         end += count;
     }
-    return sizes <= MAX_DC;
+    return sizes >> DC_BITS == 0;
 }
 
 /* Where the blocks of a row of MCUs go; `wanted` says whether any of them is looked at. */

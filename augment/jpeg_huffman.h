@@ -110,10 +110,6 @@ static inline void fill_bits(fov_bits *b) {
 static inline uint32_t peek(const fov_bits *b, int n) {
     return (uint32_t)(b->word >> (64 - n));
 }
-static inline void take(fov_bits *b, int n) {
-    b->word <<= n;
-    b->count -= n;
-}
 
 /* T.81 F.2.2.1, EXTEND: n > 0 bits to a signed number. */
 static inline int32_t extend(uint32_t bits, int n) {

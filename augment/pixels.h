@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes behind a buffer that some loops read or write past its end, where said; their contents mean nothing. */
+/* Bytes behind a buffer of scratch that loops of the resize read or write past its end; their contents mean nothing. */
 #define FOV_PIXEL_SLACK 64
 
 /* Pillow's filter along one axis: output i has its centre at origin + (i + .5) scale, in inputs 0 to in - 1. */

@@ -62,7 +62,7 @@ void fov_views_part(const fov_augmenter *augmenter, const fov_recipe *recipe, bo
     part->height = bottom - top;
 }
 
-/* The steps of a view after `opened` ones: from `now`, which may lie in the output only when nothing is left to do. */
+/* The steps of a view after `opened` ones, from `now`, which lies in the output where there are any. */
 static fov_status finish_view(fov_augmenter *augmenter, const fov_view_recipe *view, const fov_augment_plan *plans, size_t opened,
                               fov_image now, uint8_t *output) {
     const fov_pixel_format format = fov_image_format(&now);

@@ -1,8 +1,9 @@
-/* Inner loops of the colour steps: grey and saturation with Pillow's roundings. They work on 64 pixels at a time, split into planes,
- * without branches; the last pixels of a row go through a tile of their own. */
+/* Inner loops of the colour steps: grey and saturation with Pillow's roundings. They work on 64 pixels at a time, their channels apart, and
+ * with no branch for a pixel; the last pixels of a row go through a tile of their own. */
 #include <math.h>
 #include <string.h>
 
+#include "augment/isa/pixel_lanes.h"
 #include "augment/isa/pixel_planes.h"
 
 #define TILE FOV_PLANE
@@ -47,16 +48,6 @@ static inline void saturate_tile(fov_planes *p, float factor) {
 }
 
 #else
-
-#define I32(x) FOV_VEC(set1_epi32)(x)
-#define F32(x) FOV_VEC(set1_ps)(x)
-#define ADD FOV_VEC(add_epi32)
-#define SUB FOV_VEC(sub_epi32)
-#define MUL FOV_VEC(mullo_epi32)
-#define FLOAT FOV_VEC(cvtepi32_ps)
-#define WHOLE FOV_VEC(cvttps_epi32)
-
-#define VECTORS 4 /* stored together */
 
 /* Channel k of the tile's pixels from `at`. */
 FOV_INLINE fov_vec channel(const fov_planes *p, size_t k, size_t at) {

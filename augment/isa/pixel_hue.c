@@ -15,6 +15,7 @@
  *   - both channels below the largest are it less v s g' / (255 85), with g' = 85 for the lowest. */
 #include <string.h>
 
+#include "augment/isa/pixel_lanes.h"
 #include "augment/isa/pixel_planes.h"
 
 #define TILE FOV_PLANE
@@ -94,16 +95,6 @@ static inline void hue_tile(fov_planes *p, unsigned shift) {
 }
 
 #elif FOV_ISA_LEVEL < 3
-
-#define I32(x) FOV_VEC(set1_epi32)(x)
-#define F32(x) FOV_VEC(set1_ps)(x)
-#define ADD FOV_VEC(add_epi32)
-#define SUB FOV_VEC(sub_epi32)
-#define MUL FOV_VEC(mullo_epi32)
-#define FLOAT FOV_VEC(cvtepi32_ps)
-#define WHOLE FOV_VEC(cvttps_epi32)
-
-#define VECTORS 4 /* stored together */
 
 typedef struct hue_work {
     fov_vec high, saturation, hue;

@@ -21,8 +21,8 @@ enum { C_1_501 = 12299, C_1_847 = 15137, C_1_961 = 16069, C_2_053 = 16819, C_2_5
 #else
 #define SHIFT(a, bits) _mm512_srai_epi32(a, (unsigned)(bits))
 #endif
-#define STEP (sizeof(fov_vec) / 2)          /* coefficients in a vector */
-#define BLOCKS (sizeof(fov_vec) / 16)       /* blocks in a vector */
+#define STEP (sizeof(fov_vec) / 2)    /* coefficients in a vector */
+#define BLOCKS (sizeof(fov_vec) / 16) /* blocks in a vector */
 #define PAIR(a, b) FOV_VEC(set1_epi32)((int)((uint32_t)(uint16_t)(int16_t)(a) | (uint32_t)(uint16_t)(int16_t)(b) << 16))
 
 /* 32-bit values of all lanes, in the order that unpacking gives. */

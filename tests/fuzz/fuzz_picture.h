@@ -103,8 +103,8 @@ static void fuzz_part(fov_decoder *decoder, const uint8_t *data, size_t size, fo
     strips.spare = fov_image_by_pieces(info.kind) ? (size_t[]){0, 1, 30, 3000}[choose(&c, 4)] : 0;
     const bool strips_good = strip_read(&strips, decoder, data, size, &options, &part, part_good ? image : &nothing) == FOV_OK;
     /* libjpeg has two ways to read codes, of which it takes the slower one for the last codes that it has in memory. They differ on damaged
-     * data: the slower one is stricter, and where both go on they may give other coefficients. Pieces are read by it. */
-    const bool otherwise = info.kind == FOV_IMAGE_JPEG && strips.spare > 0 && part_good && (!strips_good || !good);
+     * data: one may refuse what the other accepts, and where both go on they may give other coefficients. Pieces are read by the slower. */
+    const bool damaged = !part_good || !strips_good || !good, otherwise = info.kind == FOV_IMAGE_JPEG && strips.spare > 0 && damaged;
     demand(otherwise || (strips_good == part_good && !(part_good && strips.wrong)));
 }
 
