@@ -190,9 +190,8 @@ fov_status fov_image_orient(const fov_image *from, unsigned orientation, fov_ima
 /* Where a window of the picture as it is shown lies in the file. The frame's sides are those of the window's frame as shown. */
 static fov_window turn_back(fov_window shown, unsigned orientation, size_t frame_width, size_t frame_height) {
     fov_window in_file = shown;
-    in_file.planar = false; /* pixels are turned as they lie */
     if (orientation >= 5) {
-        in_file = (fov_window){shown.top, shown.left, shown.height, shown.width, shown.shrink, false};
+        in_file = (fov_window){.left = shown.top, .top = shown.left, .width = shown.height, .height = shown.width, .shrink = shown.shrink};
         const size_t width = frame_width;
         frame_width = frame_height;
         frame_height = width;
@@ -203,6 +202,7 @@ static fov_window turn_back(fov_window shown, unsigned orientation, size_t frame
     if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {
         in_file.top = frame_height - in_file.top - in_file.height;
     }
+    in_file.planar = false; /* pixels are turned as they lie */
     return in_file;
 }
 

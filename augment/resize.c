@@ -248,8 +248,7 @@ fov_status fov_resize_begin(fov_augmenter *augmenter, size_t lane, const fov_str
     r->mirror = z->mirror;
     r->plane = image->planar ? image->width : 1;
     r->samples = z->window_width * image->channels;
-    FOV_ASSERT(!r->deep || (!r->by_columns && !image->planar));
-    FOV_ASSERT(!r->by_columns || !image->planar);
+    FOV_ASSERT(r->deep + r->by_columns + image->planar <= 1);
     FOV_TRY(make_axes(augmenter, lane, z, &x, &y));
     FOV_TRY(r->by_columns ? fov_sideways_begin(augmenter, lane) : begin_rows(augmenter, lane));
     return FOV_OK;

@@ -16,6 +16,8 @@ enum {
     LEAST_ROWS = 16          /* new ones of a strip, however wide */
 };
 
+_Static_assert(FOV_STRIP_ROWS % STEP_ROWS == 0, "a full strip leaves no rows waiting");
+
 static size_t strip_rows(size_t row_bytes) {
     const size_t rows = STRIP_BYTES / row_bytes / STEP_ROWS * STEP_ROWS;
     return FOV_STRIP_OVERLAP + (rows < LEAST_ROWS ? LEAST_ROWS : rows > FOV_STRIP_ROWS ? FOV_STRIP_ROWS : rows);

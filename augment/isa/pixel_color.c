@@ -35,7 +35,8 @@ static inline uint64_t byte_sum_total(byte_sum sum) {
     return sum;
 }
 
-static inline void saturate_tile(fov_planes *p, float factor) {
+static inline void saturate_tile(fov_planes *p, const void *context) {
+    const float factor = *(const float *)context;
     for (size_t i = 0; i < TILE; i++) {
         const int32_t grey = grey_of(p->plane[0][i], p->plane[1][i], p->plane[2][i]);
         const float base = (float)grey;
@@ -94,7 +95,8 @@ static inline uint64_t byte_sum_total(byte_sum sum) {
 
 #endif
 
-static inline void saturate_tile(fov_planes *p, float factor) {
+static inline void saturate_tile(fov_planes *p, const void *context) {
+    const float factor = *(const float *)context;
     for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
         fov_vec colour[3][VECTORS];
         FOV_UNROLL
@@ -127,26 +129,17 @@ uint64_t FOV_PIXEL_FN(pixel_luma_sum)(const uint8_t *rgb, size_t pixels) {
     return byte_sum_total(total);
 }
 
-void FOV_PIXEL_FN(pixel_gray)(const uint8_t *rgb, size_t pixels, uint8_t *out) {
-    for (size_t at = 0; at < pixels; at += TILE) {
-        const size_t count = fov_planes_at(at, pixels);
-        fov_planes p;
-        fov_planes_split_some(rgb + 3 * at, count, &p);
-        tile_luma(&p, p.plane[0]);
-        memcpy(p.plane[1], p.plane[0], TILE);
-        memcpy(p.plane[2], p.plane[0], TILE);
-        fov_planes_join_some(&p, count, out + 3 * at);
-    }
+static inline void gray_tile(fov_planes *p, const void *context) {
+    (void)context;
+    tile_luma(p, p->plane[0]);
+    memcpy(p->plane[1], p->plane[0], TILE);
+    memcpy(p->plane[2], p->plane[0], TILE);
 }
 
+void FOV_PIXEL_FN(pixel_gray)(const uint8_t *rgb, size_t pixels, uint8_t *out) { fov_planes_each(rgb, pixels, gray_tile, NULL, out); }
+
 void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float factor, uint8_t *out) {
-    for (size_t at = 0; at < pixels; at += TILE) {
-        const size_t count = fov_planes_at(at, pixels);
-        fov_planes p;
-        fov_planes_split_some(rgb + 3 * at, count, &p);
-        saturate_tile(&p, factor);
-        fov_planes_join_some(&p, count, out + 3 * at);
-    }
+    fov_planes_each(rgb, pixels, saturate_tile, &factor, out);
 }
 
 #else
@@ -310,32 +303,21 @@ FOV_INLINE size_t saturate_bytes(const uint8_t *rgb, size_t pixels, const satura
     return at;
 }
 
-static size_t saturate_floats(const uint8_t *rgb, size_t pixels, float factor, uint8_t *out) {
-    size_t at = 0;
-    for (; at + TILE <= pixels; at += TILE) {
-        fov_planes p;
-        fov_planes_split(rgb + 3 * at, &p);
-        saturate_tile(&p, factor);
-        fov_planes_join(&p, out + 3 * at);
-    }
-    return at;
-}
-
-static size_t saturate_tiles(const uint8_t *rgb, size_t pixels, float factor, const saturation *s, uint8_t *out) {
-    if (s == NULL) {
-        return saturate_floats(rgb, pixels, factor, out);
-    }
+static size_t saturate_tiles(const uint8_t *rgb, size_t pixels, const saturation *s, uint8_t *out) {
     return s->more ? saturate_bytes(rgb, pixels, s, true, out) : saturate_bytes(rgb, pixels, s, false, out);
 }
 
 void FOV_PIXEL_FN(pixel_saturate)(const uint8_t *rgb, size_t pixels, float factor, uint8_t *out) {
-    saturation made;
-    const saturation *s = saturation_make(factor, &made) ? &made : NULL;
-    const size_t at = saturate_tiles(rgb, pixels, factor, s, out);
+    saturation s;
+    if (!saturation_make(factor, &s)) {
+        fov_planes_each(rgb, pixels, saturate_tile, &factor, out);
+        return;
+    }
+    const size_t at = saturate_tiles(rgb, pixels, &s, out);
     if (at < pixels) {
         uint8_t tile[3 * TILE];
         last_pixels(rgb, pixels, at, tile);
-        (void)saturate_tiles(tile, TILE, factor, s, tile);
+        (void)saturate_tiles(tile, TILE, &s, tile);
         memcpy(out + 3 * at, tile, 3 * (pixels - at));
     }
 }

@@ -85,7 +85,8 @@ static inline void from_hsv(const hsv *restrict c, fov_planes *restrict out) {
     }
 }
 
-static inline void hue_tile(fov_planes *p, unsigned shift) {
+static inline void hue_tile(fov_planes *p, const void *context) {
+    const unsigned shift = *(const unsigned *)context;
     hsv c;
     to_hsv(p, &c);
     for (size_t i = 0; i < TILE; i++) {
@@ -143,7 +144,8 @@ FOV_INLINE void hue_colour(const hue_work *w, fov_vec *red, fov_vec *green, fov_
 }
 
 /* Each stage is done for some vectors before the next: one pixel's way is long, and most of it waits. */
-static inline void hue_tile(fov_planes *p, unsigned shift) {
+static inline void hue_tile(fov_planes *p, const void *context) {
+    const unsigned shift = *(const unsigned *)context;
     for (size_t at = 0; at < TILE; at += VECTORS * FOV_LANES) {
         hue_work work[VECTORS];
         fov_vec red[VECTORS], green[VECTORS], blue[VECTORS];
@@ -342,12 +344,6 @@ void FOV_PIXEL_FN(pixel_hue)(const uint8_t *rgb, size_t pixels, unsigned shift, 
 }
 #else
 void FOV_PIXEL_FN(pixel_hue)(const uint8_t *rgb, size_t pixels, unsigned shift, uint8_t *out) {
-    for (size_t at = 0; at < pixels; at += TILE) {
-        const size_t count = fov_planes_at(at, pixels);
-        fov_planes p;
-        fov_planes_split_some(rgb + 3 * at, count, &p);
-        hue_tile(&p, shift);
-        fov_planes_join_some(&p, count, out + 3 * at);
-    }
+    fov_planes_each(rgb, pixels, hue_tile, &shift, out);
 }
 #endif

@@ -468,19 +468,11 @@ void FOV_PIXEL_FN(pixel_ycc_h2v2)(const uint8_t *y, const uint8_t *const *chroma
 /* ---- planes to pixels ---- */
 
 static inline void join_some(const uint8_t *const *rgb, size_t at, size_t count, uint8_t *out) {
-    fov_planes p;
+    fov_planes p = {{{0}}};
     for (size_t k = 0; k < 3; k++) {
         memcpy(p.plane[k], rgb[k] + at, count);
     }
-    if (count == FOV_PLANE) {
-        fov_planes_join(&p, out + 3 * at);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < 3; k++) {
-            out[3 * (at + i) + k] = p.plane[k][i];
-        }
-    }
+    fov_planes_join_some(&p, count, out + 3 * at);
 }
 
 void FOV_PIXEL_FN(pixel_join)(const uint8_t *const *rgb, size_t count, uint8_t *out) {

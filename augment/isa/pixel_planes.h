@@ -192,4 +192,16 @@ static inline size_t fov_planes_at(size_t at, size_t pixels) {
     return pixels - at < FOV_PLANE ? pixels - at : FOV_PLANE;
 }
 
+/* Every tile, changed: `out` may be `rgb`. */
+FOV_INLINE void fov_planes_each(const uint8_t *rgb, size_t pixels, void (*change)(fov_planes *, const void *), const void *context,
+                                uint8_t *out) {
+    for (size_t at = 0; at < pixels; at += FOV_PLANE) {
+        const size_t count = fov_planes_at(at, pixels);
+        fov_planes p;
+        fov_planes_split_some(rgb + 3 * at, count, &p);
+        change(&p, context);
+        fov_planes_join_some(&p, count, out + 3 * at);
+    }
+}
+
 #endif
