@@ -160,12 +160,24 @@ static void choose_range(fov_rng *rng, size_t n, size_t *start, size_t *length) 
     *length = below(rng, 3) == 0 ? n - *start : 1 + below(rng, n - *start);
 }
 
+/* Whether its rows are of planes or not. */
+static void assert_same_samples(const fov_image *planes, const fov_image *image) {
+    const size_t width = image->width, channels = image->channels, row = width * channels, sample = image->deep ? 2 : 1;
+    assert_true(planes->width == width && planes->height == image->height && planes->channels == channels);
+    for (size_t i = 0; i < row * image->height; i++) {
+        const size_t at = i % row, from = planes->planar ? i - at + at % channels * width + at / channels : i;
+        assert_memory_equal(image->pixels + i * sample, planes->pixels + from * sample, sample);
+    }
+}
+
 /* Of a few hundred pictures, each whole and in three parts. */
 static void test_strips_are_the_whole(void **state) {
     tools *t = *state;
     static const fov_pixel_format formats[] = {{3, false}, {3, false}, {1, false}, {3, true}, {2, true}, {4, false}};
     strip_case *c = &t->c;
     size_t many = 0, one = 0;
+    fov_image planes;
+    fov_image_init(&planes);
     for (uint64_t i = 0; i < 240; i++) {
         fov_rng rng;
         fov_rng_init(&rng, 90, 0, i, 0, FOV_RNG_TEST);
@@ -189,6 +201,9 @@ static void test_strips_are_the_whole(void **state) {
             if (c->wrong) {
                 fail_msg("picture %d, orientation %u, part %u: the strips do not make it", (int)i, orientation, k);
             }
+            part.planar = true;
+            assert_int_equal(read_whole(t->decoder, &file, &options, &part, &planes), FOV_OK);
+            assert_same_samples(&planes, &t->image);
             many += c->strips > 2;
             one += c->strips == 1;
             assert_int_equal(c->sideways, !shown && rows);
@@ -198,6 +213,7 @@ static void test_strips_are_the_whole(void **state) {
         }
         free(file.bytes);
     }
+    fov_image_clear(&planes);
     assert_true(many > 100 && one > 100);
 }
 
