@@ -4,7 +4,14 @@
 
 static const fov_shape joined_shape = {.rank = 4, .dim = {8, 9, 9, 16}}; /* 648 rows: more than two chunks */
 
-enum { RESIDUAL_SIDE = 18 }; /* so that there are more numbers than scratch takes */
+/* Channels and pixels of a network: the sums of residuals have `wide` channels, what lies between them has `narrow` ones. */
+typedef struct extent {
+    size_t side, narrow, wide;
+} extent;
+
+static const extent usual = {12, 64, 96};  /* 1152 rows: a product has several parts */
+static const extent broad = {2, 16, 8256}; /* rows that do not fit a slab, and so pass through memory */
+enum { INPUT_COUNT = 8 * 12 * 12 * 16 };   /* enough for all of them */
 
 /* relu(norm(x W) + residual), or without relu */
 static fov_node *any_layer(fov_graph *g, const char *name, fov_node *x, size_t out, size_t size, size_t stride, fov_node *residual,
@@ -36,20 +43,20 @@ static void finish_network(network *net) {
     fov_store_initialize(net->store, 5, NULL);
 }
 
-/* Residual blocks; the first one has a layer of its own on the short way. `wide`: channels of the sums. */
-static void residual_network(network *net, size_t side, size_t wide) {
+/* Residual blocks; the first one has a layer of its own on the short way. */
+static void residual_network(network *net, extent e) {
     require(fov_store_new(&net->store));
     require(fov_graph_new(&net->graph, true));
     fov_graph *g = net->graph;
     fov_graph_use_store(g, net->store);
-    fov_node *x = joined_layer(g, "stem", fov_input(g, "input", FOV_DTYPE_REAL, FOV_SHAPE(8, side, side, 16)), 64, 1, NULL);
+    fov_node *x = joined_layer(g, "stem", fov_input(g, "input", FOV_DTYPE_REAL, FOV_SHAPE(8, e.side, e.side, 16)), e.narrow, 1, NULL);
     for (unsigned b = 0; b < 3; b++) {
         fov_graph_push(g, "block%u", b);
         fov_graph_block_begin(g);
-        fov_node *identity = b == 0 ? any_layer(g, "short", x, wide, 1, 1, NULL, false) : x;
-        fov_node *y = joined_layer(g, "one", x, 64, 1, NULL);
-        y = any_layer(g, "two", y, 64, 3, 1, NULL, true); /* runs no passes, so that not everything hangs together */
-        x = joined_layer(g, "three", y, wide, 1, identity);
+        fov_node *identity = b == 0 ? any_layer(g, "short", x, e.wide, 1, 1, NULL, false) : x;
+        fov_node *y = joined_layer(g, "one", x, e.narrow, 1, NULL);
+        y = any_layer(g, "two", y, e.narrow, 3, 1, NULL, true); /* runs no passes, so that not everything hangs together */
+        x = joined_layer(g, "three", y, e.wide, 1, identity);
         fov_graph_block_end(g);
         fov_graph_pop(g);
     }
@@ -59,17 +66,22 @@ static void residual_network(network *net, size_t side, size_t wide) {
 
 /* Sums of sums: each norm but the last is first read by the next one, so that passes are left from step to step to the product in the end,
  * with `wide` channels. `crossed`: a product reads them too, between their first reader and the step that this is left to. */
-static void chain_network(network *net, size_t side, size_t wide, bool crossed) {
+static void chain_network(network *net, extent e, bool crossed) {
     fov_node *earlier = NULL;
     require(fov_store_new(&net->store));
     require(fov_graph_new(&net->graph, true));
     fov_graph *g = net->graph;
     fov_graph_use_store(g, net->store);
-    fov_node *x = joined_layer(g, "stem", fov_input(g, "input", FOV_DTYPE_REAL, FOV_SHAPE(8, side, side, 16)), 64, 1, NULL), *sum = NULL;
-    static const char *const names[] = {"one", "two", "three", "four"};
+    fov_node *x = joined_layer(g, "stem", fov_input(g, "input", FOV_DTYPE_REAL, FOV_SHAPE(8, e.side, e.side, 16)), e.narrow, 1, NULL);
+    fov_node *sum = NULL;
+    static const char *const names[] = {"one", "two", "three", "four"}, *const crossings[] = {"across_one", "across_two"};
     fov_graph_block_begin(g);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        fov_node *next = any_layer(g, names[i], crossed && i >= 2 ? earlier : x, wide, 1, 1, sum, false);
+        fov_node *from = x;
+        if (crossed && i >= 2) { /* by few channels, because wide x wide weights would take long where arithmetic is emulated */
+            from = any_layer(g, crossings[i - 2], earlier, e.narrow, 1, 1, NULL, false);
+        }
+        fov_node *next = any_layer(g, names[i], from, e.wide, 1, 1, sum, false);
         earlier = sum;
         sum = next;
     }
@@ -141,7 +153,7 @@ static void count_far_passes(const fov_plan *plan, far_passes *far) {
 static far_passes passes_leave_the_bits(network net, size_t expected) {
     far_passes far = {0};
     fov_pool *pool = NULL;
-    const size_t count = (size_t)8 * RESIDUAL_SIDE * RESIDUAL_SIDE * 16;
+    const size_t count = INPUT_COUNT;
     require(fov_pool_new(&pool, 3));
     fov_real *input = fov_mem_array(FOV_MEM_BASE, count, sizeof *input);
     fov_real *grads = fov_mem_array(FOV_MEM_BASE, fov_store_trainable(net.store), sizeof *grads);
@@ -186,13 +198,13 @@ static void passes_run_by_neighbours_leave_the_bits(void **state) {
 static void passes_run_further_on_leave_the_bits(void **state) {
     (void)state;
     network net = {0};
-    residual_network(&net, RESIDUAL_SIDE, 96);
+    residual_network(&net, usual);
     const far_passes far = passes_leave_the_bits(net, 0);
     assert_true(far.forward > 0);
     /* Where products run no passes, rebuilding does not make this network smaller, so that nothing is rebuilt. */
     assert_int_equal(far.again > 0, fov_product_bits_free());
     assert_int_equal(far.rebuilt > 0, fov_product_bits_free());
-    residual_network(&net, 2, 8256); /* rows that do not fit a slab */
+    residual_network(&net, broad);
     assert_true(passes_leave_the_bits(net, 0).forward > 0);
 }
 
@@ -227,19 +239,19 @@ static size_t forward_leaves_the_bits(const network *net, const fov_real *input)
 
 static void passes_left_from_step_to_step_leave_the_bits(void **state) {
     (void)state;
-    static const size_t wide[] = {96, 8256}; /* the latter are rows that do not fit a slab, and so pass through memory */
+    const extent extents[] = {usual, broad};
     for (size_t i = 0; i < 2; i++) {
         network net = {0};
-        const size_t side = i == 0 ? RESIDUAL_SIDE : 2, count = 8 * side * side * 16;
+        const size_t count = INPUT_COUNT;
         fov_real *input = fov_mem_array(FOV_MEM_BASE, count, sizeof *input);
         assert_non_null(input);
         for (size_t k = 0; k < count; k++) {
             input[k] = (fov_real)(0.01 * (double)(k % 177) - 0.8);
         }
-        chain_network(&net, side, wide[i], false);
+        chain_network(&net, extents[i], false);
         assert_true(forward_leaves_the_bits(&net, input) >= 3);
         assert_true(passes_leave_the_bits(net, 0).forward > 0);
-        chain_network(&net, side, wide[i], true);
+        chain_network(&net, extents[i], true);
         assert_int_equal(forward_leaves_the_bits(&net, input), fov_product_bits_free() ? 2 : 1); /* the last two, which no product reads */
         (void)passes_leave_the_bits(net, 0);
         fov_mem_free(input);
