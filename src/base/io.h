@@ -81,6 +81,10 @@ bool fov_io_same(const char *a, const char *b);                       /* both ex
 FOV_MUST_USE fov_status fov_io_mkdir(const char *path, bool parents); /* fine if it is there already */
 FOV_MUST_USE fov_status fov_io_remove(const char *path);              /* a file; fine if it is not there */
 FOV_MUST_USE fov_status fov_io_free_bytes(const char *path, uint64_t *bytes);
+/* Whether that many bytes are free, as far as one can know: some network file systems do not say how much is free, or say 0. */
+bool fov_io_has_room(const char *dir, uint64_t bytes);
+/* FOV_E_IO with both numbers when there is no room. `operation`: what they are for, as in "RUN: cannot OPERATION: ...". */
+FOV_MUST_USE fov_status fov_io_check_room(const char *dir, const char *operation, uint64_t bytes);
 /* FOV_OK if a file can be made in this folder; otherwise a message that names it, says why not and what to do. */
 FOV_MUST_USE fov_status fov_io_check_writable(const char *dir);
 /* Refuses, each in its own words, before any work is done: a name without one of the suffixes (NULL-terminated, such as ".npy"; NULL: any

@@ -92,6 +92,15 @@ fov_status fov_io_free_bytes(const char *path, uint64_t *bytes) {
     return FOV_OK;
 }
 
+bool fov_io_has_room(const char *dir, uint64_t bytes) {
+    uint64_t free_bytes = 0;
+    return fov_io_free_bytes(dir, &free_bytes) != FOV_OK || free_bytes == 0 || free_bytes >= bytes;
+}
+
+fov_status fov_io_check_room(const char *dir, const char *operation, uint64_t bytes) {
+    return fov_io_has_room(dir, bytes) ? FOV_OK : fov_io_fail(__FILE__, __LINE__, dir, operation, ENOSPC, bytes);
+}
+
 fov_status fov_io_check_writable(const char *dir) {
     struct stat info;
     if (stat(dir, &info) != 0) {

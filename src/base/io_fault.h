@@ -1,4 +1,4 @@
-/* System calls as the file layer makes them: interrupted calls are repeated, and tests can make any of them fail. Private to io_*.c. */
+/* System calls as the file layer makes them: interrupted calls are repeated, and tests can make any of them fail. For io_*.c and lock.c. */
 #ifndef FOV_BASE_IO_FAULT_H
 #define FOV_BASE_IO_FAULT_H
 

@@ -125,11 +125,9 @@ fov_status fov_writer_expect(fov_writer *writer, uint64_t bytes) {
     writer->expected = bytes;
     char *dir = fov_path_dir(writer->path);
     FOV_TRY_ALLOC(dir);
-    uint64_t free_bytes = 0;
-    const fov_status status = fov_io_free_bytes(dir, &free_bytes);
+    const bool fits = fov_io_has_room(dir, bytes); /* where this is not known, the writing itself has to show it */
     fov_mem_free(dir);
-    /* Some network file systems do not say how much is free, or say 0: then the writing itself has to show it. */
-    return status == FOV_OK && free_bytes > 0 && free_bytes < bytes ? write_failed(writer, ENOSPC) : FOV_OK;
+    return fits ? FOV_OK : write_failed(writer, ENOSPC);
 }
 
 static fov_status flush_buffer(fov_writer *writer) {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/io.h"
+#include "base/io_fault.h"
 
 struct fov_lock {
     int fd;
@@ -35,8 +35,12 @@ static fov_status sign(int fd, const char *path) {
     (void)gethostname(host, sizeof host - 1);
     fov_clock_utc(since, sizeof since);
     const int length = snprintf(text, sizeof text, "process %ld on %s since %s\n", (long)getpid(), host, since);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != length) {
-        return FOV_FAIL(FOV_E_IO, "%s: cannot write: %s", path, strerror(errno));
+    if (ftruncate(fd, 0) != 0) {
+        return IO_FAIL(path, "write", errno);
+    }
+    const ssize_t written = fov_sys_write(fd, text, (size_t)length);
+    if (written != length) { /* a write that ends early does not say why; space is what it lacks */
+        return fov_io_fail(__FILE__, __LINE__, path, "write", written < 0 ? errno : ENOSPC, (uint64_t)length);
     }
     return FOV_OK;
 }
@@ -55,9 +59,9 @@ static int lock_byte(int fd, int command, short type, off_t byte) {
 /* One attempt; *gone tells that the file lost its name meanwhile. */
 static fov_status attempt(fov_lock *lock, const char *dir, bool *gone) {
     *gone = false;
-    lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    lock->fd = fov_sys_open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (lock->fd < 0) {
-        return FOV_FAIL(FOV_E_IO, "%s: cannot make the lock file: %s", lock->path, strerror(errno));
+        return IO_FAIL(lock->path, "make the lock file", errno);
     }
     if (lock_byte(lock->fd, F_OFD_SETLKW, F_WRLCK, DOOR_BYTE) != 0 || lock_byte(lock->fd, F_OFD_SETLK, F_WRLCK, FOLDER_BYTE) != 0) {
         if (errno == EAGAIN || errno == EACCES) {
@@ -70,7 +74,11 @@ static fov_status attempt(fov_lock *lock, const char *dir, bool *gone) {
     if (*gone) {
         return FOV_OK;
     }
-    FOV_TRY(sign(lock->fd, lock->path));
+    const fov_status status = sign(lock->fd, lock->path);
+    if (status != FOV_OK) {
+        (void)unlink(lock->path);
+        return status;
+    }
     (void)lock_byte(lock->fd, F_OFD_SETLK, F_UNLCK, DOOR_BYTE);
     return FOV_OK;
 }

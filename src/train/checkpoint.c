@@ -210,6 +210,11 @@ static fov_status collect(tensor_list *list, const fov_session *s, const fov_che
     return fov_metadata_add(&list->metadata, CHECKSUM_KEY, "%016" PRIx64, hash);
 }
 
+uint64_t fov_checkpoint_bytes(const fov_session *session) {
+    const size_t flat = session->options.optimizer->slots + (session->average != NULL ? 1 : 0);
+    return sizeof(float) * ((uint64_t)fov_store_total(session->store) + (uint64_t)flat * fov_store_trainable(session->store));
+}
+
 static void list_clear(tensor_list *list) {
     fov_metadata_clear(&list->metadata);
     fov_mem_free(list->values);

@@ -17,6 +17,9 @@ typedef struct fov_checkpoint_state {
 /* Saves DIR/step-XXXXXXXX.ckpt, then DIR/latest, then removes all but the `keep` newest (at least 2). */
 FOV_MUST_USE fov_status fov_checkpoint_save(const char *dir, const fov_session *session, const fov_checkpoint_state *state, size_t keep);
 
+/* Of the tensors that a checkpoint of this session holds; its file has a few kB more. */
+uint64_t fov_checkpoint_bytes(const fov_session *session);
+
 /* Loads the newest that verifies into the session. Each one that does not is named in a warning; with `strict` it is an error instead.
  * FOV_E_NOTFOUND when there is none at all, FOV_E_FORMAT when none verifies. */
 FOV_MUST_USE fov_status fov_checkpoint_load(const char *dir, fov_session *session, fov_checkpoint_state *state, bool strict);

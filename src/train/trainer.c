@@ -156,8 +156,22 @@ static fov_status write_config(trainer *t) {
     return status;
 }
 
+/* That a disk is full should not be found out by the first save, when there is work to lose. */
+static fov_status check_room(trainer *t) {
+    enum { FEWEST_KEPT = 3 }; /* two, and the one that is being written */
+    const uint64_t one = fov_checkpoint_bytes(t->session);
+    FOV_TRY(fov_io_check_room(t->run.path, "save a checkpoint", one));
+    if (!t->setup.settings->resume && !fov_io_has_room(t->run.path, FEWEST_KEPT * one)) {
+        char needed[32];
+        fov_format_bytes((double)(FEWEST_KEPT * one), needed, sizeof needed);
+        fov_run_dir_say(&t->run, FOV_LOG_WARNING, "%s: checkpoints of a long run take %s, and less than that is free; make room", t->run.path, needed);
+    }
+    return FOV_OK;
+}
+
 static fov_status begin_new(trainer *t) {
     FOV_TRY(make_session(t));
+    FOV_TRY(check_room(t));
     if (fov_setup_needs_timing(&t->setup)) {
         FOV_TRY(time_steps(t));
         FOV_TRY(make_session(t));
@@ -171,6 +185,7 @@ static fov_status begin_new(trainer *t) {
 
 static fov_status begin_resumed(trainer *t) {
     FOV_TRY(make_session(t));
+    FOV_TRY(check_room(t));
     const uint64_t data = t->state.data_hash;
     const fov_status status = fov_checkpoint_load(t->run.checkpoints, t->session, &t->state, t->setup.settings->strict_resume);
     if (status == FOV_E_NOTFOUND) { /* stopped before its first checkpoint: the same as from the start */

@@ -71,6 +71,25 @@ says 'No space left on device'
 grep -q 'saves in a row failed' faulty/log.txt || fail "log.txt does not say why the run ended"
 again faulty 'a full disk'
 
+# A lock that cannot be signed is not left behind, and a run that nothing of can be saved does not begin.
+rm -rf faulty
+FOVEA_FAIL_IO=write:1:ENOSPC fails 4 'faulty/lock: cannot write: No space left on device' "$fovea" "${all[@]}" --out faulty
+[ ! -e faulty/lock ] || fail "an empty lock stays: $(ls -l faulty)"
+again faulty 'a lock that could not be signed'
+small_disk() { # SIZE: the first steps of a run on a disk of its own
+    unshare -rm bash -c 'mkdir -p disk && mount -t tmpfs -o size="$1" tmpfs disk && shift && "$@" --out disk/run; code=$?; ls disk/run; exit $code' \
+        bash "$1" "$fovea" "${all[@]}" --steps 1
+}
+if unshare -rm bash -c 'mkdir -p disk && mount -t tmpfs tmpfs disk' 2>/dev/null; then
+    fails 4 'disk/run: cannot save a checkpoint: No space left on device (needed ' small_disk 1M
+    grep -q config.ini out.txt && fail "a run that cannot be saved has begun: $(cat out.txt)"
+    checkpoint=$(stat -c %s whole/checkpoints/step-00000006.ckpt)
+    small_disk $((checkpoint * 5 / 2)) >out.txt 2>err.txt || fail "a disk for two checkpoints does not take one: $(cat err.txt)"
+    grep -q '^warning: disk/run: checkpoints of a long run take' err.txt || fail "no word of what checkpoints will take: $(cat err.txt)"
+else
+    echo "skipped: no disk of one's own to fill (unshare -rm)"
+fi
+
 # ---- damaged checkpoints ----
 newest() { ls "$1"/checkpoints/step-*.ckpt | tail -1; }
 damage() { # FILE KIND

@@ -378,6 +378,11 @@ static void test_folders(void **state) {
     uint64_t bytes = 0;
     assert_int_equal(fov_io_free_bytes(ROOT, &bytes), FOV_OK);
     assert_true(bytes > 0);
+    assert_true(fov_io_has_room(ROOT, 0) && !fov_io_has_room(ROOT, UINT64_MAX - 1));
+    assert_true(fov_io_has_room(at("none"), UINT64_MAX)); /* unknown: only writing can tell */
+    assert_int_equal(fov_io_check_room(ROOT, "save it", 1), FOV_OK);
+    assert_int_equal(fov_io_check_room(ROOT, "save it", UINT64_MAX - 1), FOV_E_IO);
+    assert_non_null(strstr(fov_last_error(), ROOT ": cannot save it: No space left on device (needed "));
 }
 
 static void test_check_writable(void **state) {
