@@ -64,12 +64,57 @@ typedef struct tile_operands {
     tile_ahead ahead;
 } tile_operands;
 
+typedef vec tile_sums[TILE_ROWS][3];
+
+INLINE void scale_rows(const size_t rows, tile_sums sum, const fov_real *alpha) {
+#pragma GCC unroll 14
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        if (i < rows) {
+            sum[i][0] *= alpha[i];
+            sum[i][1] *= alpha[i];
+            sum[i][2] *= alpha[i];
+        }
+    }
+}
+
+/* Raises tops to the largest of each column. */
+INLINE void raise_tops(const size_t rows, const size_t width, tile_sums sum, fov_real *tops) {
+#pragma GCC unroll 3
+    for (size_t j = 0; j < 3; j++) {
+        if (j < width) {
+            vec top = load(tops + j * LANES);
+#pragma GCC unroll 14
+            for (size_t i = 0; i < TILE_ROWS; i++) {
+                top = i < rows ? larger(top, sum[i][j]) : top;
+            }
+            store(tops + j * LANES, top);
+        }
+    }
+}
+
+INLINE void store_sums(const size_t rows, const size_t width, tile_sums sum, fov_real *c, size_t c_stride, int add) {
+#pragma GCC unroll 14
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        if (i < rows) {
+            store_sum(c, sum[i][0], add);
+            if (width > 1) {
+                store_sum(c + LANES, sum[i][1], add);
+            }
+            if (width > 2) {
+                store_sum(c + 2 * LANES, sum[i][2], add);
+            }
+            c += c_stride;
+            __asm__("" : "+r"(c)); /* one address after the other */
+        }
+    }
+}
+
 /* C (+)= alpha[row] A B (alpha NULL: 1), c_stride between rows of C. rows, width (1 to 3 vectors) and whether rows of A are adjacent (else
  * its steps are) are constants wherever this is expanded, so that loops over them unroll and what lies beyond vanishes. Of distant rows
  * every third has a pointer, and the others are addressed from it. */
 INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, fov_real *c, size_t c_stride, const tile_operands *o,
                     const fov_real *alpha, int add) {
-    vec sum[TILE_ROWS][3];
+    tile_sums sum;
 #pragma GCC unroll 14
     for (size_t i = 0; i < TILE_ROWS; i++) {
         sum[i][0] = sum[i][1] = sum[i][2] = (vec){0};
@@ -115,42 +160,12 @@ INLINE void tile_of(const size_t rows, const size_t width, const int adjacent, f
         }
     }
     if (alpha != NULL) {
-#pragma GCC unroll 14
-        for (size_t i = 0; i < TILE_ROWS; i++) {
-            if (i < rows) {
-                sum[i][0] *= alpha[i];
-                sum[i][1] *= alpha[i];
-                sum[i][2] *= alpha[i];
-            }
-        }
+        scale_rows(rows, sum, alpha);
     }
     if (!adjacent && o->tops != NULL) {
-#pragma GCC unroll 3
-        for (size_t j = 0; j < 3; j++) {
-            if (j < width) {
-                vec top = load(o->tops + j * LANES);
-#pragma GCC unroll 14
-                for (size_t i = 0; i < TILE_ROWS; i++) {
-                    top = i < rows ? larger(top, sum[i][j]) : top;
-                }
-                store(o->tops + j * LANES, top);
-            }
-        }
+        raise_tops(rows, width, sum, o->tops);
     }
-#pragma GCC unroll 14
-    for (size_t i = 0; i < TILE_ROWS; i++) {
-        if (i < rows) {
-            store_sum(c, sum[i][0], add);
-            if (width > 1) {
-                store_sum(c + LANES, sum[i][1], add);
-            }
-            if (width > 2) {
-                store_sum(c + 2 * LANES, sum[i][2], add);
-            }
-            c += c_stride;
-            __asm__("" : "+r"(c)); /* one address after the other */
-        }
-    }
+    store_sums(rows, width, sum, c, c_stride, add);
 }
 
 #endif
