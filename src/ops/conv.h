@@ -91,8 +91,7 @@ typedef struct fov_winograd_tile {
     size_t in_pixel, out_pixel;        /* among the pixels of all images: first one inside, first output */
 } fov_winograd_tile;
 
-fov_winograd_map fov_winograd_map_of(const fov_conv *c);      /* of its outputs */
-fov_winograd_map fov_winograd_map_back_of(const fov_conv *c); /* of its input's gradient */
+fov_winograd_map fov_winograd_map_of(const fov_conv *c); /* of its outputs */
 fov_winograd_tile fov_winograd_tile_at(const fov_winograd_map *m, size_t tile);
 
 /* Ask for pixels of one row of a tile that will be needed soon, `channels` of the c numbers of each, in pictures w wide. Always inlined:
@@ -149,17 +148,6 @@ static inline const fov_real *fov_stream_part(const fov_stream *s, size_t call, 
 }
 
 /* ---- shared by weight gradients ---- */
-
-/* A block of images [n, h, w, c]: some images, some rows. */
-typedef struct fov_conv_source {
-    const fov_real *data;
-    size_t h, w, c, stride;
-    fov_range images, rows;
-} fov_conv_source;
-
-/* y [row, column, image, width]: `lanes` channels from `channel`, zeros beyond; columns sorted by residue modulo the stride, then by place.
- */
-void fov_conv_copy(const fov_kernels *k, fov_real *y, size_t width, const fov_conv_source *s, size_t channel, size_t lanes);
 
 /* dweight (+)= the sum of `sets` tensors of `count` numbers, in order. */
 void fov_conv_add_sets(const fov_step *step, fov_real *dweight, const fov_real *sums, size_t sets, size_t count, bool add);

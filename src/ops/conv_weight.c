@@ -88,6 +88,13 @@ fov_conv_bytes fov_conv_weight_gradient_bytes(const fov_conv *c) {
 
 /* ---- copying ---- */
 
+/* A block of images [n, h, w, c]: some images, some rows. */
+typedef struct block_source {
+    const fov_real *data;
+    size_t h, w, c, stride;
+    fov_range images, rows;
+} block_source;
+
 /* Where column x stands when columns are sorted by x % stride, then by x. */
 static size_t sorted_column(size_t x, size_t w, size_t stride) {
     size_t before = 0;
@@ -97,7 +104,9 @@ static size_t sorted_column(size_t x, size_t w, size_t stride) {
     return before + x / stride;
 }
 
-void fov_conv_copy(const fov_kernels *k, fov_real *y, size_t width, const fov_conv_source *s, size_t channel, size_t lanes) {
+/* y [row, column, image, width]: `lanes` channels from `channel`, zeros beyond; columns sorted by residue modulo the stride, then by place.
+ */
+static void copy_block(const fov_kernels *k, fov_real *y, size_t width, const block_source *s, size_t channel, size_t lanes) {
     const size_t images = fov_range_count(s->images);
     for (size_t row = s->rows.first; row < s->rows.last; row++) {
         for (size_t r = 0; r < fov_least_size(s->stride, s->w); r++) {
@@ -168,17 +177,17 @@ static void wide_block(const weight_grad *g, const block *with, fov_range images
     const fov_conv *c = &g->c;
     block b = *with;
     b.images = fov_range_count(images);
-    const fov_conv_source out = {g->dout, c->oh, c->ow, c->co, 1, images, b.band};
-    const fov_conv_source in = {g->in, c->h, c->w, c->ci, c->stride, images, b.rows};
+    const block_source out = {g->dout, c->oh, c->ow, c->co, 1, images, b.band};
+    const block_source in = {g->in, c->h, c->w, c->ci, c->stride, images, b.rows};
     const size_t out_reals = fov_range_count(b.band) * c->ow * b.images;
     const size_t in_reals = fov_range_count(b.rows) * c->w * b.images * g->columns;
     for (size_t t = 0; t < g->row_tiles; t++) {
         const fov_range co = fov_range_part(c->co, t, g->row_tiles);
-        fov_conv_copy(g->k, scratch + co.first * out_reals, fov_range_count(co), &out, co.first, fov_range_count(co));
+        copy_block(g->k, scratch + co.first * out_reals, fov_range_count(co), &out, co.first, fov_range_count(co));
     }
     fov_real *panels = scratch + c->co * out_reals;
     for (size_t p = b.panels.first; p < b.panels.last; p++) {
-        fov_conv_copy(g->k, panels + (p - b.panels.first) * in_reals, g->columns, &in, p * g->columns,
+        copy_block(g->k, panels + (p - b.panels.first) * in_reals, g->columns, &in, p * g->columns,
                       fov_least_size(c->ci - p * g->columns, g->columns));
     }
     b.out = scratch;

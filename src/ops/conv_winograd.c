@@ -133,7 +133,8 @@ fov_winograd_map fov_winograd_map_of(const fov_conv *c) {
     return map_of(way, c->n, (const size_t[]){c->oh, c->ow}, (const size_t[]){c->h, c->w}, is_whole_2(c) ? 0 : c->pad);
 }
 
-fov_winograd_map fov_winograd_map_back_of(const fov_conv *c) {
+/* Of the gradient of its input. */
+static fov_winograd_map map_back_of(const fov_conv *c) {
     const fov_winograd_way way = c->stride == 2 ? FOV_WINOGRAD_STRIDED_BACK : is_whole_2(c) ? FOV_WINOGRAD_WHOLE_2 : best_way(c->h, c->w);
     const size_t pad = c->stride == 2 || is_whole_2(c) ? 0 : 2 - c->pad;
     return map_of(way, c->n, (const size_t[]){c->h, c->w}, (const size_t[]){c->oh, c->ow}, pad);
@@ -300,7 +301,7 @@ static winograd forward_of(const fov_conv *c) {
 
 static winograd back_of(const fov_conv *c) {
     winograd g = {.out_c = c->ci, .in_c = c->co, .back = true};
-    g.map = fov_winograd_map_back_of(c);
+    g.map = map_back_of(c);
     cut(&g);
     return g;
 }
