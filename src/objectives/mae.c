@@ -179,6 +179,7 @@ const fov_objective fov_objective_mae = {
     .adjust = adjust,
     .check = check,
     .views = views,
+    .view_options = (const char *const[]){"crop-min", NULL},
     .build = build,
     .fill = fill,
     .start_loss = start_loss,

@@ -61,6 +61,7 @@ typedef struct fov_objective {
     fov_status (*check)(const fov_objective_context *context);
     /* The views as recipe text; all views of image_size. */
     void (*views)(const void *options, const fov_train_facts *facts, fov_text *text);
+    const char *const *view_options; /* names of options that nothing but these views follows, NULL after the last; NULL: none */
     /* Builds the loss. Input "view" comes from fov_objective_view; further inputs the objective declares itself (int32) and fills in `fill`. The backbone is built at the top scope; heads below "head". Returns the scalar loss (NULL after an error). */
     fov_node *(*build)(fov_graph *g, const fov_objective_context *context);
     /* Fills the objective's own inputs for one micro-batch, those that are given. sample[batch] and epoch name the random streams (seed,

@@ -72,7 +72,7 @@ static void defaults(const void *options, const fov_train_facts *facts, fov_trai
 
 static fov_status check(const fov_objective_context *context) {
     if (context->batch_size < 2) {
-        return FOV_FAIL(FOV_E_INVALID, "simclr compares pictures with each other: --batch-size %zu is too small, give at least 2", context->batch_size);
+        return FOV_FAIL(FOV_E_INVALID, "simclr compares the pictures of a batch (--batch-size, --micro-batch): %zu is too few, it takes at least 2", context->batch_size);
     }
     return FOV_OK;
 }
@@ -120,6 +120,7 @@ const fov_objective fov_objective_simclr = {
     .defaults = defaults,
     .check = check,
     .views = views,
+    .view_options = (const char *const[]){"strength", "crop-min", "blur", NULL},
     .build = build,
     .start_loss = start_loss,
 };

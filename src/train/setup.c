@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/io.h"
 
 static bool is_open(const fov_setup *setup, const char *name) {
@@ -154,6 +155,19 @@ static void forget_statistics(fov_setup *setup) {
     }
 }
 
+/* Options that shape the method's own views do nothing beside a recipe, which says all of its views. */
+static fov_status check_view_options(const fov_setup *setup) {
+    const char *const *name = setup->objective->view_options;
+    const bool recipe = fov_options_source(setup->options, "views") == FOV_FROM_USER;
+    for (; recipe && name != NULL && *name != NULL; name++) {
+        if (fov_options_source(setup->options, *name) == FOV_FROM_USER) {
+            return FOV_FAIL(FOV_E_INVALID, "--%s shapes the views that method %s makes, but --views says all of the views; leave one of them out", *name,
+                            setup->objective->name);
+        }
+    }
+    return FOV_OK;
+}
+
 /* What is wrong by itself is said before pictures are looked at, which may take minutes. What follows their size comes later; any size will do. */
 static fov_status check_names(const fov_setup *setup) {
     const fov_pretrain_settings *s = setup->settings;
@@ -167,6 +181,7 @@ static fov_status check_names(const fov_setup *setup) {
         const fov_optimizer *optimizer = NULL;
         FOV_TRY(fov_optimizer_find(s->optimizer, &optimizer));
     }
+    FOV_TRY(check_view_options(setup));
     fov_recipe recipe;
     return s->views == NULL ? FOV_OK : fov_recipe_read(s->views, size, &recipe);
 }
@@ -297,7 +312,7 @@ static fov_status resolve_backbone(fov_setup *setup) {
 static fov_status resolve_batch(fov_setup *setup, size_t images) {
     fov_pretrain_settings *s = setup->settings;
     setup->objective->defaults(setup->objective_options, &setup->facts, &setup->proposed);
-    choose_whole(setup, "batch-size", &s->batch_size, setup->proposed.batch_size);
+    choose_whole(setup, "batch-size", &s->batch_size, fov_least_size(setup->proposed.batch_size, images));
     if ((size_t)s->batch_size > images) {
         return FOV_FAIL(FOV_E_INVALID, "--batch-size %lld is more than the %zu pictures there are; give at most %zu", (long long)s->batch_size, images,
                         images);
@@ -322,6 +337,8 @@ static void resolve_length(fov_setup *setup) {
     setup->facts.epochs = (size_t)s->epochs;
     setup->steps = setup->facts.steps = (uint64_t)s->steps;
 }
+
+static const char *const optimisation[] = {"lr", "weight-decay", "momentum", "warmup-epochs", "clip-norm"};
 
 /* Everything that follows the batch and the length. */
 static void resolve_optimisation(fov_setup *setup) {
@@ -404,5 +421,10 @@ void fov_setup_fit_hours(fov_setup *setup, double seconds_per_step) {
     s->steps = s->epochs * (int64_t)setup->steps_per_epoch;
     setup->steps = setup->facts.steps = (uint64_t)s->steps;
     setup->facts.epochs = (size_t)s->epochs;
+    for (size_t i = 0; i < sizeof optimisation / sizeof optimisation[0]; i++) { /* what was chosen for the length assumed so far is open again */
+        if (fov_options_source(setup->options, optimisation[i]) == FOV_FROM_DATA) {
+            fov_options_mark(setup->options, optimisation[i], FOV_FROM_NONE);
+        }
+    }
     resolve_optimisation(setup);
 }

@@ -101,6 +101,12 @@ grep -q '^steps = 8 ; chosen' epochs/config.ini || fail "2 epochs of 32 pictures
 [ "$(wc -l <epochs/metrics.jsonl)" -eq 2 ] || fail "--log-every 4 of 8 steps gives two lines"
 run hours "${vit[@]}" --batch-size 8 --hours 0.001 --quiet # 3.6 s at least one epoch
 grep -qE '^epochs = [1-9][0-9]* ; chosen' hours/config.ini || fail "--hours did not choose the epochs: $(cat hours/config.ini)"
+setting() { sed -nE "s/^$2 = ([^ ]*).*/\1/p" "$1/config.ini"; }
+run as_long "${vit[@]}" --batch-size 8 --epochs "$(setting hours epochs)" --quiet
+[ "$(setting hours warmup-epochs)" = "$(setting as_long warmup-epochs)" ] || fail "--hours warms up for another length: $(cat hours/config.ini)"
+pictures few 1 # fewer than any batch that would be chosen for more
+"$fovea" pretrain few --out few_run "${vit[@]}" --steps 1 --quiet >few.out 2>&1 || fail "four pictures: $(cat few.out)"
+[ "$(setting few_run batch-size)" = 4 ] || fail "four pictures make a batch of $(setting few_run batch-size)"
 run shorter --config epochs/config.ini --out shorter --epochs 1 --quiet
 grep -q '^steps = 4 ; chosen' shorter/config.ini || fail "--epochs does not win over the steps of a file: $(cat shorter/config.ini)"
 

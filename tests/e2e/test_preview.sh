@@ -22,9 +22,9 @@ next=$(sed -nE 's/^next: +//p' said.txt)
 $(sed "s|^fovea|$fovea|; s|RUN|run|" <<<"$next") --steps 1 --batch-size 8 --quiet >/dev/null
 grep -qF "views = \"${recipe:0:90}" run/config.ini || fail "pretrain has other views than '$recipe': $(grep views run/config.ini)" # it breaks long lines
 
-"$fovea" preview photos --out given.png --seed 7 --crop-min 0.3 --no-verify --views 'crop(24) | crop(24)' >said.txt
+"$fovea" preview photos --out given.png --seed 7 --no-verify --views 'crop(24) | crop(24)' >said.txt
 next=$(sed -nE 's/^next: +//p' said.txt)
-[ "$next" = "fovea pretrain photos --method simclr --image-size 24 --seed 7 --views 'crop(24) | crop(24)' --no-verify --crop-min 0.3 --out RUN" ] ||
+[ "$next" = "fovea pretrain photos --method simclr --image-size 24 --seed 7 --views 'crop(24) | crop(24)' --no-verify --out RUN" ] ||
     fail "the next command, with what was given, is '$next'"
 
 # ---- one sheet, one set of options ----

@@ -80,7 +80,8 @@ fails 2 'out of range' "$fovea" list recipes --image-size 0
 
 # ---- numbers that do not fit together ----
 fails 2 '--batch-size 17 is more than the 16 pictures' "${pretrain[@]}" --batch-size 17
-fails 2 '--batch-size 1 is too small' "${pretrain[@]}" --batch-size 1
+fails 2 '--blur shapes the views that method simclr makes, but --views says all' "${pretrain[@]}" --blur 0.5 --views simclr
+fails 2 '1 is too few, it takes at least 2' "${pretrain[@]}" --batch-size 1
 fails 2 '--micro-batch 3 does not divide --batch-size 8' "${pretrain[@]}" --batch-size 8 --micro-batch 3
 fails 2 "there is no step 'cropp'; did you mean 'crop'?" "${pretrain[@]}" --views 'cropp(32) | crop(32)'
 fails 2 "')' is missing" "${pretrain[@]}" --views 'crop(32'
