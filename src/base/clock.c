@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/number.h"
+
 static double seconds_of(clockid_t clock) {
     struct timespec t = {0};
     (void)clock_gettime(clock, &t);
@@ -34,7 +36,7 @@ void fov_clock_format(double seconds, char *text, size_t size) {
     const long long whole = llround(length);
     const long long minutes = llround(length / 60.0);
     if (length < 9.95) {
-        (void)snprintf(text, size, "%s%.1f s", sign, length);
+        (void)fov_number_print(text, size, "%s%.1f s", sign, length);
     } else if (whole < 60) {
         (void)snprintf(text, size, "%s%lld s", sign, whole);
     } else if (whole < 3600) {

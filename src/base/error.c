@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
+
 enum { MESSAGE_BYTES = 4096, TRAIL_BYTES = 1024, PLACE_BYTES = 96 };
 
 static const char cut_mark[] = "...";
@@ -76,7 +78,7 @@ static void mark_cut(char *text, size_t size) {
 /* Formats into `text`, which holds MESSAGE_BYTES. */
 static void format_message(char *text, const char *format, va_list arguments) FOV_PRINTF(2, 0);
 static void format_message(char *text, const char *format, va_list arguments) {
-    const int length = vsnprintf(text, MESSAGE_BYTES, format, arguments);
+    const int length = fov_number_vprint(text, MESSAGE_BYTES, format, arguments);
     if (length < 0) {
         (void)snprintf(text, MESSAGE_BYTES, "%s", format);
     } else if (length >= MESSAGE_BYTES) {

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+
 enum { LINE_BYTES = 8192 };
 
 static struct {
@@ -50,7 +52,7 @@ void fov_log(fov_log_level level, const char *format, ...) {
     char text[LINE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    const int length = vsnprintf(text, sizeof text, format, arguments);
+    const int length = fov_number_vprint(text, sizeof text, format, arguments);
     va_end(arguments);
     if (length < 0) {
         return;

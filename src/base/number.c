@@ -51,6 +51,21 @@ void fov_number_text(double value, char *text, size_t size) {
     leave_c_locale(before);
 }
 
+int fov_number_vprint(char *text, size_t size, const char *format, va_list arguments) {
+    const locale_t before = enter_c_locale();
+    const int length = vsnprintf(text, size, format, arguments);
+    leave_c_locale(before);
+    return length;
+}
+
+int fov_number_print(char *text, size_t size, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = fov_number_vprint(text, size, format, arguments);
+    va_end(arguments);
+    return length;
+}
+
 bool fov_number_parse(const char *text, double *value) {
     if (text[0] == '\0' || strspn(text, "0123456789+-.eE") != strlen(text)) {
         return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/number.h"
 
 enum { FIRST_CAPACITY = 128, DISTANCE_BYTES = 64 };
 
@@ -64,14 +65,14 @@ void fov_text_add(fov_text *text, const char *piece) { fov_text_add_bytes(text, 
 void fov_text_printf(fov_text *text, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    const int length = vsnprintf(NULL, 0, format, arguments);
+    const int length = fov_number_vprint(NULL, 0, format, arguments);
     va_end(arguments);
     FOV_ASSERT(length >= 0);
     if (!reserve(text, (size_t)length)) {
         return;
     }
     va_start(arguments, format);
-    (void)vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+    (void)fov_number_vprint(text->data + text->length, (size_t)length + 1, format, arguments);
     va_end(arguments);
     text->length += (size_t)length;
 }
@@ -213,7 +214,7 @@ void fov_format_bytes(double bytes, char *text, size_t size) {
         value /= 1000.0;
         unit++;
     }
-    (void)snprintf(text, size, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+    (void)fov_number_print(text, size, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
 }
 
 fov_status fov_fail_unknown(const char *kind, const char *name, const char *const *names, size_t count, const char *list) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/number.h"
 
 #define METRICS_MAX_BYTES ((size_t)1 << 32)
 #define TEMPORARY ".tmp-" /* in the names that fov_writer_open makes */
@@ -215,7 +216,7 @@ void fov_run_dir_say(fov_run_dir *run, fov_log_level level, const char *format, 
     char line[1024], when[32];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(line, sizeof line, format, arguments);
+    (void)fov_number_vprint(line, sizeof line, format, arguments);
     va_end(arguments);
     fov_log(level, "%s", line);
     if (run->log_file == NULL) {

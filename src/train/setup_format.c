@@ -35,7 +35,7 @@ static fov_status keep_numbers(fov_setup *setup, const char *name, double *value
     fov_text_init(&text);
     for (size_t c = 0; c < channels; c++) {
         char number[40];
-        (void)snprintf(number, sizeof number, "%.6g", values[c]);
+        (void)fov_number_print(number, sizeof number, "%.6g", values[c]);
         if (!fov_number_parse(number, &values[c])) {
             values[c] = 0.0; /* cannot be: it was a finite number */
         }

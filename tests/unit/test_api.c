@@ -18,6 +18,7 @@
 #include "base/cpu.h"
 #include "base/interrupt.h"
 #include "base/io.h"
+#include "locale_case.h"
 
 #define PICTURES 70 /* more than one block of files */
 #define WIDTH 40
@@ -45,7 +46,7 @@ static void require(fov_status status) {
 }
 
 static void remove_tree(const char *path) {
-    char command[600];
+    char command[700];
     (void)snprintf(command, sizeof command, "rm -rf '%s'", path);
     assert_int_equal(system(command), 0);
 }
@@ -201,6 +202,43 @@ static void other_formats_have_features(void **state) {
     fov_embedder_close(embedder);
 }
 
+/* The weights, with what their file says of the run, are the same bytes. */
+static void assert_same_run(const char *some, const char *other) {
+    fov_blob a = {0}, b = {0};
+    char path[2][700];
+    (void)snprintf(path[0], sizeof path[0], "%s/backbone.safetensors", some);
+    (void)snprintf(path[1], sizeof path[1], "%s/backbone.safetensors", other);
+    require(fov_io_read(path[0], (size_t)1 << 30, 0, &a));
+    require(fov_io_read(path[1], (size_t)1 << 30, 0, &b));
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+    fov_blob_clear(&a);
+    fov_blob_clear(&b);
+}
+
+/* In a program whose numbers have a comma, runs end with the same bytes; uses the runs of the tests before. */
+static void a_decimal_comma_changes_nothing(void **state) {
+    (void)state;
+    char comma[600], planes[600], deep[600], masked[600];
+    const char *const rgb[] = {pictures}, *const other[] = {planes};
+    (void)snprintf(comma, sizeof comma, "%s/comma", folder);
+    (void)snprintf(planes, sizeof planes, "%s/planes", folder);
+    (void)snprintf(deep, sizeof deep, "%s/deep-run", folder);
+    (void)snprintf(masked, sizeof masked, "%s/masked", folder);
+    if (!enter_comma_locale(folder)) {
+        skip();
+    }
+    count c = {.stop_at = 2};
+    assert_int_equal(fov_train_folder(rgb, 1, comma, (const char *const[]){SMALL, "steps=4", NULL}, progress, &c), FOV_E_INTERRUPTED);
+    require(fov_train_folder(rgb, 1, comma, (const char *const[]){SMALL, "steps=4", "resume=true", NULL}, NULL, NULL));
+    assert_same_run(comma, run);
+    remove_tree(comma);
+    require(fov_train_folder(other, 1, comma, (const char *const[]){SMALL, "channels=2", "depth=16", "steps=1", NULL}, NULL, NULL));
+    assert_same_run(comma, deep);
+    require(fov_train_folder(rgb, 1, masked, (const char *const[]){"method=mae", "image-size=32", "batch-size=8", "steps=1", NULL}, NULL, NULL));
+    assert_non_null(setlocale(LC_NUMERIC, "C"));
+}
+
 static void wrong_weights_are_told(void **state) {
     (void)state;
     fov_embedder *embedder = NULL;
@@ -291,6 +329,7 @@ int main(void) {
         cmocka_unit_test(stopping_and_going_on_gives_the_same_weights),
         cmocka_unit_test(files_and_pixels_have_the_same_features),
         cmocka_unit_test(other_formats_have_features),
+        cmocka_unit_test(a_decimal_comma_changes_nothing),
         cmocka_unit_test(wrong_weights_are_told),
         cmocka_unit_test(wrong_settings_are_told),
         cmocka_unit_test(a_small_stack_is_refused),

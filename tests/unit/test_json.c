@@ -10,9 +10,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/number.h"
+#include "base/text.h"
+#include "locale_case.h"
 
 static fov_status parse(const char *text, fov_json **json) {
     return fov_json_parse(text, strlen(text), 8, "test", json);
@@ -264,10 +268,27 @@ static void test_numbers(void **state) {
 /* A program with a decimal comma must not change our files. */
 static void test_locale(void **state) {
     (void)state;
-    if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL) {
+    char folder[600], number[40], command[640];
+    (void)snprintf(folder, sizeof folder, "%s/json-%ld", FOV_TEST_TEMP, (long)getpid());
+    assert_int_equal(mkdir(folder, 0700), 0);
+    const bool entered = enter_comma_locale(folder);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    assert_int_equal(system(command), 0);
+    if (!entered) {
         skip();
     }
     double value = 0.0;
+    (void)snprintf(number, sizeof number, "%g", 0.25);
+    assert_string_equal(number, "0,25");
+    fov_text text;
+    fov_text_init(&text);
+    fov_text_printf(&text, "%g %.1f", 0.25, 1.5);
+    assert_string_equal(text.data, "0.25 1.5");
+    fov_text_clear(&text);
+    (void)FOV_FAIL(FOV_E_INVALID, "%g", 0.25);
+    assert_string_equal(fov_last_error(), "0.25");
+    fov_format_bytes(2.5e6, number, sizeof number);
+    assert_string_equal(number, "2.5 MB");
     assert_number(0.25, "0.25");
     assert_true(fov_number_parse("0.25", &value) && value == 0.25);
     assert_non_null(setlocale(LC_NUMERIC, "C"));
