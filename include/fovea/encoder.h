@@ -12,7 +12,8 @@ extern "C" {
 #endif
 
 /* Weights, their preprocessing and the memory to compute in. One thread at a time may use one embedder; several embedders do not
- * disturb each other. */
+ * disturb each other. NULL for an embedder, or for anything that a call must read or write, is FOV_E_INVALID; what is asked of an embedder
+ * that is NULL (its width, image size, channels, depth) is 0. */
 typedef struct fov_embedder fov_embedder;
 
 /* Opens weights: a run directory, or a .safetensors file of Fovea, torchvision (ResNet) or timm (ViT). Backbone and preprocessing come

@@ -77,11 +77,21 @@ void fov_embedder_close(fov_embedder *e) {
     fov_mem_free(e);
 }
 
-size_t fov_embedder_width(const fov_embedder *e) { return fov_encoder_width(e->encoder); }
-size_t fov_embedder_image_size(const fov_embedder *e) { return fov_encoder_preprocess(e->encoder)->image_size; }
+size_t fov_embedder_width(const fov_embedder *e) { return e == NULL ? 0 : fov_encoder_width(e->encoder); }
+size_t fov_embedder_image_size(const fov_embedder *e) { return e == NULL ? 0 : fov_encoder_preprocess(e->encoder)->image_size; }
 
-size_t fov_embedder_channels(const fov_embedder *e) { return e->decode.format.channels; }
-unsigned fov_embedder_depth(const fov_embedder *e) { return e->decode.format.deep ? 16 : 8; }
+size_t fov_embedder_channels(const fov_embedder *e) { return e == NULL ? 0 : e->decode.format.channels; }
+unsigned fov_embedder_depth(const fov_embedder *e) { return e == NULL ? 0 : e->decode.format.deep ? 16 : 8; }
+
+static fov_status check_call(const fov_embedder *e, size_t count, const float *features) {
+    if (e == NULL) {
+        return FOV_FAIL(FOV_E_INVALID, "the embedder is NULL; open one with fov_embedder_open");
+    }
+    if (features == NULL && count > 0) {
+        return FOV_FAIL(FOV_E_INVALID, "features is NULL; give room for %zu x %zu numbers", count, fov_embedder_width(e));
+    }
+    return FOV_OK;
+}
 
 /* ---- files ---- */
 
@@ -117,6 +127,7 @@ static fov_status embed_block(fov_embedder *e, const char *const *paths, size_t 
 }
 
 fov_status fov_embedder_embed_files(fov_embedder *e, const char *const *paths, size_t count, float *features) {
+    FOV_TRY(check_call(e, count, features));
     const char *group = fov_encoder_preprocess(e->encoder)->group;
     FOV_TRY(fov_pool_check_stack());
     if (group[0] != '\0') {
@@ -143,6 +154,7 @@ fov_status fov_embedder_embed_file(fov_embedder *e, const char *path, float *fea
 /* ---- pixels ---- */
 
 fov_status fov_embedder_embed_pixels(fov_embedder *e, const void *pixels, size_t width, size_t height, float *features) {
+    FOV_TRY(check_call(e, 1, features));
     if (pixels == NULL || width == 0 || height == 0) {
         return FOV_FAIL(FOV_E_INVALID, "a picture of %zu x %zu pixels%s has no features", width, height, pixels == NULL ? " at NULL" : "");
     }
@@ -158,6 +170,7 @@ fov_status fov_embedder_embed_pixels(fov_embedder *e, const void *pixels, size_t
 }
 
 fov_status fov_embedder_embed_rgb(fov_embedder *e, const uint8_t *pixels, size_t width, size_t height, float *features) {
+    FOV_TRY(check_call(e, 1, features));
     if (fov_embedder_channels(e) != 3 || fov_embedder_depth(e) != 8) {
         return FOV_FAIL(FOV_E_MISMATCH, "these weights take pictures of %zu channels of %u bits, not RGB of 8; give them in that form, as pixels",
                         fov_embedder_channels(e), fov_embedder_depth(e));

@@ -251,6 +251,34 @@ static void wrong_weights_are_told(void **state) {
     fov_embedder_close(NULL);
 }
 
+/* Uses the run of the first test. */
+static void null_is_refused(void **state) {
+    (void)state;
+    float features[WIDE];
+    const char *const paths[] = {file[0]};
+    fov_embedder *embedder = NULL;
+    assert_int_equal(fov_embedder_width(NULL), 0);
+    assert_int_equal(fov_embedder_image_size(NULL), 0);
+    assert_int_equal(fov_embedder_channels(NULL), 0);
+    assert_int_equal(fov_embedder_depth(NULL), 0);
+    assert_int_equal(fov_embedder_embed_files(NULL, paths, 1, features), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_file(NULL, file[0], features), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_pixels(NULL, pixels, WIDTH, HEIGHT, features), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_rgb(NULL, pixels, WIDTH, HEIGHT, features), FOV_E_INVALID);
+    assert_non_null(strstr(fov_last_error(), "fov_embedder_open"));
+    assert_int_equal(fov_embedder_open(NULL, run, 1), FOV_E_INVALID);
+    require(fov_embedder_open(&embedder, run, 1));
+    assert_int_equal(fov_embedder_embed_files(embedder, paths, 1, NULL), FOV_E_INVALID);
+    assert_non_null(strstr(fov_last_error(), "1 x 192 numbers"));
+    require(fov_embedder_embed_files(embedder, NULL, 0, NULL));
+    assert_int_equal(fov_embedder_embed_files(embedder, NULL, 1, features), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_file(embedder, NULL, features), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_file(embedder, file[0], NULL), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_pixels(embedder, pixels, WIDTH, HEIGHT, NULL), FOV_E_INVALID);
+    assert_int_equal(fov_embedder_embed_rgb(embedder, pixels, WIDTH, HEIGHT, NULL), FOV_E_INVALID);
+    fov_embedder_close(embedder);
+}
+
 static void refuses(const char *setting, const char *said) {
     const char *const settings[] = {setting, NULL}, *const data[] = {pictures};
     char out[600];
@@ -331,6 +359,7 @@ int main(void) {
         cmocka_unit_test(other_formats_have_features),
         cmocka_unit_test(a_decimal_comma_changes_nothing),
         cmocka_unit_test(wrong_weights_are_told),
+        cmocka_unit_test(null_is_refused),
         cmocka_unit_test(wrong_settings_are_told),
         cmocka_unit_test(a_small_stack_is_refused),
         cmocka_unit_test(versions_agree),
