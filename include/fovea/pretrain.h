@@ -37,8 +37,9 @@ typedef int (*fov_progress_fn)(void *context, const fov_progress *progress);
  * All pointers are borrowed for the call. The weights depend on pictures, settings and seed alone, not on threads. What the library says
  * meanwhile goes to the sink of fovea/log.h.
  *
- * Fails with FOV_E_INVALID (settings; the message lists all that are wrong, with the nearest valid names), FOV_E_NOTFOUND, FOV_E_EXISTS
- * (`out` holds a run; give "resume=true" to go on with it), FOV_E_LOCKED, FOV_E_DATA (too many bad files), FOV_E_MISMATCH (resumed with
+ * Fails with FOV_E_INVALID (settings; the message has a line for each unknown name, with the nearest valid one, and for each value of a
+ * wrong kind or out of range; what does not go together is told once these are right), FOV_E_NOTFOUND, FOV_E_EXISTS (`out` holds a run; give
+ * "resume=true" to go on with it), FOV_E_LOCKED, FOV_E_DATA (too many bad files), FOV_E_MISMATCH (resumed with
  * other settings or pictures), FOV_E_NUMERIC, FOV_E_IO, FOV_E_NOMEM, FOV_E_STALLED. After FOV_E_INTERRUPTED the run is saved and the same
  * call with "resume=true" continues it, to the same bits as if it had not stopped. To stop is to raise a flag of the process: where several
  * runs train at once, all stop. */

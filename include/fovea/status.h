@@ -40,8 +40,8 @@ typedef enum fov_status {
 /* Name of a code, such as "FOV_E_FORMAT"; never NULL. */
 FOV_API const char *fov_status_name(fov_status status);
 
-/* Message of the calling thread's latest failure, one line without a newline; "" if there was none. Valid until the next failure
- * on the same thread. */
+/* Message of the calling thread's latest failure; "" if there was none. One line, without a newline at its end; where several settings are
+ * wrong, a line for each, with newlines between them. Valid until the next failure on the same thread. */
 FOV_API const char *fov_last_error(void);
 
 /* Where that failure was raised and forwarded, innermost first, such as "decode.c:88 < index.c:240"; "" if there was none. */

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/cpu.h"
 #include "base/interrupt.h"
+#include "train/setup.h"
 #include "train/trainer.h"
 
 typedef struct caller {
@@ -81,7 +82,11 @@ static fov_status parse(fov_option_set *set, fov_pretrain_settings *fields, char
     FOV_TRY_ALLOC(word);
     fov_status status = FOV_OK;
     FOV_TRY_GOTO(status, done, fov_options_add(set, "Pre-training", fov_pretrain_options, fields));
-    FOV_TRY_GOTO(status, done, fov_options_parse(set, (int)count, arguments, word, &words, true));
+    status = fov_options_parse(set, (int)count, arguments, word, &words, true);
+    if (status == FOV_E_INVALID) {
+        status = fov_setup_refuse(set, fields, fov_last_error());
+    }
+    FOV_TRY_GOTO(status, done, status);
     FOV_ASSERT(words == 0);
 done:
     fov_mem_free(word);

@@ -52,8 +52,20 @@ int fov_pretrain_check_words(const fov_command *command, fov_status (*tables)(fo
     if (status == FOV_OK) {
         status = tables(set, argc, argv);
     }
-    const bool known = status == FOV_OK && fov_objective_named(named_method(argc, argv)) != NULL;
-    const int code = known ? fov_command_parse(command, set, &common, argc, argv, words, &count, false) : fov_exit_status(status);
+    const fov_objective *objective = fov_objective_named(named_method(argc, argv));
+    fov_option *names = NULL;
+    const char *unused = NULL;
+    if (status == FOV_OK && objective == NULL) {
+        status = fov_objective_option_names(&names);
+    }
+    if (status == FOV_OK && objective == NULL) {
+        status = fov_options_add(set, "Method", names, &unused);
+    }
+    const int code = status == FOV_OK ? fov_command_parse(command, set, &common, argc, argv, words, &count, false) : fov_exit_status(status);
+    if (status == FOV_OK && objective == NULL && code > 0) {
+        (void)fov_exit_status(fov_objective_find(named_method(argc, argv), &objective)); /* the settings were refused: that is told too */
+    }
     fov_options_free(set);
-    return code == 0 && !known ? -1 : code;
+    fov_mem_free(names);
+    return code;
 }

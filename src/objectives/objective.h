@@ -89,5 +89,8 @@ FOV_MUST_USE fov_status fov_objective_check_backbone(const fov_objective *object
 const fov_objective *fov_objective_at(size_t index);        /* NULL past the end */
 const fov_objective *fov_objective_named(const char *name); /* NULL if unknown */
 FOV_MUST_USE fov_status fov_objective_find(const char *name, const fov_objective **found); /* names the nearest if unknown */
+/* A table of the options of all objectives by name alone, which takes any values: for settings whose method is not known. Every entry writes
+ * its value to the start of the struct, at most a pointer. The caller frees the table by fov_mem_free. */
+FOV_MUST_USE fov_status fov_objective_option_names(fov_option **table);
 
 #endif

@@ -15,6 +15,32 @@ static const fov_objective *const objectives[] = {
 FOV_REGISTRY_LOOKUP(objective, objectives)
 FOV_REGISTRY_FIND(objective, "method", "fovea list", objectives)
 
+static bool lists(const fov_option *table, const char *name) {
+    while (table->name != NULL && strcmp(table->name, name) != 0) {
+        table++;
+    }
+    return table->name != NULL;
+}
+
+fov_status fov_objective_option_names(fov_option **table) {
+    size_t most = 1, count = 0;
+    for (size_t i = 0; fov_objective_at(i) != NULL; i++) {
+        for (const fov_option *option = fov_objective_at(i)->options; option->name != NULL; option++) {
+            most++;
+        }
+    }
+    *table = fov_mem_array(FOV_MEM_TRAIN, most, sizeof **table);
+    FOV_TRY_ALLOC(*table);
+    for (size_t i = 0; fov_objective_at(i) != NULL; i++) {
+        for (const fov_option *option = fov_objective_at(i)->options; option->name != NULL; option++) {
+            if (!lists(*table, option->name)) {
+                (*table)[count++] = (fov_option){.name = option->name, .type = option->type == FOV_OPT_FLAG ? FOV_OPT_FLAG : FOV_OPT_STRING};
+            }
+        }
+    }
+    return FOV_OK;
+}
+
 _Static_assert(FOV_INPUT_CHANNELS == FOV_MAX_CHANNELS, "graphs take the pictures that decoders give");
 
 fov_node *fov_objective_view(fov_graph *g, const fov_objective_context *context, size_t views) {

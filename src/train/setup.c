@@ -186,6 +186,39 @@ static fov_status check_names(const fov_setup *setup) {
     return s->views == NULL ? FOV_OK : fov_recipe_read(s->views, size, &recipe);
 }
 
+static void add_line(fov_text *text, const char *line) {
+    fov_text_printf(text, "%s%s", text->length > 0 ? "\n" : "", line);
+}
+
+fov_status fov_setup_refuse(fov_option_set *options, const fov_pretrain_settings *settings, const char *said) {
+    const bool in_file = (settings->config != NULL || settings->resume) && fov_options_source(options, "method") < FOV_FROM_CONFIG;
+    const fov_objective *objective = NULL;
+    fov_option *names = NULL;
+    void *fields = NULL;
+    fov_text text;
+    fov_text_init(&text);
+    fov_text_add(&text, said);
+    fov_status status = FOV_OK;
+    if (!in_file && fov_objective_find(settings->method, &objective) != FOV_OK) {
+        add_line(&text, fov_last_error());
+    }
+    if (objective == NULL) {
+        FOV_TRY_GOTO(status, done, fov_objective_option_names(&names));
+    }
+    fields = fov_mem_zalloc(FOV_MEM_TRAIN, objective == NULL ? sizeof(char *) : objective->options_size + 1);
+    status = fields == NULL ? FOV_E_NOMEM : fov_options_add(options, "method", objective == NULL ? names : objective->options, fields);
+    FOV_TRY_GOTO(status, done, status);
+    if (fov_options_finish(options) != FOV_OK) {
+        add_line(&text, fov_last_error());
+    }
+    status = text.status != FOV_OK ? text.status : FOV_FAIL(FOV_E_INVALID, "%s", text.data);
+done:
+    fov_text_clear(&text);
+    fov_mem_free(fields);
+    fov_mem_free(names);
+    return status;
+}
+
 /* `config` is the file of the run to resume, NULL for a new run. */
 static fov_status begin(fov_setup *setup, const char *config) {
     fov_option_set *options = setup->options;
@@ -195,7 +228,10 @@ static fov_status begin(fov_setup *setup, const char *config) {
     if (config != NULL) {
         FOV_TRY(read_stored(setup, config));
     }
-    FOV_TRY(fov_objective_find(setup->settings->method, &setup->objective));
+    setup->objective = fov_objective_named(setup->settings->method);
+    if (setup->objective == NULL) {
+        return fov_setup_refuse(options, setup->settings, "");
+    }
     if (config != NULL) {
         FOV_TRY(compare_stored(setup, config, false));
     }

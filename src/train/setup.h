@@ -24,6 +24,9 @@ typedef struct fov_setup {
  * --resume, FOV_E_MISMATCH with a list when the user gave settings that the run has otherwise and that may not change. Nothing of the file
  * system is touched but those files. */
 FOV_MUST_USE fov_status fov_setup_begin(fov_setup *setup, fov_option_set *options, fov_pretrain_settings *settings);
+/* For settings that are refused already: adds to `said`, the message so far (may be ""), a line for a method that is unknown and for each name
+ * that no table has, or not the method's, and raises all as FOV_E_INVALID. The set is of no use afterwards. */
+FOV_MUST_USE fov_status fov_setup_refuse(fov_option_set *options, const fov_pretrain_settings *settings, const char *said);
 void fov_setup_clear(fov_setup *setup);
 
 /* Finds the pictures, as the settings say, and settles how they are decoded. */

@@ -57,6 +57,9 @@ fails 2 '--steps and --hours both set the length' "${pretrain[@]}" --hours 1 --s
 # ---- names ----
 fails 2 "there is no method 'simcrl'; did you mean 'simclr'?" "${pretrain[@]}" --method simcrl
 fails 2 "there is no method 'xyzzyx'; 'fovea list' names them all" "${pretrain[@]}" --method xyzzyx
+fails 2 "there is no method 'macc'; did you mean 'mae'?" "${pretrain[@]}" --method macc --stepz 5 --lr -3 --mask-ratio 0.5
+says "unknown option --stepz; did you mean --steps?"
+says '--lr: -3 is out of range'
 fails 2 "did you mean 'resnet18'?" "${pretrain[@]}" --backbone resnet81
 fails 2 "there is no optimizer 'adam'; did you mean 'adamw'?" "${pretrain[@]}" --optimizer adam
 fails 2 'method mae cannot train resnet18' "${pretrain[@]}" --method mae --backbone resnet18

@@ -306,6 +306,42 @@ static void wrong_settings_are_told(void **state) {
     assert_int_equal(fov_train_folder(data, 1, "", NULL, NULL, NULL), FOV_E_INVALID);
 }
 
+static unsigned lines_of(const char *text) {
+    unsigned lines = 1;
+    for (; *text != '\0'; text++) {
+        lines += *text == '\n';
+    }
+    return lines;
+}
+
+static void refuses_all(const char *const *settings, const char *const *said) {
+    const char *const data[] = {pictures};
+    unsigned lines = 0;
+    char out[600];
+    (void)snprintf(out, sizeof out, "%s/refused", folder);
+    assert_int_equal(fov_train_folder(data, 1, out, settings, NULL, NULL), FOV_E_INVALID);
+    for (; said[lines] != NULL; lines++) {
+        if (strstr(fov_last_error(), said[lines]) == NULL) {
+            fail_msg("'%s' does not say '%s'", fov_last_error(), said[lines]);
+        }
+    }
+    assert_int_equal(lines_of(fov_last_error()), lines);
+    assert_int_equal(fov_io_kind(out), FOV_PATH_NONE);
+}
+
+/* One line for each, whether the method is known, unknown or in a file. */
+static void all_wrong_settings_are_told_together(void **state) {
+    (void)state;
+#define WRONG "stepz=5", "image-size=abc", "lr=-3", "temperture=1"
+#define TOLD "--stepz; did you mean --steps?", "--image-size: 'abc'", "--lr: -3 is out of range", "--temperture; did you mean --temperature?"
+    refuses_all((const char *const[]){WRONG, NULL}, (const char *const[]){TOLD, NULL});
+    refuses_all((const char *const[]){WRONG, "method=macc", NULL}, (const char *const[]){TOLD, "no method 'macc'; did you mean 'mae'?", NULL});
+    refuses_all((const char *const[]){WRONG, "config=absent.ini", "mask-ratio=0.5", NULL}, (const char *const[]){TOLD, NULL});
+    refuses_all((const char *const[]){"lr=-3", "temperature=0", NULL}, (const char *const[]){"--lr: -3", "--temperature: 0", NULL});
+    refuses_all((const char *const[]){"method=macc", "stepz=5", "mask-ratio=0.5", NULL}, (const char *const[]){"'macc'", "--stepz", NULL});
+    refuses_all((const char *const[]){"method=mae", "lr=-3", "temperature=1", NULL}, (const char *const[]){"--lr: -3", "option --temperature", NULL});
+}
+
 static void versions_agree(void **state) {
     (void)state;
     char text[40];
@@ -361,6 +397,7 @@ int main(void) {
         cmocka_unit_test(wrong_weights_are_told),
         cmocka_unit_test(null_is_refused),
         cmocka_unit_test(wrong_settings_are_told),
+        cmocka_unit_test(all_wrong_settings_are_told_together),
         cmocka_unit_test(a_small_stack_is_refused),
         cmocka_unit_test(versions_agree),
     };
