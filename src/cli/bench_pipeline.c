@@ -32,7 +32,7 @@ static const fov_option table[] = {
     {.name = "seed", .type = FOV_OPT_INT, .offset = FIELD(seed), .value_name = "N", .help = "names the random numbers", .fallback = "0", .min = 0, .max = 9e15},
     {.name = "shrink", .type = FOV_OPT_CHOICE, .offset = FIELD(shrink), .value_name = "KIND", .help = "as for pretrain: photos much larger than their views decoded smaller, or always whole and exact", .fallback = "auto", .choices = shrinks},
     {.name = "cache", .type = FOV_OPT_CHOICE, .offset = FIELD(cache), .value_name = "KIND", .help = "ram: keep decoded pictures, so that no decoding is measured", .fallback = "none", .choices = caches},
-    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of a picture, as for pretrain", .fallback = "3", .min = 1, .max = FOV_MAX_CHANNELS},
+    {.name = "channels", .type = FOV_OPT_INT, .offset = FIELD(channels), .value_name = "N", .help = "channels of a picture, as for pretrain; 0: 3, or as many as --group names", .fallback = "0", .min = 0, .max = FOV_MAX_CHANNELS},
     {.name = "depth", .type = FOV_OPT_CHOICE, .offset = FIELD(depth), .value_name = "BITS", .help = "bits of a channel", .fallback = "8", .choices = depths},
     {.name = "group", .type = FOV_OPT_STRING, .offset = FIELD(group), .value_name = "RULE", .help = "ends of the names of files that are planes of one picture"},
     {.name = "max-bad", .type = FOV_OPT_REAL, .offset = FIELD(max_bad), .value_name = "X", .help = "share of bad files that is accepted", .fallback = "0.2", .min = 0.0, .max = 1.0},
@@ -124,7 +124,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     fov_pool *pool = NULL;
     fov_index *index = NULL;
     static char verb[] = "checking pictures";
-    const fov_pixel_format format = {.channels = (size_t)s->channels, .deep = strcmp(s->depth, "16") == 0};
+    const fov_pixel_format format = {.channels = fov_group_channels(s->channels, s->group), .deep = strcmp(s->depth, "16") == 0};
     const fov_scan_options scan = {.decode.format = format,
                                    .group = s->group,
                                    .follow_links = s->follow_links,

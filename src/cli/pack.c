@@ -114,7 +114,7 @@ static fov_status report_bad(const char *out, const fov_index *index, const fov_
 }
 
 static size_t channels_of(const settings *s) {
-    return s->channels > 0 ? (size_t)s->channels : s->group != NULL ? fov_group_ends(s->group) : 3;
+    return fov_group_channels(s->channels, s->group);
 }
 
 static void tell(const settings *s, const fov_pack_summary *summary) {

@@ -26,6 +26,7 @@ typedef struct fov_scan_options {
     const char *group;     /* of pictures whose planes lie in several files: what the names of these files end in, in order of the planes,
                               such as "_B02,_B03,_B08" for x_B02.tif, x_B03.tif and x_B08.tif; NULL: each file is a picture */
     bool group_of_weights; /* it is theirs, not the user's: told in messages */
+    bool channels_of_weights; /* so are the channels of `decode` */
     bool verify;           /* decode every picture to find broken ones now; false: headers only */
     bool follow_links;     /* symbolic links to folders, each folder once; links to files always count */
     double max_bad;        /* share of bad files above which the scan fails with FOV_E_DATA; 0 means 0.2 */
@@ -38,6 +39,8 @@ double fov_max_bad(double share);
 
 /* How many files a rule of groups names: pieces between commas. Whether they make sense is for the scan to say. */
 size_t fov_group_ends(const char *rule);
+/* Channels of a picture: those given, or for 0 one for each file that the rule names, and 3 where the rule is NULL. */
+size_t fov_group_channels(int64_t given, const char *rule);
 
 typedef struct fov_index fov_index;
 

@@ -20,6 +20,10 @@ size_t fov_group_ends(const char *rule) {
     return ends;
 }
 
+size_t fov_group_channels(int64_t given, const char *rule) {
+    return given > 0 ? (size_t)given : rule != NULL ? fov_group_ends(rule) : 3;
+}
+
 static bool ends_in(const char *text, size_t length, const char *end) {
     const size_t bytes = strlen(end);
     return bytes <= length && memcmp(text + length - bytes, end, bytes) == 0;

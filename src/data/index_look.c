@@ -411,6 +411,16 @@ static bool look_at_first(fov_looker *looker, const fov_scan *scan, const char *
     return open;
 }
 
+static void refuse_channels(fov_finding *found, const fov_group *group, const fov_scan_options *options, size_t wanted) {
+    char advice[160] = "give --group the ends of all files of a picture";
+    if (!options->channels_of_weights) {
+        (void)snprintf(advice, sizeof advice, "%sgive --channels %u%s", found->channels == group->count ? "leave out --channels, or " : "",
+                       found->channels, found->channels < wanted ? ", or --group the ends of all files of a picture" : "");
+    }
+    mark_bad(found, FOV_BAD_UNSUPPORTED, "its %zu file%s %u channel%s together, %zu are wanted; %s", group->count,
+             group->count == 1 ? " has" : "s have", found->channels, found->channels == 1 ? "" : "s", wanted, advice);
+}
+
 static void look_at_group(fov_looker *looker, const fov_scan *scan, const char *name, fov_finding *found, uint64_t *member_bytes) {
     const fov_group *group = scan->group;
     const size_t wanted = scan->options->decode.format.channels == 0 ? 3 : scan->options->decode.format.channels;
@@ -440,9 +450,7 @@ static void look_at_group(fov_looker *looker, const fov_scan *scan, const char *
     }
     fov_text_clear(&member);
     if (found->outcome == FOV_SCAN_GOOD && found->channels != wanted) {
-        mark_bad(found, FOV_BAD_UNSUPPORTED,
-                 "its %zu file%s %u channel%s together, %zu are wanted; give --group the ends of all files of a picture", group->count,
-                 group->count == 1 ? " has" : "s have", found->channels, found->channels == 1 ? "" : "s", wanted);
+        refuse_channels(found, group, scan->options, wanted);
     }
 }
 

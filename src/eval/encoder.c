@@ -124,7 +124,10 @@ static fov_status embed_block(void *context, size_t first, size_t count, const u
 
 fov_scan_options fov_encoder_scan(const fov_encoder *e, const char *group) {
     const char *rule = group != NULL ? group : e->preprocess.group;
-    return (fov_scan_options){.decode = fov_preprocess_decode(&e->preprocess), .group = rule[0] == '\0' ? NULL : rule, .group_of_weights = group == NULL};
+    return (fov_scan_options){.decode = fov_preprocess_decode(&e->preprocess),
+                              .group = rule[0] == '\0' ? NULL : rule,
+                              .group_of_weights = group == NULL,
+                              .channels_of_weights = true};
 }
 
 /* Rows move up into the places of lost ones, which come in the order of the index. */

@@ -84,6 +84,8 @@ grep -qE '^  channels +2 \(chosen\)' said.txt && grep -q '^24 pictures' said.txt
 grep -q '24 pictures x 192' embedded.txt || fail "embed does not form groups: $(cat embedded.txt said.txt)"
 "$fovea" probe --weights bands-run --train bands --test bands --json bands.json >/dev/null 2>&1
 "$fovea" pretrain bands --out bands-run --group _B2,_B8 --resume --quiet >/dev/null || fail "a run on groups does not go on"
+"$fovea" bench pipeline bands --group _B2,_B8 --image-size 24 --batch-size 8 --seconds 0.01 >said.txt 2>&1 || fail "bench does not take channels from --group: $(cat said.txt)"
+fails 3 '2 channels together, 3 are wanted; leave out --channels, or give --channels 2' "$fovea" pretrain bands --out three --group _B2,_B8 --channels 3 "${quick[@]}"
 # evaluated on pictures that lie otherwise: a run on a pack says nothing of groups, and planes may have been put together since
 "$fovea" pack bands --out bands.fvp --group _B2,_B8 --side 32 --raw --quiet >/dev/null
 "$fovea" pretrain bands.fvp --out packed-run --channels 2 "${quick[@]}" --steps 2 --quiet >/dev/null

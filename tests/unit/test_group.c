@@ -136,7 +136,13 @@ static void test_bad(void **state) {
     options.decode.format.channels = 6;
     options.max_bad = 0.99;
     assert_int_equal(scan(&index, at("g"), &options), FOV_E_DATA);
-    assert_message("its 3 files have 9 channels together, 6 are wanted");
+    assert_message("its 3 files have 9 channels together, 6 are wanted; give --channels 9)");
+    options.decode.format.channels = 12;
+    assert_int_equal(scan(&index, at("g"), &options), FOV_E_DATA);
+    assert_message("12 are wanted; give --channels 9, or --group the ends of all files of a picture)");
+    options.channels_of_weights = true; /* there is no --channels then */
+    assert_int_equal(scan(&index, at("g"), &options), FOV_E_DATA);
+    assert_message("12 are wanted; give --group the ends of all files of a picture)");
 }
 
 static void test_labels_and_hash(void **state) {
