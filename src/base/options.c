@@ -246,6 +246,11 @@ fov_status fov_options_add(fov_option_set *set, const char *heading, const fov_o
     return fov_options_claim(set);
 }
 
+void fov_options_know_elsewhere(fov_option_set *set, fov_options_elsewhere elsewhere, const void *context) {
+    set->elsewhere = elsewhere;
+    set->elsewhere_context = context;
+}
+
 fov_status fov_options_set(fov_option_set *set, const char *name, const char *value, fov_option_source source) {
     option_entry *entry = fov_options_find(set, name);
     if (entry == NULL) {

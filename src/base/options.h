@@ -46,6 +46,10 @@ void fov_options_free(fov_option_set *set); /* takes NULL; strings handed out di
  * section. Tables may be added late (a method's own options, once --method is known). Keeps `table` and `fields`. */
 FOV_MUST_USE fov_status fov_options_add(fov_option_set *set, const char *heading, const fov_option *table, void *fields);
 
+/* Asked about a name that no table has: writes what it belongs to instead, such as "--method mae", or nothing. */
+typedef void (*fov_options_elsewhere)(const void *context, const char *name, fov_text *text);
+void fov_options_know_elsewhere(fov_option_set *set, fov_options_elsewhere elsewhere, const void *context);
+
 /* Parses arguments after the command word. Every problem is collected: the message lists all of them, one a line, each with the
  * nearest valid name. `positional` gets pointers into argv. When `allow_unknown`, unknown options are kept aside, together with the
  * argument that follows them; a table added later claims them (a flag must then be written --name or --name=true before another

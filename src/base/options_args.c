@@ -40,9 +40,33 @@ static void nearest(const fov_option_set *set, const char *name, bool negated, c
     fov_mem_free(names);
 }
 
+/* The name means something, only not here. */
+static bool problem_elsewhere(fov_option_set *set, const char *shown, const char *name) {
+    fov_text where;
+    fov_text_init(&where);
+    if (set->elsewhere != NULL) {
+        set->elsewhere(set->elsewhere_context, name, &where);
+    }
+    const bool known = where.status == FOV_OK && where.length > 0;
+    if (known) {
+        fov_options_problem(set, "%s%.200s is of %s", shown, name, where.data);
+    }
+    fov_text_clear(&where);
+    return known;
+}
+
 void fov_options_problem_unknown(fov_option_set *set, const option_pending *pending) {
     if (pending->letter != 0) {
         fov_options_problem(set, "unknown option -%c", pending->letter);
+        return;
+    }
+    const char *dashes = pending->path == NULL ? "--" : "", *kind = pending->path == NULL ? "option" : "setting";
+    char place[512] = "", shown[600];
+    if (pending->path != NULL) {
+        (void)snprintf(place, sizeof place, "%s:%u: ", pending->path, pending->line);
+    }
+    (void)snprintf(shown, sizeof shown, "%s%s %s", place, kind, dashes);
+    if (problem_elsewhere(set, shown, pending->name)) {
         return;
     }
     char near[96];
@@ -53,16 +77,10 @@ void fov_options_problem_unknown(fov_option_set *set, const option_pending *pend
     } else if (near[0] == '\0' && negated) {
         nearest(set, pending->name + 3, true, near, sizeof near);
     }
-    const char *dashes = pending->path == NULL ? "--" : "";
-    char place[512] = "";
-    if (pending->path != NULL) {
-        (void)snprintf(place, sizeof place, "%s:%u: ", pending->path, pending->line);
-    }
     if (near[0] != '\0') {
-        fov_options_problem(set, "%sunknown %s %s%.200s; did you mean %s%s?", place, pending->path == NULL ? "option" : "setting", dashes,
-                            pending->name, dashes, near);
+        fov_options_problem(set, "%sunknown %s %s%.200s; did you mean %s%s?", place, kind, dashes, pending->name, dashes, near);
     } else {
-        fov_options_problem(set, "%sunknown %s %s%.200s", place, pending->path == NULL ? "option" : "setting", dashes, pending->name);
+        fov_options_problem(set, "%sunknown %s %s%.200s", place, kind, dashes, pending->name);
     }
 }
 

@@ -31,6 +31,8 @@ struct fov_option_set {
     size_t pending_count, pending_capacity;
     fov_text problems; /* one a line */
     bool allow_unknown;
+    fov_options_elsewhere elsewhere; /* NULL: nobody knows */
+    const void *elsewhere_context;
 };
 
 /* By name; NULL if no table has it. */

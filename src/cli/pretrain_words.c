@@ -29,7 +29,7 @@ fov_status fov_pretrain_method_table(fov_option_set *set, int argc, char **argv)
     FOV_ASSERT(objective->options_size <= sizeof fields);
     static char heading[64]; /* the set keeps it */
     (void)snprintf(heading, sizeof heading, "Method %s", method);
-    return fov_options_add(set, heading, objective->options, fields);
+    return fov_objective_add_options(objective, set, heading, fields);
 }
 
 fov_status fov_pretrain_tables(fov_option_set *set, int argc, char **argv) {

@@ -86,6 +86,9 @@ const fov_backbone *fov_objective_backbone(const fov_objective *objective);
 /* FOV_E_INVALID, naming the backbones that it can train, when this one does not give what the objective needs. */
 FOV_MUST_USE fov_status fov_objective_check_backbone(const fov_objective *objective, const fov_backbone *backbone);
 
+/* Adds the objective's options to a set, over `options` as fov_options_add has them; the set then also tells which names are another method's. */
+FOV_MUST_USE fov_status fov_objective_add_options(const fov_objective *objective, fov_option_set *set, const char *heading, void *options);
+
 const fov_objective *fov_objective_at(size_t index);        /* NULL past the end */
 const fov_objective *fov_objective_named(const char *name); /* NULL if unknown */
 FOV_MUST_USE fov_status fov_objective_find(const char *name, const fov_objective **found); /* names the nearest if unknown */

@@ -1,4 +1,6 @@
 /* The registry of objectives. */
+#include <string.h>
+
 #include "base/registry.h"
 #include "objectives/objective.h"
 
@@ -79,6 +81,34 @@ fov_status fov_objective_check_backbone(const fov_objective *objective, const fo
                                                                 objective->name, backbone->name, names.data);
     fov_text_clear(&names);
     return status;
+}
+
+static bool has_option(const fov_objective *objective, const char *name) {
+    const char *plain = strncmp(name, "no-", 3) == 0 ? name + 3 : NULL;
+    for (const fov_option *o = objective->options; o->name != NULL; o++) {
+        if (strcmp(o->name, name) == 0 || (plain != NULL && o->type == FOV_OPT_FLAG && strcmp(o->name, plain) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tell_methods(const void *context, const char *name, fov_text *text) {
+    const fov_objective *here = context;
+    for (size_t i = 0; i < sizeof objectives / sizeof objectives[0]; i++) {
+        if (has_option(objectives[i], name)) {
+            fov_text_printf(text, "%s--method %s", text->length > 0 ? " and " : "", objectives[i]->name);
+        }
+    }
+    if (text->length > 0) {
+        fov_text_printf(text, ", not of %s", here->name);
+    }
+}
+
+fov_status fov_objective_add_options(const fov_objective *objective, fov_option_set *set, const char *heading, void *options) {
+    fov_options_know_elsewhere(set, tell_methods, objective);
+    FOV_TRY(fov_options_add(set, heading, objective->options, options));
+    return FOV_OK;
 }
 
 size_t fov_default_batch(const fov_train_facts *facts, size_t largest) {

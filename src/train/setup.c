@@ -241,7 +241,7 @@ static fov_status begin(fov_setup *setup, const char *config) {
     if (objective->prepare != NULL) {
         objective->prepare(setup->objective_options);
     }
-    FOV_TRY(fov_options_add(options, objective->name, objective->options, setup->objective_options));
+    FOV_TRY(fov_objective_add_options(objective, options, objective->name, setup->objective_options));
     FOV_TRY(fov_options_finish(options));
     if (config != NULL && fov_options_source(options, "shrink") == FOV_FROM_DEFAULT) {
         FOV_TRY(fov_options_set(options, "shrink", "none", FOV_FROM_CONFIG)); /* the run is of a version that decoded all whole */

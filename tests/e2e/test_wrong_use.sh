@@ -68,7 +68,9 @@ says 'choose --backbone from vit_tiny, vit_small, vit_base'
 for words in '--backbone resnet81' '--method mae --backbone resnet18' '--optimizer adam' '--views simcrl'; do
     fails 2 "${words##* }" "$fovea" pretrain nowhere --out new $words
 done
-fails 2 "unknown option --temperature" "${pretrain[@]}" --method mae --temperature 1
+fails 2 'option --temperature is of --method simclr, not of mae' "${pretrain[@]}" --method mae --temperature 1 --temprature 1
+says 'unknown option --temprature'
+fails 2 'option --no-norm-pixels is of --method mae, not of simclr' "${pretrain[@]}" --no-norm-pixels
 fails 2 '--stem is for ResNets' "${pretrain[@]}" --backbone vit_tiny --stem cifar
 fails 2 'patch' "${pretrain[@]}" --backbone vit_tiny/7 --image-size 32
 for command in plan; do
@@ -172,6 +174,8 @@ fails 2 'but you gave --channels 1 (the run has 3)' "${pretrain[@]}" --resume --
 fails 2 'but you gave --stats data (the run has auto)' "${pretrain[@]}" --resume --stats data
 fails 2 'but you gave --shrink none (the run has auto)' "${pretrain[@]}" --resume --shrink none
 fails 2 'but you gave --method mae (the run has simclr)' "${pretrain[@]}" --resume --method mae
+fails 2 'new/config.ini:' "$fovea" pretrain photos --out other --config new/config.ini --method mae
+says ': setting projector-hidden is of --method simclr, not of mae'
 fails 2 'the pictures differ from those that new began with' "$fovea" pretrain photos/amber photos/blue photos/green --out new --resume
 cp new/backbone.safetensors good.safetensors
 fails 2 'good.safetensors' "$fovea" pretrain photos --out other --init good.safetensors "${vit[@]}" --batch-size 8 --steps 2

@@ -456,12 +456,32 @@ static void test_round_trip(void **state) {
     assert_int_equal(fov_io_remove(CONFIG), FOV_OK);
 }
 
+static void belongs_elsewhere(const void *context, const char *name, fov_text *text) {
+    if (strcmp(name, "mask-ratio") == 0) {
+        fov_text_add(text, context);
+    }
+}
+
+static void test_elsewhere(void **state) {
+    (void)state;
+    settings s;
+    fov_option_set *set = make(&s);
+    fov_options_know_elsewhere(set, belongs_elsewhere, "--method mae");
+    assert_int_equal(PARSE(set, false, "--mask-ratio", "--cuont", "3"), FOV_E_INVALID);
+    assert_message("option --mask-ratio is of --method mae\n");
+    assert_message("unknown option --cuont; did you mean --count?");
+    assert_int_equal(fov_options_read_text(set, "\nmask-ratio = 1\n", 16, "a.ini"), FOV_E_INVALID);
+    assert_message("a.ini:2: setting mask-ratio is of --method mae");
+    fov_options_free(set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),    cmocka_unit_test(test_forms),           cmocka_unit_test(test_problems),
         cmocka_unit_test(test_late_tables), cmocka_unit_test(test_sources),         cmocka_unit_test(test_help),
         cmocka_unit_test(test_config),      cmocka_unit_test(test_config_problems), cmocka_unit_test(test_config_late),
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_config_bounds),
+        cmocka_unit_test(test_elsewhere),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }
