@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/options_set.h"
 
@@ -288,6 +289,20 @@ const fov_option *fov_options_at(const fov_option_set *set, size_t index, const 
         (void)snprintf(value, size, "%s", text == NULL ? "" : text);
     }
     return entry->option;
+}
+
+uint64_t fov_options_hash(const fov_option_set *set) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        const option_entry *entry = &set->entry[i];
+        const char *fallback = entry->option->fallback == NULL ? "" : entry->option->fallback;
+        char scratch[40];
+        const char *value = fov_options_value_text(entry, scratch, sizeof scratch);
+        if (!entry->option->resumable && !entry->option->transient && value != NULL && strcmp(value, fallback) != 0) {
+            sum += fov_hash64(value, strlen(value), fov_hash_text(entry->option->name));
+        }
+    }
+    return sum | 1;
 }
 
 /* ---- problems ---- */

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/text.h"
 
@@ -71,6 +72,9 @@ fov_option_source fov_options_source(const fov_option_set *set, const char *name
 
 /* Walk: index 0, 1, ... until NULL. `value` gets the present value as text. */
 const fov_option *fov_options_at(const fov_option_set *set, size_t index, const char **heading, char *value, size_t size);
+/* Of the values that may not change on resume, whatever their source and the order of tables. Values that are the default do not count, so that
+ * options which later versions add leave the hash as it is. Never 0. */
+uint64_t fov_options_hash(const fov_option_set *set);
 /* The help text of all tables, wrapped at `width`. */
 void fov_options_help(const fov_option_set *set, fov_text *text, unsigned width);
 /* An INI file of every value, with its source as a comment. */

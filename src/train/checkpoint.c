@@ -18,6 +18,7 @@
 #define CHECKSUM_KEY "fovea.checksum"
 #define FORMAT_KEY "fovea.checkpoint"
 #define FORMAT_VERSION "1"
+#define SETTINGS_KEY "fovea.settings"
 
 static uint64_t hash_tensor(uint64_t hash, const fov_tensor *tensor) {
     hash = fov_hash64(tensor->name, strlen(tensor->name) + 1, hash);
@@ -153,6 +154,29 @@ static fov_status check_input(const fov_safetensors *file, const fov_session *s,
     return status;
 }
 
+/* Of RUN/checkpoints/step-N.ckpt, how many bytes "RUN/" has. */
+static int run_bytes(const char *path) {
+    const char *end = fov_path_base(path);
+    end -= end > path ? 1 : 0;
+    while (end > path && end[-1] != '/') {
+        end--;
+    }
+    return (int)(end - path);
+}
+
+/* The same of all settings, those that no tensor shows too. */
+static fov_status check_settings(const fov_safetensors *file, const fov_session *s, const char *path) {
+    const uint64_t now = s->options.settings_hash, then = metadata_number(file, SETTINGS_KEY, 16);
+    if (now == 0 || then == 0 || now == then) {
+        return FOV_OK;
+    }
+    const int run = run_bytes(path);
+    return FOV_FAIL(FOV_E_MISMATCH, "%s was saved with other settings than %.*sconfig.ini has now: put back what was changed there, or begin a new run, "
+                                    "perhaps with the weights that this one saved, by --init %.*sbackbone.safetensors; if the checkpoint is of "
+                                    "another run, take it away",
+                    path, run, path, run, path);
+}
+
 /* Of what is trainable, which names lie where: the optimizer's state and the average have no names, only this order. */
 static uint64_t layout_hash(const fov_store *store) {
     uint64_t hash = 0;
@@ -203,6 +227,9 @@ static fov_status collect(tensor_list *list, const fov_session *s, const fov_che
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.layout", "%016" PRIx64, layout_hash(s->store)));
     FOV_TRY(fov_metadata_add(&list->metadata, "fovea.optimizer", "%s", s->options.optimizer->name));
     FOV_TRY(add_input(&list->metadata, s));
+    if (s->options.settings_hash != 0) {
+        FOV_TRY(fov_metadata_add(&list->metadata, SETTINGS_KEY, "%016" PRIx64, s->options.settings_hash));
+    }
     for (size_t i = 0; i < list->count; i++) {
         list->sorted[i] = &list->tensor[i];
     }
@@ -357,7 +384,11 @@ static fov_status load_file(const char *path, fov_session *s, fov_checkpoint_sta
         status = check_input(file, s, path);
     }
     if (status == FOV_OK) {
+        status = check_settings(file, s, path);
+    }
+    if (status == FOV_OK) {
         status = fov_store_read(s->store, file, "", ours);
+        status = status == FOV_OK ? FOV_OK : fov_fail_prefix(status, "%s", path);
     }
     if (status == FOV_OK) {
         status = check_layout(file, s, path);

@@ -21,6 +21,7 @@ typedef struct fov_session_options {
     double clip_norm;  /* 0: none */
     double ema_decay;  /* 0: no average is kept */
     uint64_t seed;
+    uint64_t settings_hash; /* fov_options_hash of what all this came from, kept with checkpoints; 0: not known */
     fov_pool *pool;    /* borrowed; may be NULL */
     fov_plan_options plan;
 } fov_session_options;

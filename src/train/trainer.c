@@ -60,6 +60,7 @@ static fov_session_options session_options(const trainer *t) {
                              .clip_norm = s->clip_norm,
                              .ema_decay = s->ema,
                              .seed = (uint64_t)s->seed,
+                             .settings_hash = fov_options_hash(setup->options),
                              .pool = t->pool,
                              .plan = {.recompute = fov_recompute_named(s->recompute)}};
     memcpy(o.mean, setup->preprocess.mean, sizeof o.mean);

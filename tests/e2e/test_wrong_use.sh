@@ -176,6 +176,14 @@ fails 2 'but you gave --shrink none (the run has auto)' "${pretrain[@]}" --resum
 fails 2 'but you gave --method mae (the run has simclr)' "${pretrain[@]}" --resume --method mae
 fails 2 'new/config.ini:' "$fovea" pretrain photos --out other --config new/config.ini --method mae
 says ': setting projector-hidden is of --method simclr, not of mae'
+# ... also where its file was changed
+for change in 's/^lr = .*/lr = 0.5/' 's/^seed = .*/seed = 4/' 's/^steps = .*/steps = 9/' 's/^temperature = .*/temperature = 0.3/' '/^batch-size/d' 's/^backbone = .*/backbone = resnet34/'; do
+    cp -r new changed
+    sed -i "$change" changed/config.ini
+    fails 2 'step-00000002.ckpt was saved with other settings than changed/config.ini has now: put back what was changed there' "$fovea" pretrain photos --out changed --resume
+    cmp changed/backbone.safetensors new/backbone.safetensors || fail "a refused call changed the run"
+    rm -rf changed
+done
 fails 2 'the pictures differ from those that new began with' "$fovea" pretrain photos/amber photos/blue photos/green --out new --resume
 cp new/backbone.safetensors good.safetensors
 fails 2 'good.safetensors' "$fovea" pretrain photos --out other --init good.safetensors "${vit[@]}" --batch-size 8 --steps 2

@@ -29,6 +29,7 @@ static void toy_fill(fov_real *values, const fov_shape *shape, double a) {
 }
 
 static bool toy_swapped; /* the shift before the gain, as another version might have it */
+static bool toy_more;    /* with a parameter that a checkpoint of the toy lacks */
 
 static fov_node *toy_build(fov_graph *g, const fov_objective_context *context) {
     const fov_param_spec conv = {.layout = FOV_LAYOUT_CONV, .init = FOV_INIT_NORMAL, .a = 0.3};
@@ -38,6 +39,9 @@ static fov_node *toy_build(fov_graph *g, const fov_objective_context *context) {
     fov_node *x = fov_input(g, "view", FOV_DTYPE_U8, FOV_SHAPE(2 * context->batch_size, SIDE, SIDE, 3));
     x = fov_normalize(g, x, context->mean, context->std);
     x = fov_conv2d(g, x, fov_parameter(g, "conv.weight", FOV_SHAPE(WIDTH, 2, 2, 3), conv), NULL, 2, 0);
+    if (toy_more) {
+        (void)fov_parameter(g, "more.bias", FOV_SHAPE(WIDTH), shift);
+    }
     if (toy_swapped) {
         (void)fov_parameter(g, "bn.bias", FOV_SHAPE(WIDTH), shift);
     }
@@ -223,6 +227,43 @@ static void another_layout_is_a_mismatch(void **state) {
     require(fov_checkpoint_load(folder, here, &state_, true));
     fov_session_free(there);
     fov_session_free(here);
+}
+
+/* Which file it is has to be said: a folder holds several. */
+static void a_checkpoint_of_something_else_is_named(void **state) {
+    (void)state;
+    fov_session *here = make_session(1, "adamw", 0.0);
+    train(here, 0, 2);
+    require(save(here, 2));
+    toy_more = true;
+    fov_session *there = make_session(1, "adamw", 0.0);
+    toy_more = false;
+    fov_checkpoint_state state_;
+    assert_int_equal(fov_checkpoint_load(folder, there, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "checkpoints/step-00000002.ckpt: 1 tensor is missing in the file: more.bias"));
+    fov_session_free(there);
+    fov_session_free(here);
+}
+
+/* Settings that no tensor shows, such as the learning rate, are known by their hash. */
+static void changed_settings_are_a_mismatch(void **state) {
+    (void)state;
+    fov_session *s = make_session(1, "adamw", 0.0);
+    fov_checkpoint_state state_;
+    train(s, 0, 1);
+    s->options.settings_hash = 5;
+    require(save(s, 1));
+    require(fov_checkpoint_load(folder, s, &state_, true));
+    s->options.settings_hash = 7;
+    assert_int_equal(fov_checkpoint_load(folder, s, &state_, false), FOV_E_MISMATCH);
+    assert_non_null(strstr(fov_last_error(), "checkpoints/step-00000001.ckpt was saved with other settings than " FOV_TEST_TEMP "/config.ini has now"));
+    assert_non_null(strstr(fov_last_error(), "--init " FOV_TEST_TEMP "/backbone.safetensors"));
+    s->options.settings_hash = 0; /* as earlier versions saved */
+    require(save(s, 2));
+    s->options.settings_hash = 7;
+    require(fov_checkpoint_load(folder, s, &state_, true));
+    assert_int_equal(state_.step, 2);
+    fov_session_free(s);
 }
 
 static void words_need_an_objective_that_takes_them(void **state) {
@@ -437,6 +478,8 @@ int main(void) {
         cmocka_unit_test_setup(round_trip_is_exact, make_folder),
         cmocka_unit_test_setup(other_settings_are_a_mismatch, make_folder),
         cmocka_unit_test_setup(another_layout_is_a_mismatch, make_folder),
+        cmocka_unit_test_setup(a_checkpoint_of_something_else_is_named, make_folder),
+        cmocka_unit_test_setup(changed_settings_are_a_mismatch, make_folder),
         cmocka_unit_test(words_need_an_objective_that_takes_them),
         cmocka_unit_test_setup(older_ones_are_pruned, make_folder),
         cmocka_unit_test_setup(no_checkpoint, make_folder),

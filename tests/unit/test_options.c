@@ -475,13 +475,43 @@ static void test_elsewhere(void **state) {
     fov_options_free(set);
 }
 
+/* Only which values there are counts, not where they came from, nor how they were written. */
+static void test_hash(void **state) {
+    (void)state;
+    static const fov_option more_table[] = {{.name = "more", .type = FOV_OPT_STRING, .offset = 0, .fallback = "usual"}, {.name = NULL}};
+    static const fov_option free_table[] = {{.name = "free", .type = FOV_OPT_STRING, .offset = 0, .resumable = true}, {.name = NULL}};
+    settings s, s2;
+    const char *more = NULL, *free_value = NULL;
+    fov_option_set *set = make(&s), *other = make(&s2);
+    const uint64_t usual = fov_options_hash(set);
+    assert_true(usual != 0);
+    assert_int_equal(PARSE(set, false, "--rate", "0.20", "--on", "--out="), FOV_OK);
+    assert_true(fov_options_hash(set) == usual);
+    assert_int_equal(fov_options_add(set, "More", more_table, &more), FOV_OK); /* of a later version */
+    assert_int_equal(fov_options_add(set, "Free", free_table, &free_value), FOV_OK);
+    assert_int_equal(PARSE(set, false, "--free", "3"), FOV_OK);
+    assert_true(fov_options_hash(set) == usual);
+
+    s.chosen = 5;
+    fov_options_mark(set, "chosen", FOV_FROM_DATA);
+    assert_int_equal(PARSE(set, false, "--rate", "1e-1"), FOV_OK);
+    assert_int_equal(fov_options_read_text(other, "chosen = 5\nrate = 0.1\n", 22, "a.ini"), FOV_OK);
+    assert_true(fov_options_hash(set) == fov_options_hash(other));
+    assert_true(fov_options_hash(set) != usual);
+    s2.rate = 5; /* values do not change places */
+    s2.chosen = 1;
+    assert_true(fov_options_hash(set) != fov_options_hash(other));
+    fov_options_free(set);
+    fov_options_free(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),    cmocka_unit_test(test_forms),           cmocka_unit_test(test_problems),
         cmocka_unit_test(test_late_tables), cmocka_unit_test(test_sources),         cmocka_unit_test(test_help),
         cmocka_unit_test(test_config),      cmocka_unit_test(test_config_problems), cmocka_unit_test(test_config_late),
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_config_bounds),
-        cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_elsewhere),   cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }
