@@ -342,9 +342,12 @@ static fov_status check_finite(trainer *t, const fov_step_result *result) {
     if (++t->not_finite < NOT_FINITE_LIMIT) {
         return FOV_OK;
     }
-    return FOV_FAIL(FOV_E_NUMERIC, "loss or gradient was not finite %u steps in a row at step %" PRIu64
-                                   "; the checkpoint before is kept; try a smaller --lr or --clip-norm 1",
-                    t->not_finite, t->state.step + 1);
+    const bool saved = fov_io_kind(t->run.weights) == FOV_PATH_FILE;
+    return FOV_FAIL(FOV_E_NUMERIC, "loss or gradient was not finite %u steps in a row at step %" PRIu64 "; a run keeps its settings, so begin a new one "
+                                   "with a smaller --lr or --clip-norm 1; %s%s",
+                    t->not_finite, t->state.step + 1,
+                    saved ? "if the loss was good when weights were last saved, begin with those by --init " : "nothing was saved before that",
+                    saved ? t->run.weights : "");
 }
 
 /* ---- the loop ---- */

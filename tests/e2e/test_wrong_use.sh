@@ -195,6 +195,13 @@ cmp new/config.ini before.ini || fail "a refused call changed the run"
 "${pretrain[@]}" --resume --quiet >/dev/null
 cmp good.safetensors new/backbone.safetensors || fail "resuming a finished run changes its weights"
 
+# ---- a learning rate that is far too high ----
+wild=("${vit[@]}" --batch-size 8 --steps 50 --optimizer sgd --lr 10000 --warmup-epochs 0 --clip-norm 0)
+fails 5 'a run keeps its settings, so begin a new one with a smaller --lr or --clip-norm 1; nothing was saved before that' "$fovea" pretrain photos --out wild "${wild[@]}"
+[ ! -e wild/backbone.safetensors ] || fail "there are weights, and it says there are none"
+fails 5 'begin with those by --init saved/backbone.safetensors' "$fovea" pretrain photos --out saved "${wild[@]}" --save-every 1
+[ -e saved/backbone.safetensors ] || fail "there are no weights, and it says there are"
+
 # ---- the commands that use weights ----
 fails 2 'missing: --weights RUN|FILE, --train DIR, --test DIR' "$fovea" probe
 fails 2 'does not exist' "$fovea" probe --weights absent --train photos --test photos
