@@ -206,7 +206,9 @@ fov_status fov_setup_refuse(fov_option_set *options, const fov_pretrain_settings
         FOV_TRY_GOTO(status, done, fov_objective_option_names(&names));
     }
     fields = fov_mem_zalloc(FOV_MEM_TRAIN, objective == NULL ? sizeof(char *) : objective->options_size + 1);
-    status = fields == NULL ? FOV_E_NOMEM : fov_options_add(options, "method", objective == NULL ? names : objective->options, fields);
+    status = fields == NULL        ? FOV_E_NOMEM
+             : objective == NULL ? fov_options_add(options, "method", names, fields)
+                                 : fov_objective_add_options(objective, options, "method", fields);
     FOV_TRY_GOTO(status, done, status);
     if (fov_options_finish(options) != FOV_OK) {
         add_line(&text, fov_last_error());
