@@ -52,10 +52,9 @@ static fov_status no_picture(const fov_index *index, const fov_scan *scan, const
                           index->bad_count == 1 ? "is" : "are", fov_picture_name(&path, index->bad[0].path), index->bad[0].message);
         fov_text_clear(&path);
     } else if (scan->group != NULL) {
-        status =
-            FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; %s wants names that end in %s%s", shown, others,
-                     scan->options->group_of_weights ? "the rule of the weights" : "--group", fov_picture_name(&rule, scan->options->group),
-                     scan->options->group_of_weights ? "; --group gives another, --group '' takes each file as a picture" : "");
+        fov_group_describe(scan, &rule);
+        status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; %s", shown, others,
+                          rule.data == NULL ? "--group wants other names" : rule.data);
     } else {
         status = FOV_FAIL(FOV_E_INVALID, "no picture in '%s': %zu other files were passed over; pictures are %s files", shown, others,
                           fov_image_kinds());

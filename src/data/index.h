@@ -46,7 +46,8 @@ typedef struct fov_index fov_index;
 
 /* Scans folders (recursively), files and packs (told by their content, and only as roots). Paths are sorted byte-wise, duplicates removed.
  * Hidden files and files whose content and name are both not of a picture (README, labels.csv) are passed over and only counted. Fails,
- * each with its own message, when a root does not exist, when a folder is empty, when it holds no picture, and when too many are bad.
+ * each with its own message, when a root does not exist, when a folder is empty, when a root that is a file is one that would be passed over,
+ * when there is no picture, and when too many are bad.
  *
  * With a rule for groups, files that it does not name are passed over too. The files of a picture lie in one folder and differ in nothing
  * but the end before the extension; each gives as many planes as it holds, which together must be decode.format.channels, and all have one

@@ -121,6 +121,21 @@ void fov_group_member(const fov_group *group, const char *name, size_t k, fov_te
     fov_text_add(text, parts.extension);
 }
 
+bool fov_group_knows(const fov_group *group, const char *name) {
+    group_name parts;
+    return match(group, name, &parts);
+}
+
+void fov_group_describe(const fov_scan *scan, fov_text *text) {
+    fov_text rule;
+    fov_text_init(&rule);
+    const bool of_weights = scan->options->group_of_weights;
+    fov_text_printf(text, "%s wants names that end in %s%s", of_weights ? "the rule of the weights" : "--group",
+                    fov_picture_name(&rule, scan->options->group),
+                    of_weights ? "; --group gives another, --group '' takes each file as a picture" : "");
+    fov_text_clear(&rule);
+}
+
 /* ---- entries ---- */
 
 static int compare_bytes(const char *a, size_t a_bytes, const char *b, size_t b_bytes) {

@@ -21,5 +21,9 @@ void fov_group_free(fov_group *group); /* takes NULL */
 
 /* Adds the name of file `k` of the picture that the file `name` belongs to. */
 void fov_group_member(const fov_group *group, const char *name, size_t k, fov_text *text);
+/* Whether the rule names this file. */
+bool fov_group_knows(const fov_group *group, const char *name);
+/* Adds which names the scan's rule wants, and how to change that, for a message. */
+void fov_group_describe(const fov_scan *scan, fov_text *text);
 
 #endif

@@ -176,6 +176,9 @@ FOV_MUST_USE fov_status fov_scan_order(fov_scan *scan);
 void fov_scan_drop(fov_scan *scan); /* takes away the entries marked DROPPED */
 /* Makes one entry of the files of a group, named by the first of them that is there. */
 FOV_MUST_USE fov_status fov_scan_group(fov_scan *scan);
+/* For the walk: FOV_E_INVALID if the file `path`, a root that is no pack, is one that scans pass over. Of many files in a folder that is what
+ * is wanted; a file that somebody named was meant to be used. */
+FOV_MUST_USE fov_status fov_look_named(const fov_scan *scan, const char *path, const char *shown);
 /* Opens every pending entry and settles what it is. */
 FOV_MUST_USE fov_status fov_scan_check(fov_scan *scan);
 

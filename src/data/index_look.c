@@ -22,6 +22,7 @@
 #define LOOK_BYTES ((size_t)4096)  /* read of every file */
 #define HEAD_BYTES ((size_t)65536) /* read at most without the whole file */
 #define FEW_FILES ((size_t)8)      /* to open their folder does not pay */
+#define OTHER_CONTENT "something else"
 
 /* The file that is being looked at. */
 typedef struct look {
@@ -120,7 +121,7 @@ static const char *content_name(const unsigned char *head, size_t size) {
             return known[i].name;
         }
     }
-    return "something else";
+    return OTHER_CONTENT;
 }
 
 /* ---- bytes ---- */
@@ -491,4 +492,71 @@ void fov_look(fov_looker *looker, const fov_scan *scan, const fov_entry *entry, 
     } else {
         look_at_file(looker, scan->options, name, found);
     }
+}
+
+/* ---- files that were named ---- */
+
+/* What a file that was taken for a picture or a pack holds instead. */
+static const char *other_content(const unsigned char *head, size_t size) {
+    const char *known = content_name(head, size);
+    size_t zeros = 0, controls = 0;
+    for (size_t i = 0; i < size; i++) {
+        zeros += head[i] == 0;
+        controls += iscntrl(head[i]) != 0 && isspace(head[i]) == 0;
+    }
+    if (size == 0) {
+        return "nothing (0 bytes)";
+    }
+    if (strcmp(known, OTHER_CONTENT) != 0) {
+        return known;
+    }
+    return zeros == size ? "zeros" : controls == 0 ? "text" : "bytes of no known kind";
+}
+
+/* The start of a file; empty when it cannot be read, which is told where pictures are judged. */
+static fov_status read_start(const char *path, fov_blob *start, bool *readable) {
+    fov_file *file;
+    size_t capacity = 0;
+    fov_status status = fov_file_open(&file, path);
+    if (status == FOV_OK) {
+        const size_t bytes = (size_t)fov_file_size(file);
+        status = bytes == 0 ? FOV_OK : fov_file_read(file, path, 0, bytes < LOOK_BYTES ? bytes : LOOK_BYTES, FOV_DECODE_PADDING, start, &capacity);
+        fov_file_close(file);
+    }
+    *readable = status == FOV_OK;
+    return status == FOV_E_NOMEM ? status : FOV_OK;
+}
+
+static fov_status refuse_by_rule(const fov_scan *scan, const char *shown) {
+    fov_text rule;
+    fov_text_init(&rule);
+    fov_group_describe(scan, &rule);
+    const fov_status status = FOV_FAIL(FOV_E_INVALID, "'%s' is no file of a picture: %s; leave it out, or name it so", shown,
+                                       rule.data == NULL ? "--group wants other names" : rule.data);
+    fov_text_clear(&rule);
+    return status;
+}
+
+fov_status fov_look_named(const fov_scan *scan, const char *path, const char *shown) {
+    const char *name = fov_path_base(path), *dot = strrchr(name, '.');
+    if (scan->group != NULL && !fov_group_knows(scan->group, name)) {
+        return refuse_by_rule(scan, shown);
+    }
+    if (named_as_picture(name)) {
+        return FOV_OK;
+    }
+    fov_blob start = {0};
+    bool readable;
+    FOV_TRY(read_start(path, &start, &readable));
+    fov_status status = FOV_OK;
+    if (readable && fov_image_sniff(start.data, start.size) == FOV_IMAGE_UNKNOWN) {
+        const char *content = other_content(start.data, start.size);
+        status = dot != NULL && strcasecmp(dot, ".fvp") == 0
+                     ? FOV_FAIL(FOV_E_INVALID, "'%s' is no pack, or a damaged one: it begins with %s; copy it anew, or pack the pictures again", shown,
+                                content)
+                     : FOV_FAIL(FOV_E_INVALID, "'%s' is neither a picture nor a pack: it begins with %s; leave it out, or give pictures (%s files)",
+                                shown, content, fov_image_kinds());
+    }
+    fov_blob_clear(&start);
+    return status;
 }

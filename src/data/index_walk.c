@@ -239,6 +239,7 @@ static fov_status walk_root(fov_scan *scan, const char *path, const char *shown)
     if (S_ISREG(info.st_mode)) {
         bool walked;
         FOV_TRY(fov_scan_walk_pack(scan, path, &info, &walked));
+        FOV_TRY(walked ? FOV_OK : fov_look_named(scan, path, shown));
         return walked ? FOV_OK : walk_file_root(scan, path);
     }
     if (!S_ISDIR(info.st_mode)) {

@@ -133,6 +133,17 @@ fails 2 "'nowhere': no such file or folder" "$fovea" pretrain photos nowhere --o
 fails 2 "folder 'empty' is empty" "$fovea" pretrain empty --out new
 fails 2 "folder 'hollow' is empty" "$fovea" pretrain hollow --out new
 fails 2 "no picture in 'nothing'" "$fovea" pretrain nothing --out new
+# What is passed over in a folder is refused when it is named, also beside good pictures.
+head -c 4000 /dev/zero >zeros
+: >none.fvp
+fails 2 "'nothing/readme.txt' is neither a picture nor a pack: it begins with text; leave it out" "$fovea" pretrain photos nothing/readme.txt --out new
+fails 2 "'zeros' is neither a picture nor a pack: it begins with zeros" "$fovea" pretrain photos zeros --out new
+fails 2 "'none.fvp' is no pack, or a damaged one: it begins with nothing (0 bytes)" "$fovea" pretrain none.fvp photos --out new
+"$fovea" pack photos --out flipped.fvp >/dev/null 2>&1
+printf 'X' | dd of=flipped.fvp conv=notrunc status=none
+fails 2 "'flipped.fvp' is no pack, or a damaged one" "$fovea" pretrain flipped.fvp photos --out new
+fails 2 "'flipped.fvp' is no pack, or a damaged one" "$fovea" pack flipped.fvp photos --out other.fvp
+fails 2 "'flipped.fvp' is no pack, or a damaged one" "$fovea" preview flipped.fvp photos --out other.png
 mkdir bad
 cp photos/*/0000.png bad/ 2>/dev/null || true
 : >bad/a.png

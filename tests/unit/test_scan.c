@@ -368,6 +368,42 @@ static void test_messages(void **state) {
     assert_int_equal(fov_index_scan(&index, NULL, 0, &options, NULL), FOV_E_INVALID);
 }
 
+/* In a folder a file that is no picture is passed over; one that was named is not, whatever stands beside it. */
+static void test_named_files(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *text, *said;
+    } cases[] = {{"n/notes.md", "words", "notes.md' is neither a picture nor a pack: it begins with text; leave it out"},
+                 {"n/none.fvp", "", "none.fvp' is no pack, or a damaged one: it begins with nothing (0 bytes); copy it anew"},
+                 {"n/flipped.FVP", "\x88" "FVP\r\n\x1a\n", "flipped.FVP' is no pack, or a damaged one: it begins with bytes of no known kind"},
+                 {"n/page", "<!DOCTYPE html>", "page' is neither a picture nor a pack: it begins with HTML; leave it out, or give pictures (JPEG"},
+                 {"n/random", "\x01\x02\x03", "random' is neither a picture nor a pack: it begins with bytes of no known kind"}};
+    fov_scan_options options = {.verify = true, .max_bad = 0.9};
+    fov_index *index;
+    make_dir("n");
+    make_dir("n/good");
+    make_picture("n/good/1_a.png", 9, 9);
+    make_picture("n/photo", 9, 9); /* a picture by its content */
+    make_text("n/bad.png", "words");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        make_text(cases[i].name, cases[i].text);
+        const char *roots[] = {at("n/good"), at("n"), at(cases[i].name)};
+        assert_int_equal(fov_index_scan(&index, roots, 3, &options, NULL), FOV_E_INVALID);
+        assert_message(cases[i].said);
+        assert_int_equal(fov_index_scan(&index, roots, 2, &options, NULL), FOV_OK);
+        fov_index_free(index);
+    }
+    const char *roots[] = {at("n/good"), at("n/photo"), at("n/bad.png")};
+    assert_int_equal(fov_index_scan(&index, roots, 3, &options, NULL), FOV_OK);
+    assert_int_equal(fov_index_count(index), 2);
+    assert_int_equal(fov_index_bad_count(index), 1);
+    fov_index_free(index);
+    options.group = "_a";
+    options.decode.format.channels = 3;
+    assert_int_equal(fov_index_scan(&index, roots, 2, &options, NULL), FOV_E_INVALID);
+    assert_message("photo' is no file of a picture: --group wants names that end in _a; leave it out");
+}
+
 static void test_too_many_bad(void **state) {
     (void)state;
     fov_scan_options options = {.verify = true};
@@ -607,6 +643,7 @@ int main(void) {
         TEST(test_bad_tsv),      TEST(test_messages),      TEST(test_too_many_bad),      TEST(test_unreadable),
         TEST(test_permissions),  TEST(test_out_of_memory), TEST(test_io_faults),         TEST(test_duplicates),
         TEST(test_follow_links), TEST(test_labels),        TEST(test_order_of_bytes),    TEST(test_hash_forever),
+        TEST(test_named_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
