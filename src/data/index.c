@@ -144,6 +144,17 @@ static void label_folders(fov_scan *scan, const char **names, size_t count) {
     }
 }
 
+static fov_status too_few_classes(const fov_scan *scan, size_t count, const char *shown) {
+    const char *folders = count == 1 ? "folder" : "folders";
+    if (scan->unfollowed > 0) {
+        return FOV_FAIL(FOV_E_INVALID,
+                        "'%s' has %zu class %s, at least two are needed: %s/CLASS/picture; %zu symbolic link%s to folders passed over, "
+                        "--follow-links enters them",
+                        shown, count, folders, shown, scan->unfollowed, scan->unfollowed == 1 ? "" : "s");
+    }
+    return FOV_FAIL(FOV_E_INVALID, "'%s' has %zu class %s; a labelled folder needs at least two: %s/CLASS/picture", shown, count, folders, shown);
+}
+
 /* Pictures outside any class folder leave the index. */
 static void drop_unlabelled(fov_index *index, const char *shown) {
     size_t kept = 0;
@@ -196,8 +207,7 @@ fov_status fov_index_scan_labelled(fov_index **index, const char *root, size_t m
     FOV_TRY_GOTO(status, done, fov_scan_walk(&scan, &root, 1));
     FOV_TRY_GOTO(status, done, class_names(&scan, &names, &count));
     if (count < 2) {
-        status = FOV_FAIL(FOV_E_INVALID, "'%s' has %zu class %s; a labelled folder needs at least two: %s/CLASS/picture", shown, count,
-                          count == 1 ? "folder" : "folders", shown);
+        status = too_few_classes(&scan, count, shown);
         goto done;
     }
     label_folders(&scan, names, count);

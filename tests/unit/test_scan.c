@@ -635,6 +635,16 @@ static void test_labels(void **state) {
     assert_message("1 class folder");
     assert_message("at least two");
     assert_null(index);
+    make_dir("linked-classes");
+    assert_int_equal(symlink("../l/cat", at("linked-classes/cat")), 0);
+    assert_int_equal(symlink("../l/dog", at("linked-classes/dog")), 0);
+    assert_int_equal(fov_index_scan_labelled(&index, at("linked-classes"), 1, &options, NULL), FOV_E_INVALID);
+    assert_message("has 0 class folders, at least two are needed");
+    assert_message("2 symbolic links to folders passed over, --follow-links enters them");
+    const fov_scan_options follow = {.verify = true, .follow_links = true};
+    assert_int_equal(fov_index_scan_labelled(&index, at("linked-classes"), 1, &follow, NULL), FOV_OK);
+    assert_int_equal(fov_index_classes(index), 2);
+    fov_index_free(index);
 }
 
 int main(void) {
