@@ -7,47 +7,9 @@
 #include "eval/encoder_internal.h"
 #include "weights/backbone_file.h"
 
-#define RUN_WEIGHTS "backbone.safetensors"
-#define RUN_CONFIG "config.ini"
 #define PROVENANCE_MAX 16
 
-/* ---- finding the file ---- */
-
-static fov_status run_weights(const char *run, char **path) {
-    char *config = fov_path_join(run, RUN_CONFIG);
-    FOV_TRY_ALLOC(config);
-    const bool is_run = fov_io_kind(config) == FOV_PATH_FILE;
-    fov_mem_free(config);
-    *path = fov_path_join(run, RUN_WEIGHTS);
-    FOV_TRY_ALLOC(*path);
-    if (fov_io_kind(*path) == FOV_PATH_FILE) {
-        return FOV_OK;
-    }
-    fov_mem_free(*path);
-    *path = NULL;
-    if (is_run) {
-        return FOV_FAIL(FOV_E_NOTFOUND, "%s holds a run that has not saved weights yet (there is no " RUN_WEIGHTS "); wait for it, or continue it with "
-                                        "--resume",
-                        run);
-    }
-    return FOV_FAIL(FOV_E_NOTFOUND, "%s is a folder without " RUN_WEIGHTS "; give a folder that 'fovea pretrain --out' made, or a .safetensors file", run);
-}
-
-static fov_status find_weights(const char *weights, char **path) {
-    switch (fov_io_kind(weights)) {
-    case FOV_PATH_DIR:
-        return run_weights(weights, path);
-    case FOV_PATH_FILE:
-        *path = fov_mem_strdup(FOV_MEM_EVAL, weights);
-        FOV_TRY_ALLOC(*path);
-        return FOV_OK;
-    case FOV_PATH_OTHER:
-        return FOV_FAIL(FOV_E_INVALID, "%s is neither a folder nor a regular file; give a run directory or a .safetensors file", weights);
-    case FOV_PATH_NONE:
-        break;
-    }
-    return FOV_FAIL(FOV_E_NOTFOUND, "%s does not exist; give a run directory or a .safetensors file", weights);
-}
+/* ---- reading the file ---- */
 
 /* torch.save writes a zip or, in old versions, a bare pickle. */
 static bool is_pickle(const char *path) {
@@ -189,7 +151,7 @@ fov_status fov_encoder_open(fov_encoder **encoder, const char *weights, const ch
     char *path = NULL;
     fov_safetensors *file = NULL;
     fov_status status = FOV_OK;
-    FOV_TRY_GOTO(status, done, find_weights(weights, &path));
+    FOV_TRY_GOTO(status, done, fov_weights_find(weights, &path));
     FOV_TRY_GOTO(status, done, open_file(path, &file));
     status = load(encoder, file, backbone, image_size, pool);
     if (status != FOV_OK) {

@@ -50,7 +50,7 @@ const fov_option fov_pretrain_options[] = {
     {CHOICE("cache", cache, "KIND", "decoded pictures in memory: in ten epochs or more where they fit a quarter of what is free, always, never"), .fallback = "auto", .choices = caches, .resumable = true},
     {CHOICE("shrink", shrink, "KIND", "photos much larger than their views: decoded at 1/2 to 1/8, or always whole and exact"), .fallback = "auto", .choices = shrinks},
     {CHOICE("recompute", recompute, "KIND", "what is computed again in backward to save memory: cheap values, nothing, all inside of blocks; the results are the same bits"), .fallback = "auto", .choices = fov_recompute_names, .resumable = true},
-    {WORD("init", init, "FILE", "weights to start from (.safetensors of torchvision, timm or fovea)")},
+    {WORD("init", init, "RUN|FILE", "weights to start from: a run directory, or a .safetensors file of Fovea, torchvision or timm")},
     {CHOICE("alpha", alpha, "KIND", "what transparent pixels show"), .fallback = "white", .choices = alphas},
     {NUMBER("max-bad", max_bad, "X", "share of bad files that is accepted"), .fallback = "0.2", .min = 0.0, .max = 1.0, .resumable = true},
     {SWITCH("verify", verify, "decode every picture once before the first step"), .fallback = "true", .resumable = true},

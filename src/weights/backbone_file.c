@@ -8,11 +8,55 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "models/blocks.h"
 
+#define RUN_WEIGHTS "backbone.safetensors"
+#define RUN_CONFIG "config.ini"
+
 /* Heads and decoders that files of classifiers and of MAE carry besides the backbone. */
 static const char *const passed_over[] = {"fc.", "head.", "decoder_", "mask_token", NULL};
+
+/* ---- finding the file ---- */
+
+static fov_status run_weights(const char *run, char **path) {
+    char *config = fov_path_join(run, RUN_CONFIG);
+    FOV_TRY_ALLOC(config);
+    const bool is_run = fov_io_kind(config) == FOV_PATH_FILE;
+    fov_mem_free(config);
+    *path = fov_path_join(run, RUN_WEIGHTS);
+    FOV_TRY_ALLOC(*path);
+    if (fov_io_kind(*path) == FOV_PATH_FILE) {
+        return FOV_OK;
+    }
+    fov_mem_free(*path);
+    *path = NULL;
+    if (is_run) {
+        return FOV_FAIL(FOV_E_NOTFOUND, "%s holds a run that has not saved weights yet (there is no " RUN_WEIGHTS "); wait for it, or continue it with "
+                                        "--resume",
+                        run);
+    }
+    return FOV_FAIL(FOV_E_NOTFOUND, "%s is a folder without " RUN_WEIGHTS "; give a folder that 'fovea pretrain --out' made, or a .safetensors file", run);
+}
+
+fov_status fov_weights_find(const char *weights, char **path) {
+    switch (fov_io_kind(weights)) {
+    case FOV_PATH_DIR:
+        return run_weights(weights, path);
+    case FOV_PATH_FILE:
+        *path = fov_mem_strdup(FOV_MEM_FILE, weights);
+        FOV_TRY_ALLOC(*path);
+        return FOV_OK;
+    case FOV_PATH_OTHER:
+        return FOV_FAIL(FOV_E_INVALID, "%s is neither a folder nor a regular file; give a run directory or a .safetensors file", weights);
+    case FOV_PATH_NONE:
+        break;
+    }
+    return FOV_FAIL(FOV_E_NOTFOUND, "%s does not exist; give a run directory or a .safetensors file", weights);
+}
+
+/* ---- loading ---- */
 
 size_t fov_position_grid(uint64_t tokens) {
     size_t grid = 0;
@@ -177,16 +221,21 @@ fov_status fov_backbone_load_file(fov_store *store, const fov_backbone_spec *spe
     return FOV_OK;
 }
 
-fov_status fov_backbone_load(fov_store *store, const fov_backbone_spec *spec, const char *path) {
+fov_status fov_backbone_load(fov_store *store, const fov_backbone_spec *spec, const char *weights) {
+    char *path = NULL;
     fov_safetensors *file = NULL;
-    FOV_TRY(fov_safetensors_open(&file, path));
-    fov_status status = load(store, spec, file, true);
+    fov_status status = FOV_OK;
+    FOV_TRY_GOTO(status, done, fov_weights_find(weights, &path));
+    FOV_TRY_GOTO(status, done, fov_safetensors_open(&file, path));
+    status = load(store, spec, file, true);
     if (status != FOV_OK) {
         char text[64];
         fov_backbone_text(spec, text, sizeof text);
         status = fov_fail_prefix(status, "%s as %s", path, text);
     }
+done:
     fov_safetensors_close(file);
+    fov_mem_free(path);
     return status;
 }
 

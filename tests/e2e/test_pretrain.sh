@@ -112,6 +112,8 @@ grep -q '^steps = 4 ; chosen' shorter/config.ini || fail "--epochs does not win 
 
 # Weights to start from, an average of the weights, gradients in parts.
 run init "${cnn[@]}" --batch-size 8 --steps 1 --lr 0 --init cnn/backbone.safetensors --quiet
+run init-run "${cnn[@]}" --batch-size 8 --steps 1 --lr 0 --init cnn --quiet
+same_run init init-run "--init with a run is not --init with its weights"
 run average "${vit[@]}" --batch-size 8 --steps 4 --ema 0.9 --quiet
 run parts "${vit[@]}" --batch-size 8 --steps 4 --micro-batch 4 --quiet
 run full "${vit[@]}" --batch-size 8 --steps 4 --quiet

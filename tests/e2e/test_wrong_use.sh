@@ -165,6 +165,7 @@ fails 2 'new holds no run to resume' "${pretrain[@]}" --resume
 # ---- weights and settings from files ----
 head -c 3000 /dev/urandom >noise.safetensors
 fails 2 'absent.safetensors' "${pretrain[@]}" "${small[@]}" --init absent.safetensors
+fails 2 'empty is a folder without backbone.safetensors' "${pretrain[@]}" "${small[@]}" --init empty
 fails 3 'noise.safetensors' "${pretrain[@]}" "${small[@]}" --init noise.safetensors
 printf 'batch-size = 8\nlearning-rate = 1\n' >wrong.ini
 printf 'epochs = many\n' >value.ini
