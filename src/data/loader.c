@@ -218,6 +218,7 @@ void fov_loader_free(fov_loader *loader) {
     fov_mem_free(loader->slot);
     fov_pixel_cache_clear(&loader->cache);
     fov_mem_free(loader->warned);
+    fov_text_clear(&loader->warnings);
     fov_mem_free(loader->message);
     fov_mem_free(loader->trail);
     fov_mem_free(loader->bad_example);
@@ -228,6 +229,28 @@ void fov_loader_free(fov_loader *loader) {
 }
 
 /* ---- watching; all under the lock ---- */
+
+/* Says what the threads, or the watch itself, had to warn of: without the lock, since whoever hears it may take his time. */
+static void say_warnings(fov_loader *loader) {
+    fov_text warnings = loader->warnings;
+    if (warnings.data == NULL && warnings.status == FOV_OK) {
+        return;
+    }
+    fov_text_init(&loader->warnings);
+    (void)pthread_mutex_unlock(&loader->lock);
+    char *line = warnings.data;
+    for (char *end = line == NULL ? NULL : strchr(line, '\n'); end != NULL; end = strchr(line, '\n')) {
+        *end = '\0';
+        if (loader->options.warn != NULL) {
+            loader->options.warn(loader->options.context, line);
+        } else {
+            fov_log(FOV_LOG_WARNING, "%s", line);
+        }
+        line = end + 1;
+    }
+    fov_text_clear(&warnings);
+    (void)pthread_mutex_lock(&loader->lock);
+}
 
 /* Names the files that took longer than `seconds`, up to three; returns how many there are. */
 static size_t slow_files(fov_loader *loader, double seconds, bool unnamed_only, fov_text *files) {
@@ -259,10 +282,8 @@ static fov_status check_stall(fov_loader *loader) {
         status = FOV_FAIL(FOV_E_STALLED, "reading %s takes more than %.3g s; is the disk or network folder there?",
                           files.data == NULL ? "a file" : files.data, loader->options.stall_limit);
     } else if (slow_files(loader, loader->options.stall_seconds, true, &files) > 0) {
-        (void)pthread_mutex_unlock(&loader->lock);
-        fov_log(FOV_LOG_WARNING, "reading %s takes more than %.3g s; training waits for it", files.data == NULL ? "a file" : files.data,
-                loader->options.stall_seconds);
-        (void)pthread_mutex_lock(&loader->lock);
+        fov_text_printf(&loader->warnings, "reading %s takes more than %.3g s; training waits for it\n", files.data == NULL ? "a file" : files.data,
+                        loader->options.stall_seconds);
     }
     fov_text_clear(&files);
     return status;
@@ -287,11 +308,15 @@ static fov_status wait_for(fov_loader *loader, const fov_loader_slot *slot) {
     const double start = fov_clock_seconds();
     while (slot->state != FOV_SLOT_READY && loader->status == FOV_OK && status == FOV_OK) {
         wait_ready(loader);
+        say_warnings(loader);
         if (slot->state != FOV_SLOT_READY) {
             status = check_stall(loader);
         }
     }
     loader->stats.wait_seconds += fov_clock_seconds() - start;
+    if (status == FOV_OK) { /* else its message stands, which a listener's own failure would replace */
+        say_warnings(loader);
+    }
     /* After a stall nothing comes out any more, even if the file did come in the end. */
     if (loader->status != FOV_OK && (loader->stalled || slot->state != FOV_SLOT_READY)) {
         const char *message = loader->message == NULL ? "a loader thread failed" : loader->message;

@@ -31,6 +31,9 @@ typedef struct fov_loader_options {
     double max_bad;           /* share of an epoch's samples that may be bad at run time, rounded up to whole pictures; 0: 0.01 */
     bool cache;               /* keep decoded pictures in memory when they fit `cache_bytes` */
     size_t cache_bytes;
+    /* Takes warnings, on the thread that calls fov_loader_next; NULL: they go to the log. */
+    void (*warn)(void *context, const char *line);
+    void *context;
     bool shrink;              /* decode photos smaller where every crop stays twice the size of its view; else always whole and exact */
 } fov_loader_options;
 
@@ -39,7 +42,7 @@ size_t fov_loader_cache_needs(const fov_index *index, fov_pixel_format format);
 
 typedef struct fov_loader fov_loader;
 
-/* Keeps index and recipe. A picture that went bad is replaced by another, chosen by (seed, epoch, sample), and named in the log once;
+/* Keeps index and recipe. A picture that went bad is replaced by another, chosen by (seed, epoch, sample), and named in a warning once;
  * sample[] then holds the replacement. */
 FOV_MUST_USE fov_status fov_loader_new(fov_loader **loader, const fov_index *index, const fov_recipe *recipe,
                                        const fov_loader_options *options);

@@ -75,7 +75,8 @@ struct fov_loader {
     fov_status status;  /* first failure, with its message */
     char *message, *trail;
     bool stalled;
-    uint8_t *warned;   /* per picture: named in the log as bad */
+    uint8_t *warned;   /* per picture: named in a warning as bad */
+    fov_text warnings; /* lines that are still to be said */
     char *bad_example; /* message of the first bad picture */
     uint64_t bad_epoch;
     size_t bad_in_epoch;

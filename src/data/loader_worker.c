@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "data/loader_internal.h"
 
 #define SUBSTITUTE_TRIES 32
@@ -198,22 +197,22 @@ static fov_status load(fov_loader_worker *worker, ticket *t, const fov_image **i
     return FOV_OK;
 }
 
-/* Names a bad picture in the log, once. */
+/* Names a bad picture in a warning, once; the thread that takes batches says it. */
 static void note_bad(fov_loader *loader, size_t picture) {
     char *example = fov_mem_strdup(FOV_MEM_DATA, fov_last_error());
     (void)pthread_mutex_lock(&loader->lock);
     const uint8_t bit = (uint8_t)(1u << (picture % 8));
     const bool known = (loader->warned[picture / 8] & bit) != 0;
     loader->warned[picture / 8] |= bit;
+    if (!known) {
+        fov_text_printf(&loader->warnings, "a picture cannot be read and is replaced by others: %s\n", fov_last_error());
+    }
     if (loader->bad_example == NULL) {
         loader->bad_example = example;
         example = NULL;
     }
     (void)pthread_mutex_unlock(&loader->lock);
     fov_mem_free(example);
-    if (!known) {
-        fov_log(FOV_LOG_WARNING, "a picture cannot be read and is replaced by others: %s", fov_last_error());
-    }
 }
 
 /* Loads the ticket's picture or, if it is bad, others drawn from a stream that the sample names. */

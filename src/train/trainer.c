@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -98,6 +99,11 @@ static bool cache_pays(const trainer *t) {
     return strcmp(t->setup.settings->cache, "ram") == 0 || pictures >= CACHE_EPOCHS * (double)fov_index_count(t->index);
 }
 
+static void warn(void *context, const char *line) {
+    trainer *t = context;
+    fov_run_dir_say(&t->run, FOV_LOG_WARNING, "%s", line);
+}
+
 /* Pictures that were all decoded before are not expected to go bad; without that look the run bears what the scan would have. */
 static fov_status make_loader(trainer *t, fov_loader **loader) {
     const fov_pretrain_settings *s = t->setup.settings;
@@ -110,6 +116,8 @@ static fov_status make_loader(trainer *t, fov_loader **loader) {
                                         .max_bad = s->verify ? 0.0 : fov_max_bad(s->max_bad),
                                         .cache = t->cache_bytes > 0 && cache_pays(t),
                                         .cache_bytes = t->cache_bytes,
+                                        .warn = warn,
+                                        .context = t,
                                         .shrink = strcmp(s->shrink, "auto") == 0};
     return fov_loader_new(loader, t->index, &t->setup.recipe, &options);
 }
@@ -364,11 +372,29 @@ static fov_status step(trainer *t, const fov_batch *batch) {
     return report(t, batch->epoch, lr, &result);
 }
 
+/* No further batch comes. When it is for pictures that cannot be read, what was learned so far is kept, to go on with once they can. */
+static fov_status end_without_batch(trainer *t, fov_status status) {
+    char message[2048];
+    if (status != FOV_E_DATA || t->state.step == 0) {
+        return fov_forward_at(__FILE__, __LINE__, status);
+    }
+    (void)snprintf(message, sizeof message, "%s", fov_last_error());
+    if (save_now(t) != FOV_OK) {
+        fov_run_dir_say(&t->run, FOV_LOG_WARNING, "%s", fov_last_error());
+        return FOV_FAIL(status, "%s", message);
+    }
+    return FOV_FAIL(status, "%s; saved at step %" PRIu64 " of %" PRIu64 ": put the files back as they were, and continue with the same command and --resume",
+                    message, t->state.step, t->setup.steps);
+}
+
 static fov_status loop(trainer *t) {
     t->last_save = t->reported = fov_clock_seconds();
     while (t->state.step < t->setup.steps) {
         const fov_batch *batch = NULL;
-        FOV_TRY(fov_loader_next(t->loader, &batch));
+        const fov_status got = fov_loader_next(t->loader, &batch);
+        if (got != FOV_OK) {
+            return end_without_batch(t, got);
+        }
         FOV_ASSERT(batch != NULL && batch->step == t->state.step);
         const fov_status status = step(t, batch);
         fov_loader_give_back(t->loader, batch);

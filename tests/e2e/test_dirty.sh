@@ -47,10 +47,27 @@ cp "$images/badidat.png" torn/blue/zz.png
 "$fovea" pretrain torn --out unverified "${cnn[@]}" --batch-size 8 --steps 12 --no-verify >/dev/null 2>torn.txt || fail "--no-verify ended with $?: $(cat torn.txt)"
 grep -q 'warning: .*torn/blue/zz.png' torn.txt || fail "--no-verify does not warn: $(cat torn.txt)"
 
+grep -q 'replaced by others: torn/blue/zz.png' unverified/log.txt || fail "log.txt does not have the warning: $(cat unverified/log.txt)"
+
 # How many are borne then is what --max-bad says, of pictures in an epoch that counts from 1.
 for i in 1 2 3; do cp "$images/badidat.png" torn/blue/z$i.png; done
 "$fovea" pretrain torn --out borne "${cnn[@]}" --batch-size 8 --steps 12 --no-verify --max-bad 0.2 --quiet >/dev/null 2>torn.txt || fail "--max-bad is not borne: $(cat torn.txt)"
 fails 3 'of epoch 1 could not be read, at most 1 (1 %' "$fovea" pretrain torn --out refused-later "${cnn[@]}" --batch-size 8 --steps 12 --no-verify --max-bad 0.01
+
+# A run that ends for them is saved, and goes on when they can be read again.
+cp -r clean spoilt
+for name in amber/0003 blue/0007 green/0002; do
+    printf 'spoilt' | dd of=spoilt/$name.png bs=1 seek=60 conv=notrunc status=none
+done
+again=("$fovea" pretrain spoilt --out again "${cnn[@]}" --batch-size 8 --steps 12 --no-verify --max-bad 0.01)
+fails 3 'put the files back as they were, and continue with the same command and --resume' "${again[@]}"
+says 'of epoch 1 could not be read, at most 1 (1 %'
+step=$(sed -nE 's/.*saved at step ([0-9]+) of 12.*/\1/p' err.txt)
+[ -s "again/checkpoints/step-$(printf %08d "$step").ckpt" ] || fail "step $step is not saved: $(ls again/checkpoints)"
+rm -r spoilt && cp -r clean spoilt
+"${again[@]}" --resume >/dev/null 2>again.txt || fail "it does not go on: $(cat again.txt)"
+grep -q "step $step of 12" again/log.txt || fail "it does not go on from step $step: $(cat again/log.txt)"
+[ "$(wc -l <again/metrics.jsonl)" -eq 12 ] || fail "metrics of other than 12 steps: $(cat again/metrics.jsonl)"
 
 fails 3 'bad' "$fovea" pretrain dirty --out refused "${cnn[@]}" --batch-size 8 --steps 8
 fails 3 'bad' "$fovea" pretrain dirty --out refused "${cnn[@]}" --batch-size 8 --steps 8 --max-bad 0.1

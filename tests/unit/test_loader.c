@@ -4,6 +4,7 @@
 
 #include <ftw.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -301,6 +302,28 @@ static void test_substitute(void **state) {
     options.depth = 3;
     run(&options, other);
     assert_memory_equal(first, other, sizeof first);
+}
+
+/* A run writes warnings to its own file, which only one thread may do. */
+static void take_warning(void *context, const char *line) {
+    assert_true(pthread_equal(*(const pthread_t *)context, pthread_self()));
+    keep_line(NULL, FOV_LOG_WARNING, line);
+}
+
+static void test_warnings_come_to_the_caller(void **state) {
+    (void)state;
+    pthread_t self = pthread_self();
+    uint64_t hashes[STEPS];
+    assert_int_equal(fov_io_remove(picture_path(5)), FOV_OK);
+    fov_loader_options options = usual(4, 3);
+    options.max_bad = 0.1;
+    options.warn = take_warning;
+    options.context = &self;
+    fov_log_set_sink(NULL, NULL, FOV_LOG_WARNING);
+    run(&options, hashes);
+    assert_int_equal(log_lines, 1);
+    assert_non_null(strstr(logged, "replaced by others: "));
+    assert_non_null(strstr(logged, "05.png"));
 }
 
 static void test_substitute_is_named(void **state) {
@@ -624,6 +647,7 @@ int main(void) {
         TEST(test_changed_file),
         TEST(test_substitute),
         TEST(test_substitute_is_named),
+        TEST(test_warnings_come_to_the_caller),
         TEST(test_too_many_bad),
         TEST(test_all_bad),
         TEST(test_stall),
