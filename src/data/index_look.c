@@ -552,8 +552,8 @@ fov_status fov_look_named(const fov_scan *scan, const char *path, const char *sh
     if (readable && fov_image_sniff(start.data, start.size) == FOV_IMAGE_UNKNOWN) {
         const char *content = other_content(start.data, start.size);
         status = dot != NULL && strcasecmp(dot, ".fvp") == 0
-                     ? FOV_FAIL(FOV_E_INVALID, "'%s' is no pack, or a damaged one: it begins with %s; copy it anew, or pack the pictures again", shown,
-                                content)
+                     ? FOV_FAIL(FOV_E_INVALID, "'%s' is no pack, or a damaged one: it begins with %s; copy it anew, or pack the pictures again",
+                                shown, content)
                      : FOV_FAIL(FOV_E_INVALID, "'%s' is neither a picture nor a pack: it begins with %s; leave it out, or give pictures (%s files)",
                                 shown, content, fov_image_kinds());
     }

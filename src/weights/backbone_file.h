@@ -12,7 +12,8 @@ FOV_MUST_USE fov_status fov_backbone_store(fov_store **store, const fov_backbone
 FOV_MUST_USE fov_status fov_weights_find(const char *weights, char **path);
 
 /* Copies the backbone's parameters from the file, or that of a run directory, into the store; those of a head ("head.*") stay as they are.
- * Tensors of a classifier (fc.*, head.*) or a MAE decoder in the file are passed over. A position embedding of another grid is resampled (fov_position_resize).
+ * Tensors of a classifier (fc.*, head.*) or a MAE decoder in the file are passed over. A position embedding of another grid is resampled
+ * (fov_position_resize).
  * Weights for RGB are adapted to a backbone for other channels: one channel gets the sum of the first layer's three, more get them in turn,
  * times 3 / channels (timm's adapt_input_conv); other numbers of channels do not mix.
  * On failure the store is as it was, and the message names the file. */
