@@ -122,7 +122,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     fov_pool *pool = NULL;
     FOV_TRY(fov_precision_check(precision));
     FOV_TRY(choose(&f));
-    FOV_TRY(fov_bench_check_output(s->json));
+    FOV_TRY(fov_json_check_output(s->json));
     FOV_TRY(fov_pool_new(&pool, (unsigned)s->threads));
     fov_status status = fov_machine_measure(&f.machine, pool, LIMITS_SECONDS);
     for (size_t p = 0; p < f.count && status == FOV_OK; p++) {

@@ -135,7 +135,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     if (word_count == 0) {
         return FOV_FAIL(FOV_E_INVALID, "bench pipeline needs pictures: name a folder or picture files");
     }
-    FOV_TRY(fov_bench_check_output(s->json));
+    FOV_TRY(fov_json_check_output(s->json));
     FOV_TRY_GOTO(status, done, fov_recipe_read(s->views, (size_t)s->image_size, &f.recipe));
     FOV_TRY_GOTO(status, done, fit(&f.recipe, format));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)s->threads));

@@ -95,7 +95,7 @@ static fov_status measure(const void *fields, const fov_common_options *common, 
     const fov_step_bench_settings *s = fields;
     fov_step_bench bench = {0};
     figures f = {.settings = &s->step};
-    FOV_TRY(fov_bench_check_output(s->json));
+    FOV_TRY(fov_json_check_output(s->json));
     fov_status status = fov_step_bench_init(&bench, &s->step);
     if (status == FOV_OK) {
         status = take_figures(&f, &bench, (size_t)s->repeat);

@@ -113,6 +113,7 @@ static int run_with_stack(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write with a message, not a silent death in the middle of a run */
+    (void)signal(SIGXFSZ, SIG_IGN); /* so is a file that `ulimit -f` does not let grow */
     hold_standard_streams();
     if (argc < 2) {
         overview(stderr);

@@ -130,7 +130,9 @@ static void tell(const settings *s, const fov_pack_summary *summary) {
     if (s->side > 0 && !s->raw) {
         (void)printf(" of quality %d (%s kept as they were)", s->quality > 0 ? (int)s->quality : DEFAULT_QUALITY, kept);
     }
-    (void)printf("\nnext: fovea pretrain %s --out run", s->out);
+    (void)printf("\nnext: fovea pretrain");
+    fov_terminal_word(s->out, true);
+    (void)printf(" --out run");
     if (channels_of(s) != 3) {
         (void)printf(" --channels %zu", channels_of(s));
     }

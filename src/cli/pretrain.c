@@ -115,9 +115,9 @@ const fov_command fov_command_pretrain = {
 };
 
 static void next_command(const char *out) {
-    (void)printf("weights: %s/backbone.safetensors\n"
-                 "next:    fovea probe --weights %s --train LABELLED/train --test LABELLED/test\n",
-                 out, out);
+    (void)printf("weights: %s/backbone.safetensors\nnext:    fovea probe --weights", out);
+    fov_terminal_word(out, true);
+    (void)printf(" --train LABELLED/train --test LABELLED/test\n");
 }
 
 static int run(int argc, char **argv) {

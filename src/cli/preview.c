@@ -105,8 +105,7 @@ static void print_given(const fov_setup *setup) {
         const bool off = option->type == FOV_OPT_FLAG && strcmp(value, "true") != 0;
         (void)printf(" --%s%s", off ? "no-" : "", option->name);
         if (option->type != FOV_OPT_FLAG) {
-            const char *quote = strpbrk(value, " |()'*") == NULL ? "" : "'";
-            (void)printf(" %s%s%s", quote, value, quote);
+            fov_terminal_word(value, false);
         }
     }
 }
@@ -129,7 +128,7 @@ static void next_command(const fov_setup *setup, const char *const *words, size_
     }
     (void)printf("next:    fovea pretrain");
     for (size_t i = 0; i < word_count; i++) {
-        (void)printf(" %s", words[i]);
+        fov_terminal_word(words[i], true);
     }
     (void)printf(" --method %s --image-size %zu", setup->objective->name, setup->recipe.view[0].image_size);
     print_given(setup);

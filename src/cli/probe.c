@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/bad_files.h"
+#include "cli/bench_output.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "eval/probe.h"
@@ -152,27 +153,6 @@ static fov_status check_options(const probe_options *o, const char *const *words
     return status;
 }
 
-/* Says before the work, not after it, that the result cannot be written. */
-static fov_status check_json(const char *path) {
-    if (path == NULL || strcmp(path, "-") == 0) {
-        return FOV_OK;
-    }
-    if (fov_io_kind(path) == FOV_PATH_DIR) {
-        return FOV_FAIL(FOV_E_INVALID, "--json %s is a folder; give a file", path);
-    }
-    const char *base = fov_path_base(path);
-    if (base == path) {
-        return fov_io_check_writable(".");
-    }
-    char *dir = fov_mem_strdup(FOV_MEM_BASE, path);
-    FOV_TRY_ALLOC(dir);
-    const size_t length = (size_t)(base - path);
-    dir[length > 1 ? length - 1 : 1] = '\0';
-    const fov_status status = fov_io_check_writable(dir);
-    fov_mem_free(dir);
-    return status;
-}
-
 static void warn_same_folder(const char *train, const char *test) {
     struct stat a, b;
     if (stat(train, &a) == 0 && stat(test, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
@@ -223,7 +203,7 @@ static fov_status probe(const void *fields, const fov_common_options *common, co
     fov_status status = FOV_OK;
     const fov_probe_settings settings = {.seed = (uint64_t)o->seed, .k = (size_t)o->k, .progress = progress};
     FOV_TRY_GOTO(status, done, check_options(o, words, word_count));
-    FOV_TRY_GOTO(status, done, check_json(o->json));
+    FOV_TRY_GOTO(status, done, fov_json_check_output(o->json));
     FOV_TRY_GOTO(status, done, fov_pool_new(&pool, (unsigned)o->threads));
     FOV_TRY_GOTO(status, done, fov_encoder_open(&encoder, o->weights, o->backbone, (size_t)o->image_size, pool));
     FOV_TRY_GOTO(status, done, scan(&train, o->train, 2, o, encoder, pool));

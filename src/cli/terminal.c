@@ -93,6 +93,40 @@ static bool colour(void) {
 const char *fov_terminal_bold(void) { return colour() ? "\033[1m" : ""; }
 const char *fov_terminal_plain(void) { return colour() ? "\033[0m" : ""; }
 
+/* As in $'...', which bash, ksh, zsh and POSIX 2024 read. */
+static void print_escaped(const char *word) {
+    (void)fputs("$'", stdout);
+    for (; *word != '\0'; word++) {
+        const unsigned char c = (unsigned char)*word;
+        if (c < 32 || c == 127) {
+            (void)printf("\\%03o", c);
+        } else {
+            (void)printf(c == '\'' || c == '\\' ? "\\%c" : "%c", c);
+        }
+    }
+    (void)putchar('\'');
+}
+
+void fov_terminal_word(const char *word, bool path) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./,:=+@%-";
+    bool control = false;
+    for (const char *c = word; *c != '\0'; c++) {
+        control = control || (unsigned char)*c < 32 || *c == 127;
+    }
+    (void)printf(" %s", path && word[0] == '-' ? "./" : "");
+    if (control) {
+        print_escaped(word);
+    } else if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        (void)fputs(word, stdout);
+    } else {
+        (void)putchar('\'');
+        for (; *word != '\0'; word++) {
+            (void)(*word == '\'' ? fputs("'\\''", stdout) : putchar(*word));
+        }
+        (void)putchar('\'');
+    }
+}
+
 unsigned fov_terminal_width(void) {
     const unsigned width = columns(STDOUT_FILENO);
     return width < 40 ? 40 : width < 100 ? width : 100;

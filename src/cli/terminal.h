@@ -16,6 +16,8 @@ void fov_terminal_count(void *context, size_t done, size_t total);
 /* Bold and dim text on standard output, empty strings when it is not a terminal or NO_COLOR is set. */
 const char *fov_terminal_bold(void);
 const char *fov_terminal_plain(void);
+/* Prints a space and a word of a command to type, quoted for the shell where it has to be; a path with a leading dash gets ./ before it. */
+void fov_terminal_word(const char *word, bool path);
 unsigned fov_terminal_width(void); /* columns of standard output, 40 to 100, 80 when unknown */
 
 #endif

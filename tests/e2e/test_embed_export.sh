@@ -84,6 +84,8 @@ status=0
 "$fovea" list >/dev/full 2>err || status=$?
 [ "$status" -eq 4 ] && grep -q 'standard output' err || fail "list to a full device ended with $status"
 "$fovea" embed --weights run pictures --out open.npy -q >/dev/null
+(ulimit -f 1 && fails 4 'large.safetensors: cannot write: File too large' "$fovea" export --weights run --out large.safetensors) || exit 1
+[ -z "$(find . -name 'large*')" ] || fail "a file that may not grow leaves something: $(find . -name 'large*')"
 "$fovea" embed --weights run pictures --out closed.npy -q >&-
 cmp open.npy closed.npy || fail "what was printed went into the features"
 # features that cannot be written leave no paths behind

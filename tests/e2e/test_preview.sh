@@ -27,6 +27,14 @@ next=$(sed -nE 's/^next: +//p' said.txt)
 [ "$next" = "fovea pretrain photos --method simclr --image-size 24 --seed 7 --views 'crop(24) | crop(24)' --no-verify --out RUN" ] ||
     fail "the next command, with what was given, is '$next'"
 
+# The next command is one for the shell, whatever the folder is called.
+odd=$'-it\'s "odd" $HOME\n\033'
+cp -r photos "./$odd"
+"$fovea" preview "./$odd" --out odd.png >said.txt
+eval "set -- $(tail -n 1 said.txt | sed 's/^next: *//')"
+[ "$3" = "./$odd" ] || fail "the next command has another folder: $(tail -n 1 said.txt)"
+rm -r "./$odd"
+
 # ---- one sheet, one set of options ----
 same() { cmp -s "$1" "$2" || fail "$3"; }
 other() { cmp -s "$1" "$2" && fail "$3" || true; }

@@ -73,7 +73,10 @@ refused_probe 2 'nowhere' --weights run --train nowhere --test test
 refused_probe 2 'nowhere' --weights run --train train --test nowhere
 refused_probe 2 '31' --weights run --train train --test test --image-size 31x
 refused_probe 2 'lower --k' --weights run --train train --test test --k 1000
-refused_probe 2 'is a folder' --weights run --train train --test test --json test
+cp run/backbone.safetensors kept.safetensors
+refused_probe 2 'backbone.safetensors is there and holds no figures; give another name' --weights run --train train --test test --json run/backbone.safetensors
+cmp run/backbone.safetensors kept.safetensors || fail "--json wrote over weights"
+refused_probe 2 'test exists and is not a regular file; give another name' --weights run --train train --test test --json test
 refused_probe 2 'there' --weights run --train train --test test --json there/result.json
 
 mkdir empty
