@@ -179,8 +179,6 @@ static fov_status check_room(trainer *t) {
 }
 
 static fov_status begin_new(trainer *t) {
-    FOV_TRY(make_session(t));
-    FOV_TRY(check_room(t));
     if (fov_setup_needs_timing(&t->setup)) {
         FOV_TRY(time_steps(t));
         FOV_TRY(make_session(t));
@@ -193,8 +191,6 @@ static fov_status begin_new(trainer *t) {
 }
 
 static fov_status begin_resumed(trainer *t) {
-    FOV_TRY(make_session(t));
-    FOV_TRY(check_room(t));
     const uint64_t data = t->state.data_hash;
     const fov_status status = fov_checkpoint_load(t->run.checkpoints, t->session, &t->state, t->setup.settings->strict_resume);
     if (status == FOV_E_NOTFOUND) { /* stopped before its first checkpoint: the same as from the start */
@@ -222,6 +218,8 @@ static fov_status begin(trainer *t, const char *const *data, size_t data_count) 
     FOV_TRY(fov_setup_resolve(&t->setup, t->index, t->pool, t->observer));
     FOV_TRY(choose_cache(t));
     FOV_TRY(fov_run_dir_open(&t->run));
+    FOV_TRY(make_session(t));
+    FOV_TRY(check_room(t));
     FOV_TRY(s->resume ? begin_resumed(t) : begin_new(t));
     FOV_TRY(fov_run_dir_open_metrics(&t->run, t->state.step));
     if (t->observer->resolved != NULL) {

@@ -34,6 +34,10 @@ cp -r photos "./$odd"
 eval "set -- $(tail -n 1 said.txt | sed 's/^next: *//')"
 [ "$3" = "./$odd" ] || fail "the next command has another folder: $(tail -n 1 said.txt)"
 rm -r "./$odd"
+cp -r photos ./-photos
+"$fovea" preview --out dash.png -- -photos >said.txt
+grep -q '^next: *fovea pretrain \./-photos --method' said.txt || fail "an option instead of a folder: $(tail -n 1 said.txt)"
+rm -r ./-photos
 
 # ---- one sheet, one set of options ----
 same() { cmp -s "$1" "$2" || fail "$3"; }

@@ -153,14 +153,13 @@ static void count_far_passes(const fov_plan *plan, far_passes *far) {
 static far_passes passes_leave_the_bits(network net, size_t expected) {
     far_passes far = {0};
     fov_pool *pool = NULL;
-    const size_t count = INPUT_COUNT;
     require(fov_pool_new(&pool, 3));
-    fov_real *input = fov_mem_array(FOV_MEM_BASE, count, sizeof *input);
+    fov_real *input = fov_mem_array(FOV_MEM_BASE, INPUT_COUNT, sizeof *input);
     fov_real *grads = fov_mem_array(FOV_MEM_BASE, fov_store_trainable(net.store), sizeof *grads);
     assert_true(input != NULL && grads != NULL);
     fov_rng rng;
     fov_rng_init(&rng, 3, 0, 0, 0, FOV_RNG_TEST);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < INPUT_COUNT; i++) {
         input[i] = (fov_real)fov_rng_range(&rng, -1.0, 2.0);
     }
     fov_plan *apart = plan_of(&net, NULL, (fov_plan_options){.no_reuse = true, .poison = true}, input);
@@ -242,10 +241,9 @@ static void passes_left_from_step_to_step_leave_the_bits(void **state) {
     const extent extents[] = {usual, broad};
     for (size_t i = 0; i < 2; i++) {
         network net = {0};
-        const size_t count = INPUT_COUNT;
-        fov_real *input = fov_mem_array(FOV_MEM_BASE, count, sizeof *input);
+        fov_real *input = fov_mem_array(FOV_MEM_BASE, INPUT_COUNT, sizeof *input);
         assert_non_null(input);
-        for (size_t k = 0; k < count; k++) {
+        for (size_t k = 0; k < INPUT_COUNT; k++) {
             input[k] = (fov_real)(0.01 * (double)(k % 177) - 0.8);
         }
         chain_network(&net, extents[i], false);
